@@ -1,0 +1,70 @@
+# One entry point: CI and people run the same targets. `make help` lists them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.loomark-ready
+DATA ?= var/demo
+PORT ?= 8080
+BENCH_EVENTS ?= 100000
+export BENCH_EVENTS
+# Extra arguments of pytest, as in: make test ARGS='-k merkle -x'
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test bench soak lint format lock wheel clean
+
+help: ## Show what can be made
+	@echo "Loomark: make TARGET (PYTHON=python3.x chooses the interpreter, 3.11 or newer)"
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' Makefile
+
+setup: $(STAMP) ## Create .venv with the locked dependencies (nothing to do when it is up to date)
+
+# Two calls of pip: everything by hash, then the checkout itself, editable and without looking anything up.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Loomark needs Python 3.11 or newer; '$(PYTHON)' is not. Name one: make setup PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "'$(PYTHON) -m venv' is missing. Install it first (Debian, Ubuntu: apt install python3-venv), then repeat." >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "Creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing the locked dependencies (under a minute on a usual line)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## Run the main job from nothing: five members, a recall, a report, its verification
+	@$(BIN)/loomark demo --data $(DATA)
+
+run: setup ## Serve the demo's data and print a fresh key for each of the three users
+	@$(BIN)/loomark demo --data $(DATA) --serve --port $(PORT)
+
+test: setup ## Run every test (seeded: LOOMARK_TEST_SEED=N repeats a run)
+	@$(BIN)/python -m pytest $(ARGS)
+
+soak: setup ## Run the long forms of the tests
+	@$(BIN)/python -m pytest -m soak --timeout=14400 $(ARGS)
+
+bench: setup ## Measure, and write bench/results.json (BENCH_EVENTS=1000000 for the figures in docs)
+	@$(BIN)/python -m bench
+
+lint: setup ## ruff, mypy --strict and the import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup ## Let ruff rewrite what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: setup ## Resolve the dependencies anew into requirements.lock
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --all-extras --group dev \
+	  --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+
+wheel: setup ## Build dist/loomark-*.whl
+	@$(BIN)/python -m build --no-isolation --wheel
+
+clean: ## Remove what was made, the demo's data and .venv included
+	@rm -rf $(VENV) build dist var .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache bench/results.json
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

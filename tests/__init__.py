@@ -1,0 +1,1 @@
+"""Tests of Loomark; the folders mirror the packages."""
