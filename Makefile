@@ -63,7 +63,7 @@ lock: setup ## Resolve the dependencies anew into requirements.lock
 	  --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 
 wheel: setup ## Build dist/loomark-*.whl
-	@$(BIN)/python -m build --no-isolation --wheel
+	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 clean: ## Remove what was made, the demo's data and .venv included
 	@rm -rf $(VENV) build dist var .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache bench/results.json

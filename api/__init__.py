@@ -1,0 +1,1 @@
+"""How people and programs reach Loomark: HTTP, server-rendered pages, the `loomark` command line."""
