@@ -1,0 +1,1 @@
+"""What was stated, by whom, in which order, and the proof of it."""

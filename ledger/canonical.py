@@ -1,0 +1,230 @@
+"""Canonical bytes: RFC 8785 (JCS) over I-JSON, and the strict parser that guards its door.
+
+The parser refuses what parsers disagree on in silence (design/evidence.md, "Canonical bytes"), so that two
+honest readers of accepted bytes always hold the same value. The writer has a fast path that is used only
+when its bytes are provably the ones RFC 8785 asks for; everything else goes through :mod:`rfc8785`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any, NoReturn, TypeAlias
+
+import rfc8785
+
+from .errors import InvalidInput, TooLarge
+
+try:
+    import orjson
+except ImportError:  # The base install has no orjson; the bytes are the same without it, only slower.
+    orjson = None  # type: ignore[assignment, unused-ignore]
+
+JSON: TypeAlias = Any
+"""A JSON value: None, bool, int, float, str, list of JSON, dict from str to JSON."""
+
+MAX_SAFE_INTEGER = 2**53 - 1
+MAX_DEPTH = 64
+
+# A longer token has more digits than any double can need; cut here, before quadratic conversions.
+_MAX_NUMBER_CHARS = 1_100
+
+# Numbers whose spelling may differ from JCS: a trailing ".0", an exponent, or sixteen and more digits. A
+# match inside a string is harmless: it only sends the value down the slow path.
+_DOUBTFUL = re.compile(rb'(?:":|[\[,])-?[0-9]+(?:\.0[,\]}]|(?:\.[0-9]+)?e|[0-9]{15})')
+_ASTRAL = re.compile(rb"[\xf0-\xf4]")
+
+
+def parse_json(data: bytes, *, max_depth: int = MAX_DEPTH) -> JSON:
+    """The value of one strict I-JSON text in UTF-8, without byte order mark.
+
+    Raises :class:`InvalidInput` with a rule of ``not-json``, ``not-utf8``, ``duplicate-member``,
+    ``lone-surrogate``, ``jcs-number`` or ``too-deep``. The outermost value has depth 1.
+    """
+    try:
+        text = data.decode("utf-8")
+        value = _DECODER.decode(text)
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"expected UTF-8, got byte {error.start} that is not", rule="not-utf8") from None
+    except json.JSONDecodeError as error:
+        raise InvalidInput(
+            f"expected JSON: {error.msg} at line {error.lineno}, column {error.colno}", rule="not-json"
+        ) from None
+    except RecursionError:
+        raise _too_deep(max_depth) from None
+    _check_depth(value, max_depth)
+    if b"\\ud" in data or b"\\uD" in data:
+        _check_surrogates(value)
+    return value
+
+
+def canonical(value: JSON) -> bytes:
+    """The RFC 8785 bytes of a JSON value.
+
+    Raises :class:`InvalidInput` for what JCS cannot hold (rules ``jcs-number``, ``lone-surrogate``,
+    ``too-deep``, ``not-json``).
+    """
+    fast = _dump(value)
+    if type(value) is str and fast is not None:
+        return fast
+    if (
+        type(value) is float
+        or fast is None
+        or _DOUBTFUL.search(fast)
+        or not (fast.isascii() or _ASTRAL.search(fast) is None)
+    ):
+        return canonical_slowly(value)
+    return fast
+
+
+def canonical_slowly(value: JSON) -> bytes:
+    """The same bytes as :func:`canonical`, always by the reference implementation."""
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.IntegerDomainError, rfc8785.FloatDomainError):
+        raise InvalidInput(
+            "expected a number that JCS can hold, got one it cannot", rule="jcs-number"
+        ) from None
+    except UnicodeEncodeError:
+        raise _lone_surrogate() from None
+    except rfc8785.CanonicalizationError as error:
+        rule = "lone-surrogate" if "UTF-8" in str(error) else "not-json"
+        raise InvalidInput("expected a JSON value, got one that has no canonical form", rule=rule) from None
+    except RecursionError:
+        raise InvalidInput("expected shallow JSON, got nesting without end", rule="too-deep") from None
+
+
+def jcs_order(names: Sequence[str] | Mapping[str, JSON]) -> list[str]:
+    """Member names in the order of RFC 8785 section 3.2.3 (UTF-16 code units)."""
+    ordered = sorted(names)
+    joined = "".join(ordered)
+    if joined.isascii() or max(joined) <= "\uffff":
+        return ordered
+    return sorted(names, key=_utf16_units)
+
+
+def _utf16_units(name: str) -> bytes:
+    return name.encode("utf-16-be", "surrogatepass")
+
+
+def _dump_with_orjson(value: JSON) -> bytes | None:
+    try:
+        return orjson.dumps(value, option=_ORJSON_OPTIONS)
+    except orjson.JSONEncodeError:
+        return None
+
+
+def _dump_with_json(value: JSON) -> bytes | None:
+    try:
+        return _ENCODER.encode(value).encode("utf-8")
+    except (ValueError, TypeError, RecursionError):
+        return None
+
+
+def _unique_members(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise InvalidInput(
+            f"expected each member name once, got {_first_duplicate(pairs)!r} twice", rule="duplicate-member"
+        )
+    return members
+
+
+def _first_duplicate(pairs: list[tuple[str, JSON]]) -> str:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            return name[:80]
+        seen.add(name)
+    return ""
+
+
+def _integer(token: str) -> int:
+    if len(token) > 17:
+        raise _unsafe_number(token)
+    value = int(token)
+    if -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER:
+        return value
+    raise _unsafe_number(token)
+
+
+def _fraction(token: str) -> float:
+    if len(token) > _MAX_NUMBER_CHARS:
+        raise _unsafe_number(token)
+    value = float(token)
+    magnitude = abs(value)
+    # JCS writes doubles from 2^53 up to 1e21 as bare digits, which other parsers read as integers.
+    if MAX_SAFE_INTEGER < magnitude < 1e21 or magnitude == float("inf"):
+        raise _unsafe_number(token)
+    if repr(value) != token and not _same_decimal(token, value):
+        raise _unsafe_number(token)
+    return value
+
+
+def _same_decimal(token: str, value: float) -> bool:
+    if value == 0:
+        return not re.sub("[eE].*", "", token).strip("-0.")
+    try:
+        return Decimal(token) == Decimal(repr(value))
+    except InvalidOperation:
+        return False
+
+
+def _unsafe_number(token: str) -> InvalidInput:
+    return InvalidInput(
+        f"expected a number that a double holds exactly as written, got {token[:40]}", rule="jcs-number"
+    )
+
+
+def _constant(token: str) -> NoReturn:
+    raise InvalidInput(f"expected JSON, got {token}", rule="not-json")
+
+
+def _check_depth(value: JSON, max_depth: int) -> None:
+    level: list[JSON] = [value]
+    depth = 1
+    while level:
+        if depth > max_depth:
+            raise _too_deep(max_depth)
+        inner: list[JSON] = []
+        for item in level:
+            if type(item) is dict:
+                inner.extend(item.values())
+            elif type(item) is list:
+                inner.extend(item)
+        level = inner
+        depth += 1
+
+
+def _too_deep(max_depth: int) -> TooLarge:
+    return TooLarge(f"expected JSON of depth {max_depth} at most, got more", rule="too-deep")
+
+
+def _check_surrogates(value: JSON) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise _lone_surrogate() from None
+
+
+def _lone_surrogate() -> InvalidInput:
+    return InvalidInput("expected Unicode text, got a lone surrogate", rule="lone-surrogate")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique_members, parse_int=_integer, parse_float=_fraction, parse_constant=_constant
+)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+_ORJSON_OPTIONS = 0
+_dump: Callable[[JSON], bytes | None] = _dump_with_json
+if orjson is not None:
+    _ORJSON_OPTIONS = (
+        orjson.OPT_SORT_KEYS
+        | orjson.OPT_STRICT_INTEGER
+        | orjson.OPT_PASSTHROUGH_DATETIME
+        | orjson.OPT_PASSTHROUGH_DATACLASS
+        | orjson.OPT_PASSTHROUGH_SUBCLASS
+    )
+    _dump = _dump_with_orjson

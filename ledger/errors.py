@@ -1,0 +1,107 @@
+"""The one error tree of Loomark, split by who must act.
+
+::
+
+    LoomarkError
+    ├── InvalidInput          the caller: change the request or the document
+    │   ├── Conflict          it contradicts something already accepted
+    │   ├── Forbidden         it is not the caller's to do
+    │   ├── NotFound          nothing of that name is visible to the caller
+    │   └── TooLarge          a stated limit is exceeded
+    ├── VerificationError     the evidence: it does not prove what it claims
+    └── Unavailable           the environment: try again later
+
+``fabric`` and ``api`` add leaves, never a second root. Messages say what was expected and what was
+got; they never carry a secret, nor a payload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class LoomarkError(Exception):
+    """Root of every error that Loomark raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing wrong with a submission.
+
+    ``record`` is the record's position in its capture (0 is the header record) or None when the finding is
+    about the whole; ``pointer`` is an RFC 6901 pointer into what was submitted; ``rule`` is a stable slug.
+    """
+
+    record: int | None
+    pointer: str
+    rule: str
+    expected: str
+    got: str
+
+    def as_json(self) -> dict[str, object]:
+        """The finding as a JSON object with the members of its fields."""
+        return {
+            "record": self.record,
+            "pointer": self.pointer,
+            "rule": self.rule,
+            "expected": self.expected,
+            "got": self.got,
+        }
+
+
+class InvalidInput(LoomarkError):
+    """What the caller sent cannot be accepted; nothing of it was stored.
+
+    ``rule`` is a stable slug that names the violated rule, ``findings`` are the single places.
+    """
+
+    default_rule = "invalid-input"
+
+    def __init__(self, message: str, findings: Sequence[Finding] = (), rule: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.findings = tuple(findings)
+        self.rule = rule or self.default_rule
+
+
+class Conflict(InvalidInput):
+    """It contradicts something that was accepted before."""
+
+    default_rule = "conflict"
+
+
+class Forbidden(InvalidInput):
+    """The caller, or the key that signed, may not do this."""
+
+    default_rule = "forbidden"
+
+
+class NotFound(InvalidInput):
+    """Nothing of that name is visible to the caller."""
+
+    default_rule = "not-found"
+
+
+class TooLarge(InvalidInput):
+    """A limit of the format is exceeded (design/evidence.md, Limits)."""
+
+    default_rule = "too-large"
+
+
+class VerificationError(LoomarkError):
+    """The evidence does not prove what it claims.
+
+    ``step`` is the number of the failed step (1-10, docs/spec/bundle.md) and ``place`` an RFC 6901 pointer
+    into the evidence, or into the record where the record is at fault.
+    """
+
+    def __init__(self, message: str, step: int, place: str) -> None:
+        super().__init__(f"step {step} at {place or '/'}: {message}")
+        self.message = message
+        self.step = step
+        self.place = place
+
+
+class Unavailable(LoomarkError):
+    """The environment cannot serve this now; the same request may succeed later."""
