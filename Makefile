@@ -28,8 +28,8 @@ $(STAMP): requirements.lock pyproject.toml
 	  echo "'$(PYTHON) -m venv' is missing. Install it first (Debian, Ubuntu: apt install python3-venv), then repeat." >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "Creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing the locked dependencies (under a minute on a usual line)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 demo: setup ## Run the main job from nothing: five members, a recall, a report, its verification
@@ -63,7 +63,7 @@ lock: setup ## Resolve the dependencies anew into requirements.lock
 	  --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 
 wheel: setup ## Build dist/loomark-*.whl
-	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	@$(BIN)/python -m pip wheel -qq --no-deps --no-build-isolation --wheel-dir dist .
 
 clean: ## Remove what was made, the demo's data and .venv included
 	@rm -rf $(VENV) build dist var .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache bench/results.json

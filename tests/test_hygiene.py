@@ -14,7 +14,7 @@ LARGE_BYTES = 400_000
 # Written in parts where needed, so that this file does not refuse itself.
 REFUSED = {
     "registry address": re.compile(
-        r"--(?:extra-)?index-url|--find-links"
+        r"--(?:extra-)?index-url|--find-[l]inks"
         r"|https?://[^\s/\"']*(?:pypi|pythonhosted|npmjs|registry)[^\s\"']*/(?:simple|packages)\b"
         r'|"resolved":\s*"http|source\s=\s.*registry\+'
     ),

@@ -1,0 +1,130 @@
+"""The wheel stands alone: base dependencies, an empty environment, every data file, no server library.
+
+Building uses the build backend of this environment. Installing needs a source of packages, whichever pip is
+set up with on this machine; where none can be reached the tests that install skip and say so.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("ledger", "fabric", "ontology", "api")
+# What `loomark[node]` brings, by the name it is imported under.
+SERVER_MODULES = (
+    "alembic", "fastapi", "httptools", "jinja2", "prometheus_client", "psycopg", "pydantic", "pyoxigraph",
+    "sqlalchemy", "starlette", "structlog", "uvicorn", "uvloop",
+)  # fmt: skip
+
+needs_verify = pytest.mark.skipif(
+    not (ROOT / "api" / "cli" / "verify.py").exists(), reason="this checkout has no api.cli.verify yet"
+)
+
+
+def _run(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    words = [str(word) for word in command]
+    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=170, check=False)
+
+
+def _must(*command: str | Path, cwd: Path = ROOT) -> str:
+    done = _run(*command, cwd=cwd)
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def _locked_pins() -> list[str]:
+    """The `name==version ; marker` lines of the lock, usable as constraints (hashes would forbid the local wheel)."""
+    lock = (ROOT / "requirements.lock").read_text()
+    return [line.rstrip(" \\") for line in re.findall(r"^[a-z0-9][^\n]*==[^\n]*", lock, re.MULTILINE)]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout, built without looking anything up."""
+    out = tmp_path_factory.mktemp("wheel")
+    options = ("--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir")
+    _must(sys.executable, "-m", "pip", "wheel", "--quiet", *options, out, ROOT)
+    (built,) = out.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def empty_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bin folder of a new environment that has the wheel with its base dependencies, in locked versions."""
+    folder = tmp_path_factory.mktemp("environment")
+    constraints = folder / "constraints.txt"
+    constraints.write_text("\n".join(_locked_pins()) + "\n")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    pin = next(line for line in _locked_pins() if line.startswith("rfc8785=="))
+    reached = _run(
+        *pip, "--timeout", "10", "--retries", "0", "download", "--no-deps", "--dest", folder / "try", pin
+    )
+    if reached.returncode:
+        pytest.skip(f"no source of packages can be reached by pip: {reached.stderr.strip().splitlines()[-1]}")
+    venv.create(folder / "venv", with_pip=False, symlinks=True)
+    binaries = folder / "venv" / "bin"
+    _must(*pip, "--python", binaries / "python", "install", "--quiet", "--constraint", constraints, wheel)
+    return binaries
+
+
+def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel: Path) -> None:
+    listed = _run("git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *PACKAGES)
+    if listed.returncode:
+        pytest.skip("not a git checkout: which files belong to the packages is unknown")
+    expected = {name for name in listed.stdout.splitlines() if (ROOT / name).is_file()}
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert packed == expected
+
+
+def test_the_metadata_names_the_command_the_extras_and_the_base_dependencies(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata_name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = archive.read(metadata_name).decode()
+        entry_points = archive.read(metadata_name.replace("METADATA", "entry_points.txt")).decode()
+    assert "loomark = api.cli:main" in entry_points
+    assert set(re.findall(r"^Provides-Extra: (\S+)", metadata, re.MULTILINE)) == {"node", "postgres"}
+    base = set(re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*$", metadata, re.MULTILINE))
+    assert base == {"cryptography", "httpx2", "pynacl", "rfc8785", "rich", "typer"}
+
+
+def test_lower_bounds_only_and_one_version(wheel: Path) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert wheel.name == f"loomark-{project['version']}-py3-none-any.whl"
+    assert [one for one in project["dependencies"] if not re.fullmatch(r"[\w-]+>=[\d.]+", one)] == []
+
+
+@needs_verify
+def test_loomark_verify_runs_in_an_environment_with_base_dependencies_only(
+    empty_environment: Path, tmp_path: Path
+) -> None:
+    probe = f"import importlib.util as u; print([m for m in {SERVER_MODULES!r} if u.find_spec(m)])"
+    assert _must(empty_environment / "python", "-I", "-c", probe, cwd=tmp_path).strip() == "[]"
+    told = _must(empty_environment / "loomark", "verify", "--help", cwd=tmp_path)
+    assert "--policy" in told
+
+
+@needs_verify
+def test_importing_the_verify_command_loads_no_server_library() -> None:
+    probe = f"import sys, api.cli.verify; print([m for m in {SERVER_MODULES!r} if m in sys.modules])"
+    assert _must(sys.executable, "-c", probe).strip() == "[]"
+
+
+@needs_verify
+def test_running_the_verify_command_loads_no_server_library() -> None:
+    probe = (
+        "import atexit, sys\n"
+        f"atexit.register(lambda: print('loaded:', [m for m in {SERVER_MODULES!r} if m in sys.modules]))\n"
+        "sys.argv = ['loomark', 'verify', '--help']\n"
+        "from api.cli import main\n"
+        "main()\n"
+    )
+    assert _must(sys.executable, "-c", probe).strip().endswith("loaded: []")
