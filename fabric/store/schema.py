@@ -1,0 +1,252 @@
+"""The fabric's tables: what was captured, and the projections that are read off it.
+
+Two sorts of tables share one `metadata`. The *durable* ones (`DURABLE`) hold what nobody could compute again:
+submitted documents, records with their salts, captures, jobs, credentials. They are migrated. All others,
+here and in `fabric.lineage.sql`, are *projections*: a pure function of sequenced records, their log indices
+and the registry, written in the transaction that sequences. They are dropped and rebuilt when their version
+differs (`fabric.store.projection`), so changing one never needs a migration.
+
+Integer ids of records and things never leave the process. Hot tables carry no foreign keys: one module writes
+them, in one transaction, and `loomark fsck` checks what a key would.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_N_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+STAGED: Final = "staged"
+SEQUENCED: Final = "sequenced"
+REFUSED: Final = "refused"
+
+HEADER: Final = 0
+MASTER: Final = 1
+EVENT: Final = 2
+
+# SQLite numbers rows by itself only in a column declared INTEGER; everywhere else the number needs 64 bits.
+_row_id = BigInteger().with_variant(Integer, "sqlite")
+
+document: Final = Table(
+    "document",
+    metadata,
+    Column("id", _row_id, primary_key=True),
+    Column("member", String(64), nullable=False),
+    Column("sha256", LargeBinary(32), nullable=False, comment="of the bytes as submitted"),
+    Column("media_type", String(255), nullable=False),
+    Column("size", BigInteger, nullable=False, comment="bytes as submitted"),
+    Column("body", LargeBinary, nullable=False, comment="the submitted bytes, zlib"),
+    Column("received_at", BigInteger, nullable=False, comment="milliseconds since 1970, this node's clock"),
+    UniqueConstraint("member", "sha256"),
+)
+
+capture: Final = Table(
+    "capture",
+    metadata,
+    Column("id", _row_id, primary_key=True),
+    Column("document", ForeignKey("document.id"), nullable=False),
+    Column("member", String(64), nullable=False),
+    Column("statement", BigInteger, nullable=False, unique=True, comment="row of the log's statement table"),
+    Column("custody", SmallInteger, nullable=False, comment="1: the node signed, 0: the member did"),
+    Column("commitment", LargeBinary(32), nullable=False),
+    Column("salt", LargeBinary(32), nullable=False),
+    Column("count", Integer, nullable=False, comment="records, the header record included"),
+    Column("state", String(16), nullable=False, default=STAGED),
+    Column("reason", String(1000), comment="why sequencing refused it"),
+    Column("idx", BigInteger, unique=True, comment="log index, null until sequenced"),
+    Column("created_at", BigInteger, nullable=False, comment="milliseconds since 1970, this node's clock"),
+)
+Index(
+    "ix_capture_staged",
+    capture.c.id,
+    sqlite_where=text("state = 'staged'"),
+    postgresql_where=text("state = 'staged'"),
+)
+
+job: Final = Table(
+    "job",
+    metadata,
+    Column("id", String(32), primary_key=True, comment="random hex, the name the submitter knows"),
+    Column("member", String(64), nullable=False),
+    Column("document", ForeignKey("document.id"), nullable=False, index=True),
+    Column("capture", ForeignKey("capture.id"), comment="null when every record was a duplicate"),
+    Column("notes", Text, comment="JSON: warnings and duplicates; null when there are none"),
+    Column("created_at", BigInteger, nullable=False, comment="milliseconds since 1970, this node's clock"),
+)
+Index("ix_job_capture", job.c.capture)
+
+record: Final = Table(
+    "record",
+    metadata,
+    Column("id", _row_id, primary_key=True),
+    Column("capture", BigInteger, nullable=False),
+    Column("position", Integer, nullable=False, comment="in the capture; 0 is the header record"),
+    Column("kind", SmallInteger, nullable=False, comment="0 header, 1 master data, 2 event"),
+    Column("member", String(64), nullable=False),
+    Column("event_id", Text, comment="as submitted; null when the event has none"),
+    Column("declares", SmallInteger, nullable=False, comment="1: it carries an error declaration"),
+    Column("commitment", LargeBinary(32), nullable=False),
+    Column("digest", LargeBinary(32), nullable=False, comment="equal-body digest of the duplicates rule"),
+    Column("salt", LargeBinary(32), comment="record salt; null once erased"),
+    Column("body", LargeBinary, comment="RFC 8785 bytes of the committed form; null once erased"),
+    Index("ix_record_capture", "capture", "position", unique=True),
+    Index("ix_record_commitment", "commitment"),
+)
+# An event with an ID is found by it, one without by its body: each pays for one index only.
+Index(
+    "ix_record_event_id",
+    record.c.event_id,
+    sqlite_where=text("event_id IS NOT NULL"),
+    postgresql_where=text("event_id IS NOT NULL"),
+)
+Index(
+    "ix_record_digest",
+    record.c.digest,
+    sqlite_where=text("event_id IS NULL AND kind = 2"),
+    postgresql_where=text("event_id IS NULL AND kind = 2"),
+)
+
+statement_body: Final = Table(
+    "statement_body",
+    metadata,
+    Column(
+        "statement",
+        BigInteger,
+        primary_key=True,
+        autoincrement=False,
+        comment="row of the log's statement table",
+    ),
+    Column("salt", LargeBinary(32), nullable=False),
+    Column("body", LargeBinary, nullable=False, comment="JCS of what the statement's commitment hides"),
+)
+
+credential: Final = Table(
+    "credential",
+    metadata,
+    Column("id", _row_id, primary_key=True),
+    Column("member", String(64), nullable=False, index=True),
+    Column("role", String(16), nullable=False, comment="operator or member"),
+    Column("hash", LargeBinary(32), nullable=False, unique=True, comment="SHA-256 of the API key"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)
+
+DURABLE: Final = (document, capture, job, record, statement_body, credential)
+"""Tables that cannot be rebuilt; the log's own (`ledger.log.schema`) are durable too."""
+
+projection: Final = Table(
+    "projection",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False, comment="log entries it covers"),
+)
+
+thing: Final = Table(
+    "thing",
+    metadata,
+    Column("id", _row_id, primary_key=True),
+    Column("iri", Text, nullable=False, unique=True),
+    Column("kind", String(8), nullable=False, comment="fabric.epcis Kind"),
+    Column("lot_of", BigInteger, comment="thing id of the lot that the name of a serial states"),
+)
+
+event: Final = Table(
+    "event",
+    metadata,
+    Column("record", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False, comment="log index of its capture"),
+    Column("position", Integer, nullable=False, comment="in the capture"),
+    Column("member", String(64), nullable=False),
+    Column("type", String(32), nullable=False),
+    Column("action", String(8)),
+    Column("event_id", Text, comment="as submitted"),
+    Column("time_us", BigInteger, nullable=False, comment="microseconds since 1970, UTC"),
+    Column("offset_min", SmallInteger, nullable=False),
+    Column("step", Text, comment="CBV short word, or IRI"),
+    Column("disposition", Text, comment="CBV short word, or IRI"),
+    Column("read_point", BigInteger, comment="thing id"),
+    Column("biz_location", BigInteger, comment="thing id"),
+    Column("transformation_id", Text),
+    Column(
+        "facts", Text, comment="JSON: src, dst, txn pairs; lot of the ilmd; decl; absent members are empty"
+    ),
+    Column("content", LargeBinary(16), nullable=False, comment="occurrence key: equal content, equal bytes"),
+    Column("declares", SmallInteger, nullable=False, comment="1: an error declaration, which makes no lines"),
+    Column("duplicate_of", BigInteger, comment="record id, when a member-signed capture repeats one"),
+    Column("void_by", BigInteger, comment="record id of the first declaration that voids it"),
+    Column("void_seq", BigInteger, comment="log index of that declaration"),
+    Column("class", Integer, nullable=False, comment="who may see it whole"),
+    Column("partial", Integer, comment="class of those who may see only what a hand-over shows"),
+    Index("ix_event_seq", "seq"),
+    Index(
+        "ix_event_declares",
+        "member",
+        "event_id",
+        sqlite_where=text("declares = 1"),
+        postgresql_where=text("declares = 1"),
+    ),
+)
+
+line: Final = Table(
+    "line",
+    metadata,
+    Column("record", BigInteger, primary_key=True, autoincrement=False),
+    Column("ord", Integer, primary_key=True, autoincrement=False, comment="order in the event"),
+    Column("thing", BigInteger, nullable=False),
+    Column("role", String(8), nullable=False, comment="fabric.epcis Role"),
+    Column("quantity", Text, comment="exact decimal, normalised; null when unknown"),
+    Column("unit", Text, comment="as sent; null means items"),
+    Column("original", Text, comment="the name as sent; null when it is the canonical IRI"),
+    Index("ix_line_thing", "thing", "record"),
+    sqlite_with_rowid=False,
+)
+
+named: Final = Table(
+    "named",
+    metadata,
+    Column("thing", BigInteger, primary_key=True, autoincrement=False),
+    Column("record", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+    comment="parties and places of source and destination lists: they decide who may see a record",
+)
+
+master: Final = Table(
+    "master",
+    metadata,
+    Column("record", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("thing", BigInteger, nullable=False, index=True),
+    Column("member", String(64), nullable=False),
+    Column("type", Text, nullable=False, comment="the vocabulary's type"),
+)
+
+visibility_class: Final = Table(
+    "class",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("members", Text, nullable=False, unique=True, comment="sorted member ids, separated by one space"),
+)
