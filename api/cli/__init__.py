@@ -1,0 +1,72 @@
+"""The `loomark` command. Each command is a module of this package, imported only when it is used.
+
+So `loomark verify` starts fast and needs no server library; `COMMANDS` is the one list of what there is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from . import guard
+
+COMMANDS = {
+    "serve": "Start a node on one data folder",
+    "demo": "Play the main job from capture to offline verification",
+    "keygen": "Make a signing key and print its public line",
+    "member": "Admit members, rotate and revoke keys, grant roles",
+    "capture": "Send EPCIS documents, signed with your own key or in custody",
+    "trace": "Ask what a thing became, or what it came from",
+    "prove": "Fetch the proof of one record, whole or in part",
+    "report": "Write a provenance report of a thing",
+    "policy": "Write the trust policy that a verifier pins",
+    "verify": "Check a proof or a report offline",
+    "fsck": "Check a node's stored data against its log",
+    "rebuild": "Derive every projection again from the log",
+    "generate": "Write a seeded supply-chain scenario with its truth",
+}
+
+
+class _OnUse(TyperGroup):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name; help for all of them names each without importing it."""
+        if cmd_name not in COMMANDS:
+            return None
+        if cmd_name not in sys.argv[1:]:
+            return typer.core.TyperCommand(cmd_name, help=COMMANDS[cmd_name])
+        command = typer.main.get_command(importlib.import_module(f".{cmd_name}", __package__).app)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(
+    cls=_OnUse,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Loomark: a provenance ledger and data fabric for supply chains.",
+)
+
+
+@app.callback()
+def _loomark() -> None:
+    """Commands that talk to a node take --url or LOOMARK_URL, and --api-key-file or LOOMARK_API_KEY."""
+
+
+def main() -> None:
+    """Run the command line; the entry point of the distribution."""
+    guard.check()
+    from .output import reported
+
+    with reported():
+        app()

@@ -1,0 +1,144 @@
+"""The error tree as `application/problem+json` (RFC 9457), in one place.
+
+Every answer that refuses has a stable ``type`` (`urn:loomark:problem:<rule>`), and up to 100 findings, each
+with record index, JSON pointer, rule, expected and got. Messages never carry a secret or a payload.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from ledger.errors import (
+    Conflict,
+    Finding,
+    Forbidden,
+    InvalidInput,
+    LoomarkError,
+    NotFound,
+    TooLarge,
+    Unavailable,
+    VerificationError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+MAX_FINDINGS = 100
+_RETRY_AFTER_S = "2"
+
+
+class Unauthenticated(InvalidInput):
+    """No API key, or one that is not known."""
+
+    default_rule = "unauthenticated"
+
+
+class UnsupportedMediaType(InvalidInput):
+    """The body's content type is not one that this address takes."""
+
+    default_rule = "unsupported-media-type"
+
+
+class TooMany(InvalidInput):
+    """The caller asks more often than its share allows."""
+
+    default_rule = "too-many-requests"
+
+
+# The first class that matches decides, so leaves stand before their parents.
+_STATUS: tuple[tuple[type[LoomarkError], HTTPStatus], ...] = (
+    (Unauthenticated, HTTPStatus.UNAUTHORIZED),
+    (UnsupportedMediaType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+    (TooMany, HTTPStatus.TOO_MANY_REQUESTS),
+    (Conflict, HTTPStatus.CONFLICT),
+    (Forbidden, HTTPStatus.FORBIDDEN),
+    (NotFound, HTTPStatus.NOT_FOUND),
+    (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (VerificationError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (InvalidInput, HTTPStatus.BAD_REQUEST),
+    (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+
+
+def status_of(error: LoomarkError) -> HTTPStatus:
+    """The HTTP status that tells the caller who must act on `error`."""
+    for kind, status in _STATUS:
+        if isinstance(error, kind):
+            return status
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def problem(
+    status: HTTPStatus,
+    rule: str,
+    detail: str,
+    findings: tuple[Finding, ...] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """One problem document as a response."""
+    body: dict[str, object] = {
+        "type": f"urn:loomark:problem:{rule}",
+        "title": rule.replace("-", " ").capitalize(),
+        "status": int(status),
+        "detail": detail,
+    }
+    if findings:
+        body["findings"] = [finding.as_json() for finding in findings[:MAX_FINDINGS]]
+        body["findingCount"] = len(findings)
+    # ASCII escapes, because what was got may hold lone surrogates that no encoder takes.
+    return Response(json.dumps(body), status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
+
+
+def response_for(error: LoomarkError) -> Response:
+    """The response for any error that Loomark raises on purpose."""
+    status = status_of(error)
+    headers: dict[str, str] = {}
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="loomark"'
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
+        headers["Retry-After"] = _RETRY_AFTER_S
+    if isinstance(error, InvalidInput):
+        return problem(status, error.rule, error.message, error.findings, headers)
+    if isinstance(error, VerificationError):
+        return problem(status, "verification-failed", str(error), headers=headers)
+    return problem(status, "unavailable", str(error) or "the node cannot serve this now", headers=headers)
+
+
+def install(app: FastAPI) -> None:
+    """Make `app` answer every refusal, foreseen or not, as a problem document."""
+
+    async def on_loomark_error(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, LoomarkError)
+        return response_for(error)
+
+    async def on_http_exception(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        status = HTTPStatus(error.status_code)
+        return problem(
+            status, status.phrase.lower().replace(" ", "-"), str(error.detail), headers=error.headers
+        )
+
+    async def on_bad_parameters(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        findings = tuple(_parameter_finding(item) for item in error.errors()[:MAX_FINDINGS])
+        return problem(HTTPStatus.BAD_REQUEST, "bad-parameter", "a parameter is missing or wrong", findings)
+
+    async def on_anything_else(_request: Request, _error: Exception) -> Response:
+        # The log has the traceback; the caller learns nothing of the node's inside.
+        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "the node failed to answer")
+
+    app.add_exception_handler(LoomarkError, on_loomark_error)
+    app.add_exception_handler(HTTPException, on_http_exception)
+    app.add_exception_handler(RequestValidationError, on_bad_parameters)
+    app.add_exception_handler(Exception, on_anything_else)
+
+
+def _parameter_finding(item: Mapping[str, object]) -> Finding:
+    place = item.get("loc", ())
+    assert isinstance(place, tuple)
+    pointer = "/" + "/".join(str(part) for part in place)
+    return Finding(None, pointer, "bad-parameter", str(item.get("msg", "")), str(item.get("type", "")))

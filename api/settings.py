@@ -1,0 +1,116 @@
+"""What a node is told from outside: flags, then `LOOMARK_*`, then `DIR/node.toml`.
+
+Read once, by the command line, into one frozen value that is passed down; nothing else reads the environment.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from ledger.errors import InvalidInput
+
+FILE_NAME = "node.toml"
+_PREFIX = "LOOMARK_"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One node's configuration.
+
+    Sizes are bytes, times seconds. `operator_key` is a secret and never written to `node.toml`.
+    """
+
+    data: Path
+    host: str = "127.0.0.1"
+    port: int = 8080
+    origin: str = "loomark.local/log"
+    database: str | None = None
+    operator_key: str | None = None
+    prepare_processes: int = 0
+    capture_limit_bytes: int = 32 * 1024 * 1024
+    capture_limit_events: int = 10_000
+    request_timeout_s: float = 60.0
+    session_life_s: int = 8 * 3600
+    trace_budget_nodes: int = 1_000_000
+    trace_budget_s: float = 20.0
+    secure_cookies: bool = False
+
+
+_SECRET = frozenset({"operator_key"})
+_TYPES = get_type_hints(Settings)
+
+
+def load_settings(data: Path, flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
+    """The settings of the node in folder `data`; a flag that is None was not given.
+
+    Raises InvalidInput that names the setting and where it came from.
+    """
+    values: dict[str, Any] = {}
+    for source, found in (
+        (FILE_NAME, _from_file(data / FILE_NAME)),
+        ("environment", _from_environment(environment)),
+        ("flags", {name: value for name, value in flags.items() if value is not None}),
+    ):
+        for name, value in found.items():
+            values[name] = _typed(name, value, source)
+    return Settings(data=data, **values)
+
+
+def write_settings(settings: Settings) -> None:
+    """Write `node.toml` for people to read, unless it is there; secrets stay out."""
+    path = settings.data / FILE_NAME
+    if path.exists():
+        return
+    lines = ["# Written at first start. Flags and LOOMARK_* variables go before what stands here."]
+    for field in fields(Settings):
+        value = getattr(settings, field.name)
+        if field.name == "data" or field.name in _SECRET or value is None:
+            continue
+        lines.append(f"{field.name} = {_toml(value)}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path.name} is not TOML: {error}", rule="bad-setting") from error
+    unknown = sorted(set(found) - (set(_TYPES) - _SECRET - {"data"}))
+    if unknown:
+        raise InvalidInput(f"{path.name} has unknown settings: {', '.join(unknown)}", rule="bad-setting")
+    return found
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    names = (name for name in _TYPES if name != "data")
+    return {
+        name: environment[_PREFIX + name.upper()] for name in names if environment.get(_PREFIX + name.upper())
+    }
+
+
+def _typed(name: str, value: Any, source: str) -> Any:
+    kind = _TYPES[name]
+    try:
+        if kind is bool and isinstance(value, str):
+            return {"true": True, "1": True, "false": False, "0": False}[value.lower()]
+        if kind in (int, float, str, bool):
+            return kind(value)
+    except (ValueError, KeyError) as error:
+        raise InvalidInput(
+            f"setting {name} from {source}: expected {kind.__name__}", rule="bad-setting"
+        ) from error
+    return value
