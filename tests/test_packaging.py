@@ -6,6 +6,7 @@ set up with on this machine; where none can be reached the tests that install sk
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -100,6 +101,35 @@ def test_lower_bounds_only_and_one_version(wheel: Path) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert wheel.name == f"loomark-{project['version']}-py3-none-any.whl"
     assert [one for one in project["dependencies"] if not re.fullmatch(r"[\w-]+>=[\d.]+", one)] == []
+
+
+def _third_party_imports(*folders: str) -> dict[str, str]:
+    """Each distribution imported under the folders, by its normalised name, with one file that imports it."""
+    found: dict[str, str] = {}
+    for path in sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                names = [node.module]
+            for top in (
+                {name.split(".")[0] for name in names}
+                - sys.stdlib_module_names
+                - {*PACKAGES, "tests", "bench"}
+            ):
+                found[{"nacl": "pynacl"}.get(top, top.replace("_", "-"))] = str(path.relative_to(ROOT))
+    return found
+
+
+def test_every_import_of_the_packages_is_a_declared_dependency_and_of_the_tests_a_locked_one() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [one for extra in project["optional-dependencies"].values() for one in extra]
+    declared = {re.split(r"[>;]", one)[0] for one in [*project["dependencies"], *extras]}
+    undeclared = {
+        name: path for name, path in _third_party_imports(*PACKAGES).items() if name not in declared
+    }
+    assert undeclared == {}
+    locked = {pin.split("==")[0] for pin in _locked_pins()}
+    assert {name: path for name, path in _third_party_imports("tests").items() if name not in locked} == {}
 
 
 @needs_verify
