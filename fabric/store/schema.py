@@ -39,10 +39,6 @@ metadata: Final = MetaData(
     }
 )
 
-STAGED: Final = "staged"
-SEQUENCED: Final = "sequenced"
-REFUSED: Final = "refused"
-
 HEADER: Final = 0
 MASTER: Final = 1
 EVENT: Final = 2
@@ -74,16 +70,8 @@ capture: Final = Table(
     Column("commitment", LargeBinary(32), nullable=False),
     Column("salt", LargeBinary(32), nullable=False),
     Column("count", Integer, nullable=False, comment="records, the header record included"),
-    Column("state", String(16), nullable=False, default=STAGED),
-    Column("reason", String(1000), comment="why sequencing refused it"),
-    Column("idx", BigInteger, unique=True, comment="log index, null until sequenced"),
+    Column("idx", BigInteger, unique=True, comment="log index, null until its records are projected"),
     Column("created_at", BigInteger, nullable=False, comment="milliseconds since 1970, this node's clock"),
-)
-Index(
-    "ix_capture_staged",
-    capture.c.id,
-    sqlite_where=text("state = 'staged'"),
-    postgresql_where=text("state = 'staged'"),
 )
 
 job: Final = Table(
@@ -115,7 +103,7 @@ record: Final = Table(
     Index("ix_record_capture", "capture", "position", unique=True),
     Index("ix_record_commitment", "commitment"),
 )
-# An event with an ID is found by it, one without by its body: each pays for one index only.
+# An event with an ID is found by it, one without (and master data) by its body: each pays for one index only.
 Index(
     "ix_record_event_id",
     record.c.event_id,
@@ -125,8 +113,8 @@ Index(
 Index(
     "ix_record_digest",
     record.c.digest,
-    sqlite_where=text("event_id IS NULL AND kind = 2"),
-    postgresql_where=text("event_id IS NULL AND kind = 2"),
+    sqlite_where=text("event_id IS NULL AND kind > 0"),
+    postgresql_where=text("event_id IS NULL AND kind > 0"),
 )
 
 statement_body: Final = Table(

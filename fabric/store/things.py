@@ -11,13 +11,20 @@ smallest lot IRI, stand: the outcome does not depend on the order of arrival.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from itertools import islice
+from typing import Final, NamedTuple, TypeAlias
 
 from sqlalchemy.engine import Connection
 
+from .bulk import execute_rows, insert_rows, select_in
+from .schema import thing
+
 CACHE_SIZE: Final = 200_000
-_CHUNK: Final = 500
 _RANK: Final = {"lot": 0, "serial": 1, "class": 2, "place": 3, "party": 4, "document": 5, "device": 6}
+_COLUMNS: Final = ("id", "iri", "kind", "lot_of")
+_SELECT: Final = "SELECT t.iri, t.id, t.kind, l.iri FROM thing t LEFT JOIN thing l ON l.id = t.lot_of WHERE t.iri IN ({in})"
+_UPDATE: Final = "UPDATE thing SET kind = ?, lot_of = ? WHERE id = ?"
+_Told: TypeAlias = tuple[str, str | None]
 
 
 class Known(NamedTuple):
@@ -47,7 +54,7 @@ class Interner:
         self._known.update(fresh)
         surplus = len(self._known) - self._size
         if surplus > 0:
-            for iri in list(self._known)[:surplus]:
+            for iri in list(islice(self._known, surplus)):
                 del self._known[iri]
 
 
@@ -67,6 +74,7 @@ class Sitting:
         self._load(iri for iri in told if iri not in self._fresh and iri not in self._shared)
         ids: dict[str, int] = {}
         missing: list[str] = []
+        changed: list[tuple[str, Known]] = []
         for iri, (kind, lot_of) in told.items():
             known = self._fresh.get(iri) or self._shared.get(iri)
             if known is None:
@@ -74,9 +82,11 @@ class Sitting:
                 continue
             ids[iri] = known.id
             if kind != known.kind or (lot_of is not None and lot_of != known.lot_of):
-                self._settle(iri, known, kind, lot_of, told)
+                changed.append((iri, known))
         if missing:
             self._insert(missing, told, ids)
+        for iri, known in changed:
+            self._settle(iri, known, told[iri])
         return ids
 
     def known(self, iri: str) -> Known:
@@ -88,66 +98,43 @@ class Sitting:
         self._interner._add(self._fresh)
 
     def _load(self, iris: Iterable[str]) -> None:
-        wanted = list(iris)
-        for start in range(0, len(wanted), _CHUNK):
-            part = wanted[start : start + _CHUNK]
-            marks = ",".join("?" * len(part))
-            rows = self._connection.exec_driver_sql(
-                "SELECT t.iri, t.id, t.kind, l.iri FROM thing t LEFT JOIN thing l ON l.id = t.lot_of"
-                f" WHERE t.iri IN ({marks})",
-                tuple(part),
-            )
-            for iri, number, kind, lot_of in rows:
-                self._fresh[iri] = Known(number, kind, lot_of)
+        for row in select_in(self._connection, _SELECT, iris):
+            self._fresh[row[0]] = Known(row[1], row[2], row[3])
 
-    def _insert(
-        self, missing: list[str], told: Mapping[str, tuple[str, str | None]], ids: dict[str, int]
-    ) -> None:
+    def _insert(self, missing: list[str], told: Mapping[str, _Told], ids: dict[str, int]) -> None:
         if self._next is None:
-            row = self._connection.exec_driver_sql("SELECT coalesce(max(id), 0) FROM thing").scalar_one()
-            self._next = int(row) + 1
+            self._next = 1 + int(
+                self._connection.exec_driver_sql("SELECT coalesce(max(id), 0) FROM thing").scalar_one()
+            )
         for number, iri in enumerate(missing, self._next):
             ids[iri] = number
             self._fresh[iri] = Known(number, *told[iri])
         self._next += len(missing)
-        rows = [
-            (ids[iri], iri, told[iri][0], None if (lot := told[iri][1]) is None else ids[lot])
-            for iri in missing
-        ]
-        self._connection.exec_driver_sql(
-            "INSERT INTO thing (id, iri, kind, lot_of) VALUES (?, ?, ?, ?)", rows
-        )
+        rows = [(ids[iri], iri, told[iri][0], ids.get(told[iri][1] or "")) for iri in missing]
+        insert_rows(self._connection, thing, _COLUMNS, rows)
 
-    def _settle(
-        self,
-        iri: str,
-        known: Known,
-        kind: str,
-        lot_of: str | None,
-        told: Mapping[str, tuple[str, str | None]],
-    ) -> None:
-        kind = min(kind, known.kind, key=_RANK.__getitem__)
-        lots = [lot for lot in (lot_of, known.lot_of) if lot is not None]
-        lot = min(lots) if lots else None
-        if (kind, lot) == (known.kind, known.lot_of):
+    def _settle(self, iri: str, known: Known, said: _Told) -> None:
+        kind, lot_of = _smaller(said, (known.kind, known.lot_of))
+        if (kind, lot_of) == (known.kind, known.lot_of):
             return
-        lot_id = None if lot is None else self.ids([(lot, *told.get(lot, ("lot", None)))])[lot]
-        self._fresh[iri] = Known(known.id, kind, lot)
-        self._connection.exec_driver_sql(
-            "UPDATE thing SET kind = ?, lot_of = ? WHERE id = ?", (kind, lot_id, known.id)
-        )
+        lot_id = None if lot_of is None else self.ids([(lot_of, "lot", None)])[lot_of]
+        self._fresh[iri] = Known(known.id, kind, lot_of)
+        execute_rows(self._connection, _UPDATE, [(kind, lot_id, known.id)])
 
 
-def _told(things: Iterable[tuple[str, str, str | None]]) -> dict[str, tuple[str, str | None]]:
+def _told(things: Iterable[tuple[str, str, str | None]]) -> dict[str, _Told]:
     """What is said about each IRI, contradictions settled, a lot before the serials that state it."""
-    told: dict[str, tuple[str, str | None]] = {}
+    told: dict[str, _Told] = {}
     for iri, kind, lot_of in things:
         if lot_of is not None and lot_of not in told:
             told[lot_of] = ("lot", None)
         before = told.get(iri)
-        if before is None:
-            told[iri] = (kind, lot_of)
-        elif before != (kind, lot_of):
-            lots = [lot for lot in (lot_of, before[1]) if lot is not None]
-            told[iri] = (min(kind, before[0], key=_RANK.__getitem__), min(lots) if lots else None)
+        told[iri] = (kind, lot_of) if before is None else _smaller((kind, lot_of), before)
     return told
+
+
+def _smaller(one: _Told, other: _Told) -> _Told:
+    if one == other:
+        return one
+    lots = [lot for lot in (one[1], other[1]) if lot is not None]
+    return min(one[0], other[0], key=_RANK.__getitem__), min(lots) if lots else None
