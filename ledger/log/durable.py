@@ -28,6 +28,9 @@ class Files(Protocol):
     def read(self, path: Path) -> bytes | None:
         """The bytes under `path`, or None when there is no such file. Raises Unavailable."""
 
+    def names(self, path: Path) -> list[str]:
+        """Names of what lies directly in a folder; none when it is absent."""
+
     def remove_folder(self, path: Path) -> None:
         """Remove a folder and the files directly in it; nothing happens when it is absent."""
 
@@ -57,6 +60,13 @@ class DiskFiles:
             return None
         except OSError as error:
             raise Unavailable(f"cannot read {path.name}: {error.strerror}") from error
+
+    def names(self, path: Path) -> list[str]:
+        """Names of what lies directly in a folder."""
+        try:
+            return os.listdir(path)
+        except OSError:
+            return []
 
     def remove_folder(self, path: Path) -> None:
         """Best effort: what stays behind is only space."""

@@ -94,6 +94,7 @@ seal: Final = Table(
     Column("first", BigInteger, nullable=False, comment="first entry it covers; it covers first <= i < idx"),
     Column("time", String(24), nullable=False),
     Column("changes_before", BigInteger, nullable=False, comment="registry statements before `first`"),
+    Column("changes_after", BigInteger, nullable=False, comment="registry statements before `idx`"),
 )
 
 registry_change: Final = Table(
