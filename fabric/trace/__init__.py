@@ -1,0 +1,28 @@
+"""Traces: what is affected by a thing or contributed to it, who holds it, how much is missing.
+
+`reach` is the walk, over any relation. A `TraceSource` is lineage as one reader sees it at one tree size;
+`trace` puts the answer together from one, and `Trace.as_json` is the document of docs/spec/trace.md. Deriving
+lineage from records is left to `fabric.lineage`, who may see a record to `fabric.visibility`. Everything but
+`sql` needs nothing that the offline verifier does not have.
+"""
+
+from __future__ import annotations
+
+from .question import Options, Question
+from .reach import Budget, Direction, Neighbours, Node, Reach, Step, reach
+from .source import Coverage, Start, TraceSource
+
+__all__ = [
+    "Budget",
+    "Coverage",
+    "Direction",
+    "Neighbours",
+    "Node",
+    "Options",
+    "Question",
+    "Reach",
+    "Start",
+    "Step",
+    "TraceSource",
+    "reach",
+]
