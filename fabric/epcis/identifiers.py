@@ -1,48 +1,142 @@
-"""Names of things: every spelling of a GS1 key becomes one canonical IRI (design: meaning, section 1)."""
+"""Names of things: every spelling of a GS1 key becomes one canonical IRI (design: meaning, section 1).
+
+A GS1 key in an EPC URN or in a Digital Link of any domain becomes its `https://id.gs1.org/` link. Any other
+absolute URI is itself, byte for byte. Nothing is guessed, trimmed or folded, and lots and serials keep
+their case::
+
+    canonical_thing("urn:epc:id:sgtin:9506000.013435.12345", Position.EPC).iri
+    -> "https://id.gs1.org/01/09506000134352/21/12345"
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
+from functools import lru_cache
+
+from .digital_link import parse_link
+from .element_string import parse_element_string
+from .gs1 import ROOT, check_digit, encode, is_decimal, thing_of_key
+from .thing import KIND_BY_POSITION, BadIdentifier, Kind, Position, Thing
+from .urn import parse_urn
+
+PRIVATE = "urn:loomark:thing:"
+
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\x00-\x20\x7f<>\"{}|\\^`]+")
+_CARRIERS = (f"{ROOT}00/", f"{ROOT}8003/", f"{ROOT}8004/")
+_KINDS = {kind.value: kind for kind in Kind}
 
 
-class Kind(StrEnum):
-    """What sort of thing an identifier names. A carrier is a role, not a kind."""
-
-    SERIAL = "serial"
-    LOT = "lot"
-    CLASS = "class"
-    PLACE = "place"
-    PARTY = "party"
-    DOCUMENT = "document"
-    DEVICE = "device"
-
-
-class Position(StrEnum):
-    """Where in an event an identifier stands; it gives the kind of a name that has no GS1 key."""
-
-    EPC = "epc"
-    EPC_CLASS = "epcClass"
-    PLACE = "place"
-    PARTY = "party"
-    DOCUMENT = "document"
-    DEVICE = "device"
-
-
-@dataclass(frozen=True, slots=True)
-class Thing:
-    """One thing: its canonical IRI, its kind, and for a serial named with its lot, that lot's IRI."""
-
-    iri: str
-    kind: Kind
-    lot_of: str | None = None
+def is_absolute_uri(text: str) -> bool:
+    """Whether a text has a scheme and only characters that an IRI may have (RFC 3987)."""
+    return _ABSOLUTE.fullmatch(text) is not None
 
 
 def canonical_thing(text: str, position: Position) -> Thing:
-    """The thing an identifier names. Raises InvalidInput (`bad-check-digit`, `bad-identifier`, `not-a-uri`)."""
-    raise NotImplementedError
+    """The thing an identifier names.
+
+    Raises BadIdentifier (an InvalidInput) with rule ``bad-check-digit`` (the message carries the right one),
+    ``bad-identifier`` or ``not-a-uri``.
+    """
+    thing, problem = read_name(text, position)
+    if problem is not None:
+        raise BadIdentifier(problem.rule, problem.expected, problem.got)
+    return thing
+
+
+@lru_cache(maxsize=131_072)
+def read_name(text: str, position: Position) -> tuple[Thing, BadIdentifier | None]:
+    """The thing an identifier names, and what is wrong with it.
+
+    With a problem the thing is the name itself as a private one: that is what a member who asked to keep
+    wrong check digits gets, and what a committed record is read as.
+    """
+    try:
+        thing = _named_by_key(text)
+    except BadIdentifier as problem:
+        return _private(text, position), problem.with_traceback(None)
+    if thing is not None:
+        return thing, None
+    if not is_absolute_uri(text):
+        return _private(text, position), BadIdentifier("not-a-uri", "an absolute URI", text)
+    return _private(text, position), None
+
+
+def _named_by_key(text: str) -> Thing | None:
+    scheme = text[:8].lower()
+    if scheme == "urn:epc:":
+        return parse_urn(text)
+    if scheme.startswith(("https://", "http://")) and is_absolute_uri(text):
+        return parse_link(text)
+    return None
+
+
+def _private(text: str, position: Position) -> Thing:
+    if text.startswith(PRIVATE):
+        kind = _KINDS.get(text[len(PRIVATE) :].split(":")[1] if text.count(":") > 4 else "")
+        if kind is not None:
+            return Thing(text, kind)
+    return Thing(text, KIND_BY_POSITION[position])
+
+
+def private_thing(member: str, kind: Kind, code: str) -> Thing:
+    """The thing that a member's own code names, where there is no URI (CSV columns, sensors)."""
+    return Thing(f"{PRIVATE}{member}:{kind.value}:{encode(code)}", kind)
 
 
 def is_carrier_key(iri: str) -> bool:
     """Whether a canonical IRI is a logistic carrier: SSCC, GRAI or GIAI."""
-    return iri.startswith(("https://id.gs1.org/00/", "https://id.gs1.org/8003/", "https://id.gs1.org/8004/"))
+    return iri.startswith(_CARRIERS)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchTerms:
+    """What a text typed into a search may mean: things by name, and lots and serials by their bare code.
+
+    `endings` are the ends of canonical IRIs, such as ``/10/ABC1``; the searcher looks which of them exist.
+    """
+
+    things: tuple[Thing, ...]
+    endings: tuple[str, ...]
+
+
+def search_candidates(text: str) -> SearchTerms:
+    """Everything a typed text can mean, most certain first. Never raises."""
+    text = text.strip()
+    things = tuple(dict.fromkeys(_typed_things(text)))
+    if not text or ":" in text or text.startswith("(01)"):
+        return SearchTerms(things, ())
+    code = encode(text)
+    return SearchTerms(things, (f"/10/{code}", f"/21/{code}", f":lot:{code}", f":serial:{code}"))
+
+
+def _typed_things(text: str) -> Iterator[Thing]:
+    if is_absolute_uri(text):
+        thing, problem = read_name(text, Position.EPC)
+        if problem is None:
+            yield thing
+        return
+    for ai, lengths in (("01", (8, 12, 13, 14)), ("00", (18,)), ("414", (13,)), ("417", (13,))):
+        if is_decimal(text) and len(text) in lengths and text[-1] == check_digit(text[:-1]):
+            yield thing_of_key(ai, text)
+    try:
+        yield parse_element_string(text)
+    except BadIdentifier:
+        return
+
+
+__all__ = [
+    "BadIdentifier",
+    "Kind",
+    "Position",
+    "SearchTerms",
+    "Thing",
+    "canonical_thing",
+    "is_absolute_uri",
+    "is_carrier_key",
+    "parse_element_string",
+    "private_thing",
+    "read_name",
+    "search_candidates",
+]
