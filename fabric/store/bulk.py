@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Table
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 
 CHUNK: Final = 500
 """Values in one IN list: SQLite's smallest build-time limit on parameters is 999."""
@@ -21,14 +21,15 @@ def insert_rows(
         connection.exec_driver_sql(_insert(table.name, columns, _mark(connection)), list(rows))
 
 
-def select_in(connection: Connection, statement: str, values: Iterable[Any]) -> Iterator[Row[Any]]:
-    """Rows of a SELECT whose one `{in}` stands for the parameters of an IN list, chunk by chunk."""
+def select_in(connection: Connection, statement: str, values: Iterable[Any], *leading: Any) -> Iterator[Any]:
+    """Rows of a SELECT, chunk by chunk: `{in}` stands for an IN list, and each `?` before it for one of `leading`."""
     wanted = list(values)
     mark = _mark(connection)
+    text = statement.replace("?", mark)
     for start in range(0, len(wanted), CHUNK):
         part = wanted[start : start + CHUNK]
         yield from connection.exec_driver_sql(
-            statement.replace("{in}", ",".join([mark] * len(part))), tuple(part)
+            text.replace("{in}", ",".join([mark] * len(part))), (*leading, *part)
         )
 
 

@@ -1,0 +1,127 @@
+"""Capture jobs: what became of a submission, under the name its submitter was given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.engine import Connection
+
+from ledger.log.schema import REFUSED, SEQUENCED, STAGED
+from ledger.log.schema import statement as statement_table
+
+from .schema import capture, job
+
+COVERED: Final = "duplicate"
+"""State of a job whose every record was captured before: it made no capture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A submission: `state` is staged, sequenced, refused (with `rule` and `reason`) or duplicate.
+
+    `index` is the log index once sequenced, `notes` holds `warnings` and `duplicates` as JSON values, and
+    `created_ms` is milliseconds since 1970 by this node's clock.
+    """
+
+    id: str
+    member: str
+    state: str
+    document: int
+    capture: int | None
+    count: int
+    custody: bool
+    index: int | None
+    rule: str | None
+    reason: str | None
+    created_ms: int
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def create(
+    connection: Connection,
+    name: str,
+    member: str,
+    document_row: int,
+    capture_row: int | None,
+    notes: Mapping[str, Any],
+    now_ms: int,
+) -> None:
+    """Store a job under its name."""
+    connection.execute(
+        job.insert().values(
+            id=name,
+            member=member,
+            document=document_row,
+            capture=capture_row,
+            notes=json.dumps(notes) if notes else None,
+            created_at=now_ms,
+        )
+    )
+
+
+_QUERY: Final = (
+    select(
+        job,
+        capture.c.count.label("records"),
+        capture.c.custody,
+        statement_table.c.idx,
+        statement_table.c.state,
+        statement_table.c.rule,
+        statement_table.c.reason,
+    )
+    .join(capture, capture.c.id == job.c.capture, isouter=True)
+    .join(statement_table, statement_table.c.id == capture.c.statement, isouter=True)
+)
+
+
+def load(connection: Connection, name: str) -> Job | None:
+    """A job by its name, or None."""
+    row = connection.execute(_QUERY.where(job.c.id == name)).one_or_none()
+    return None if row is None else _job(row)
+
+
+def first_of_document(connection: Connection, document_row: int) -> Job | None:
+    """The job that captured a document, or None when there is none that the log did not refuse."""
+    query = _QUERY.where(job.c.document == document_row, statement_table.c.state.is_distinct_from(REFUSED))
+    row = connection.execute(query.order_by(job.c.created_at, job.c.id).limit(1)).one_or_none()
+    return None if row is None else _job(row)
+
+
+def list_of_member(connection: Connection, member: str, limit: int) -> list[Job]:
+    """A member's latest jobs, newest first."""
+    query = _QUERY.where(job.c.member == member).order_by(job.c.created_at.desc(), job.c.id).limit(limit)
+    return [_job(row) for row in connection.execute(query)]
+
+
+def _job(row: Any) -> Job:
+    return Job(
+        row.id,
+        row.member,
+        COVERED if row.capture is None else row.state,
+        row.document,
+        row.capture,
+        row.records or 0,
+        bool(row.custody),
+        row.idx,
+        row.rule,
+        row.reason,
+        row.created_at,
+        json.loads(row.notes) if row.notes else {},
+    )
+
+
+__all__ = [
+    "COVERED",
+    "REFUSED",
+    "SEQUENCED",
+    "STAGED",
+    "Job",
+    "create",
+    "first_of_document",
+    "list_of_member",
+    "load",
+]

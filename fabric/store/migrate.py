@@ -1,0 +1,93 @@
+"""Bringing a database to this version: durable tables by migration, projections by version.
+
+`migrate` runs alembic from revision 0001 in one transaction, over the log's tables and the fabric's durable
+ones. `create_projections` makes the tables of projections that are missing; `stale_projections` says which
+must be rebuilt. A database of a newer Loomark is refused, never guessed at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, MetaData, select
+from sqlalchemy.engine import Connection
+
+from ledger.errors import LoomarkError
+from ledger.log.schema import metadata as log_metadata
+
+from .bulk import execute_rows
+from .schema import DURABLE, metadata, projection
+
+_SCRIPTS: Final = Path(__file__).parent / "migrations"
+
+
+class NewerDatabase(LoomarkError):
+    """The database was written by a newer Loomark."""
+
+
+def target_metadata() -> list[MetaData]:
+    """What the durable tables should look like: the log's and the fabric's."""
+    return [log_metadata, metadata]
+
+
+def is_durable(thing: Any, name: str | None, kind: str, _reflected: bool, _compared: Any) -> bool:
+    """Whether alembic looks after an object: everything but projections."""
+    durable = {table.name for table in DURABLE} | set(log_metadata.tables)
+    table = name if kind == "table" else thing.table.name
+    return table in durable
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the durable tables to this version. Raises NewerDatabase; then nothing was changed."""
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    with engine.begin() as connection:
+        _refuse_newer(connection, ScriptDirectory.from_config(config))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        create_projections(connection)
+
+
+def _refuse_newer(connection: Connection, scripts: ScriptDirectory) -> None:
+    known = {script.revision for script in scripts.walk_revisions()}
+    unknown = set(MigrationContext.configure(connection).get_current_heads()) - known
+    if unknown:
+        raise NewerDatabase(f"expected a database of revision {max(known)} or older, got {min(unknown)}")
+
+
+def projection_tables() -> list[str]:
+    """The names of all tables that are projections."""
+    durable = {table.name for table in DURABLE}
+    return [table.name for table in metadata.sorted_tables if table.name not in durable]
+
+
+def create_projections(connection: Connection) -> None:
+    """Create the tables of projections that do not exist yet."""
+    metadata.create_all(connection, tables=[metadata.tables[name] for name in projection_tables()])
+
+
+def drop_projections(connection: Connection) -> None:
+    """Drop all tables of projections, in the shape this version or an older one gave them."""
+    metadata.drop_all(connection, tables=[metadata.tables[name] for name in projection_tables()])
+
+
+def stale_projections(connection: Connection, versions: Mapping[str, int]) -> list[str]:
+    """Names of projections whose stored version is absent or another one than asked for."""
+    stored = {row.name: row.version for row in connection.execute(select(projection))}
+    return sorted(name for name, version in versions.items() if stored.get(name) != version)
+
+
+def mark_projections(connection: Connection, versions: Mapping[str, int], size: int) -> None:
+    """Record that the projections have these versions and cover `size` log entries."""
+    connection.execute(projection.delete())
+    execute_rows(
+        connection,
+        "INSERT INTO projection (name, version, size) VALUES (?, ?, ?)",
+        [(name, version, size) for name, version in versions.items()],
+    )

@@ -1,0 +1,193 @@
+"""Records as committed: the bytes, the salt and the commitment of each, by capture and position.
+
+A capture whose statement the log refused keeps its rows, for whoever submitted it, but counts for nothing:
+every look-up here that asks what *was captured* passes over it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.engine import Connection
+
+from ledger.log.schema import REFUSED
+from ledger.log.schema import statement as statement_table
+
+from .bulk import insert_rows, select_in
+from .schema import capture, record
+
+
+class NewRecord(NamedTuple):
+    """One record on its way into the store, a plain tuple so that a process boundary costs little.
+
+    `event_id` is as submitted; `digest` is that of the duplicates rule; `salt` 32 raw bytes; `body` JCS.
+    """
+
+    kind: int
+    event_id: str | None
+    declares: int
+    commitment: bytes
+    digest: bytes
+    salt: bytes
+    body: bytes
+
+
+class Earlier(NamedTuple):
+    """A record that was captured before, as the duplicates rule sees it."""
+
+    id: int
+    declares: int
+    digest: bytes
+    commitment: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCapture:
+    """A capture: `idx` is its log index, None while it waits; `custody` says that the node signed."""
+
+    id: int
+    member: str
+    document: int
+    statement: int
+    custody: bool
+    commitment: bytes
+    salt: bytes
+    count: int
+    idx: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record with its capture. `body` and `salt` are None once it was erased."""
+
+    id: int
+    capture: StoredCapture
+    position: int
+    kind: int
+    event_id: str | None
+    commitment: bytes
+    salt: bytes | None
+    body: bytes | None
+
+    def value(self) -> dict[str, Any] | None:
+        """The JSON value that is committed, or None once erased."""
+        return None if self.body is None else json.loads(self.body)
+
+
+_COLUMNS: Final = (
+    "id",
+    "capture",
+    "position",
+    "member",
+    "kind",
+    "event_id",
+    "declares",
+    "commitment",
+    "digest",
+    "salt",
+    "body",
+)
+_EARLIER: Final = (
+    "SELECT r.{key} AS key, r.id, r.declares, r.digest, r.commitment FROM record r JOIN capture c ON c.id = r.capture"
+    f" JOIN statement s ON s.id = c.statement AND s.state <> '{REFUSED}' WHERE r.member = ?"
+    " AND r.{key} IN ({in})"
+)
+
+
+def insert_capture(connection: Connection, values: dict[str, Any]) -> int:
+    """Store a capture's row; gives its id."""
+    key = connection.execute(capture.insert().values(**values)).inserted_primary_key
+    return int(key[0]) if key is not None else 0
+
+
+def insert_records(connection: Connection, capture_id: int, member: str, records: Sequence[NewRecord]) -> int:
+    """Store records in the order of their positions; gives the id of the first, the others follow it."""
+    first = 1 + int(connection.execute(select(func.coalesce(func.max(record.c.id), 0))).scalar_one())
+    rows = [
+        (first + position, capture_id, position, member, *fields) for position, fields in enumerate(records)
+    ]
+    insert_rows(connection, record, _COLUMNS, rows)
+    return first
+
+
+def earlier_by_event_id(
+    connection: Connection, member: str, event_ids: Iterable[str]
+) -> dict[str, list[Earlier]]:
+    """A member's records under these event IDs that carry no error declaration, and any under them that do."""
+    query = _EARLIER.replace("{key}", "event_id")
+    found: dict[str, list[Earlier]] = {}
+    for key, *fields in select_in(connection, query, event_ids, member):
+        found.setdefault(key, []).append(Earlier(*fields))
+    return found
+
+
+def earlier_by_digest(connection: Connection, member: str, digests: Iterable[bytes]) -> dict[bytes, Earlier]:
+    """A member's records of equal body, among master data and events that have no ID."""
+    query = (
+        _EARLIER.replace("{key}", "digest").replace("{member}", member) + "r.event_id IS NULL AND r.kind > 0"
+    )
+    found: dict[bytes, Earlier] = {}
+    for key, *fields in select_in(connection, query, digests, member):
+        found.setdefault(key, Earlier(*fields))
+    return found
+
+
+def load_captures(connection: Connection, statements: Iterable[int]) -> dict[int, StoredCapture]:
+    """Captures by the rows of their statements; statements that are no captures are absent."""
+    names = ", ".join(column.name for column in capture.c)
+    rows = select_in(connection, f"SELECT {names} FROM capture WHERE statement IN ({{in}})", statements)
+    return {row.statement: _capture(row) for row in rows}
+
+
+def load_capture(connection: Connection, row: int) -> StoredCapture:
+    """A capture by its row."""
+    return _capture(connection.execute(select(capture).where(capture.c.id == row)).one())
+
+
+def records_of(connection: Connection, found: StoredCapture) -> Iterator[StoredRecord]:
+    """The records of a capture in order of position."""
+    query = select(record).where(record.c.capture == found.id).order_by(record.c.position)
+    for row in connection.execute(query):
+        yield _record(row, found)
+
+
+def commitments_of(connection: Connection, capture_id: int) -> list[bytes]:
+    """The record commitments of a capture in order of position."""
+    query = select(record.c.commitment).where(record.c.capture == capture_id).order_by(record.c.position)
+    return list(connection.execute(query).scalars())
+
+
+def find_records(connection: Connection, commitment: bytes) -> list[StoredRecord]:
+    """Records with this commitment: one, unless a member-signed capture was submitted again as it was."""
+    rows = connection.execute(select(record).where(record.c.commitment == commitment).order_by(record.c.id))
+    return [_record(row, load_capture(connection, row.capture)) for row in rows]
+
+
+def is_refused(connection: Connection, statement: int) -> bool:
+    """Whether the log refused a capture's statement."""
+    state = select(statement_table.c.state).where(statement_table.c.id == statement)
+    return bool(connection.execute(state).scalar() == REFUSED)
+
+
+def _capture(row: Any) -> StoredCapture:
+    return StoredCapture(
+        row.id,
+        row.member,
+        row.document,
+        row.statement,
+        bool(row.custody),
+        row.commitment,
+        row.salt,
+        row.count,
+        row.idx,
+    )
+
+
+def _record(row: Any, found: StoredCapture) -> StoredRecord:
+    return StoredRecord(
+        row.id, found, row.position, row.kind, row.event_id, row.commitment, row.salt, row.body
+    )
