@@ -159,7 +159,6 @@ thing: Final = Table(
     Column("id", _row_id, primary_key=True),
     Column("iri", Text, nullable=False, unique=True),
     Column("kind", String(8), nullable=False, comment="fabric.epcis Kind"),
-    Column("lot_of", BigInteger, comment="thing id of the lot that the name of a serial states"),
 )
 
 event: Final = Table(
@@ -208,6 +207,7 @@ line: Final = Table(
     Column("role", String(8), nullable=False, comment="fabric.epcis Role"),
     Column("quantity", Text, comment="exact decimal, normalised; null when unknown"),
     Column("unit", Text, comment="as sent; null means items"),
+    Column("lot", BigInteger, comment="thing id of the lot that this mention says a serial belongs to"),
     Column("original", Text, comment="the name as sent; null when it is the canonical IRI"),
     Index("ix_line_thing", "thing", "record"),
     sqlite_with_rowid=False,
@@ -230,6 +230,29 @@ master: Final = Table(
     Column("thing", BigInteger, nullable=False, index=True),
     Column("member", String(64), nullable=False),
     Column("type", Text, nullable=False, comment="the vocabulary's type"),
+)
+
+shown: Final = Table(
+    "shown",
+    metadata,
+    Column(
+        "dispatch", BigInteger, primary_key=True, autoincrement=False, comment="record that hands things over"
+    ),
+    Column(
+        "record", BigInteger, primary_key=True, autoincrement=False, comment="record it shows to its parties"
+    ),
+    Column("whole", SmallInteger, nullable=False, comment="1: all of it, 0: the units of a creation"),
+    Index("ix_shown_record", "record"),
+    sqlite_with_rowid=False,
+)
+
+handed: Final = Table(
+    "handed",
+    metadata,
+    Column("thing", BigInteger, primary_key=True, autoincrement=False),
+    Column("dispatch", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+    comment="what each dispatch with parties hands over, contents of carriers included: a late record finds it here",
 )
 
 visibility_class: Final = Table(

@@ -4,16 +4,16 @@ Only the transaction that sequences interns, so ids follow from one counter. A t
 `Sitting`; what it learned enters the long-lived `Interner` cache only by `keep`, after the commit: ids of a
 transaction that was rolled back are never seen again.
 
-A thing's kind and `lot_of` can be told differently by different records. The smallest in `_RANK`, and the
-smallest lot IRI, stand: the outcome does not depend on the order of arrival.
+A private name can be told with different kinds. The first in `_RANK` stands, whichever came first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final
 
+from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
 
 from .bulk import execute_rows, insert_rows, select_in
@@ -21,18 +21,11 @@ from .schema import thing
 
 CACHE_SIZE: Final = 200_000
 _RANK: Final = {"lot": 0, "serial": 1, "class": 2, "place": 3, "party": 4, "document": 5, "device": 6}
-_COLUMNS: Final = ("id", "iri", "kind", "lot_of")
-_SELECT: Final = "SELECT t.iri, t.id, t.kind, l.iri FROM thing t LEFT JOIN thing l ON l.id = t.lot_of WHERE t.iri IN ({in})"
-_UPDATE: Final = "UPDATE thing SET kind = ?, lot_of = ? WHERE id = ?"
-_Told: TypeAlias = tuple[str, str | None]
+_COLUMNS: Final = ("id", "iri", "kind")
+_SELECT: Final = "SELECT iri, id, kind FROM thing WHERE iri IN ({in})"
 
-
-class Known(NamedTuple):
-    """A thing as stored: its id, its kind, and the IRI of the lot its name states."""
-
-    id: int
-    kind: str
-    lot_of: str | None
+Known = tuple[int, str]
+"""A thing as stored: its id and its kind."""
 
 
 class Interner:
@@ -50,7 +43,8 @@ class Interner:
         """Forget everything, as after the tables were rebuilt."""
         self._known.clear()
 
-    def _add(self, fresh: Mapping[str, Known]) -> None:
+    def learn(self, fresh: Mapping[str, Known]) -> None:
+        """Take in what a committed transaction learned."""
         self._known.update(fresh)
         surplus = len(self._known) - self._size
         if surplus > 0:
@@ -68,73 +62,49 @@ class Sitting:
         self._fresh: dict[str, Known] = {}
         self._next: int | None = None
 
-    def ids(self, things: Iterable[tuple[str, str, str | None]]) -> dict[str, int]:
-        """Ids by IRI for `(iri, kind, lot_of)` triples, their lots included; unknown ones are added."""
-        told = _told(things)
-        self._load(iri for iri in told if iri not in self._fresh and iri not in self._shared)
+    def ids(self, told: Mapping[str, str]) -> dict[str, int]:
+        """Ids by IRI for things told as IRI and kind; unknown ones are added."""
+        fresh, shared = self._fresh, self._shared
+        self._load(iri for iri in told if iri not in shared and iri not in fresh)
         ids: dict[str, int] = {}
         missing: list[str] = []
-        changed: list[tuple[str, Known]] = []
-        for iri, (kind, lot_of) in told.items():
-            known = self._fresh.get(iri) or self._shared.get(iri)
+        for iri, kind in told.items():
+            known = fresh.get(iri) or shared.get(iri)
             if known is None:
                 missing.append(iri)
                 continue
-            ids[iri] = known.id
-            if kind != known.kind or (lot_of is not None and lot_of != known.lot_of):
-                changed.append((iri, known))
+            ids[iri] = known[0]
+            if kind != known[1]:
+                self._settle(iri, known, kind)
         if missing:
             self._insert(missing, told, ids)
-        for iri, known in changed:
-            self._settle(iri, known, told[iri])
         return ids
-
-    def known(self, iri: str) -> Known:
-        """A thing that this sitting or an earlier one interned."""
-        return self._fresh.get(iri) or self._shared[iri]
 
     def keep(self) -> None:
         """Hand what was learned to the cache. Only after the transaction was committed."""
-        self._interner._add(self._fresh)
+        self._interner.learn(self._fresh)
 
     def _load(self, iris: Iterable[str]) -> None:
-        for row in select_in(self._connection, _SELECT, iris):
-            self._fresh[row[0]] = Known(row[1], row[2], row[3])
+        for iri, number, kind in select_in(self._connection, _SELECT, iris):
+            self._fresh[iri] = (number, kind)
 
-    def _insert(self, missing: list[str], told: Mapping[str, _Told], ids: dict[str, int]) -> None:
+    def _insert(self, missing: list[str], told: Mapping[str, str], ids: dict[str, int]) -> None:
         if self._next is None:
-            self._next = 1 + int(
-                self._connection.exec_driver_sql("SELECT coalesce(max(id), 0) FROM thing").scalar_one()
-            )
-        for number, iri in enumerate(missing, self._next):
-            ids[iri] = number
-            self._fresh[iri] = Known(number, *told[iri])
+            highest = select(func.coalesce(func.max(thing.c.id), 0))
+            self._next = 1 + int(self._connection.execute(highest).scalar_one())
+        rows = [(number, iri, told[iri]) for number, iri in enumerate(missing, self._next)]
         self._next += len(missing)
-        rows = [(ids[iri], iri, told[iri][0], ids.get(told[iri][1] or "")) for iri in missing]
+        for number, iri, kind in rows:
+            ids[iri] = number
+            self._fresh[iri] = (number, kind)
         insert_rows(self._connection, thing, _COLUMNS, rows)
 
-    def _settle(self, iri: str, known: Known, said: _Told) -> None:
-        kind, lot_of = _smaller(said, (known.kind, known.lot_of))
-        if (kind, lot_of) == (known.kind, known.lot_of):
-            return
-        lot_id = None if lot_of is None else self.ids([(lot_of, "lot", None)])[lot_of]
-        self._fresh[iri] = Known(known.id, kind, lot_of)
-        execute_rows(self._connection, _UPDATE, [(kind, lot_id, known.id)])
+    def _settle(self, iri: str, known: Known, kind: str) -> None:
+        if _RANK[kind] < _RANK[known[1]]:
+            self._fresh[iri] = (known[0], kind)
+            execute_rows(self._connection, "UPDATE thing SET kind = ? WHERE id = ?", [(kind, known[0])])
 
 
-def _told(things: Iterable[tuple[str, str, str | None]]) -> dict[str, _Told]:
-    """What is said about each IRI, contradictions settled, a lot before the serials that state it."""
-    told: dict[str, _Told] = {}
-    for iri, kind, lot_of in things:
-        if lot_of is not None and lot_of not in told:
-            told[lot_of] = ("lot", None)
-        before = told.get(iri)
-        told[iri] = (kind, lot_of) if before is None else _smaller((kind, lot_of), before)
-    return told
-
-
-def _smaller(one: _Told, other: _Told) -> _Told:
-    if one == other:
-        return one
-    lots = [lot for lot in (one[1], other[1]) if lot is not None]
-    return min(one[0], other[0], key=_RANK.__getitem__), min(lots) if lots else None
+def smaller_kind(one: str, other: str) -> str:
+    """Which of two kinds told of one name stands."""
+    return one if _RANK[one] <= _RANK[other] else other
