@@ -93,7 +93,7 @@ def edge_at(reader: HashReader, size: int, entries: Callable[[int, int], Sequenc
 
     `entries(start, end)` gives the entries of the unfinished bundle. Errors of both arguments pass through.
     """
-    edge = Edge(Frontier(size, _heads(reader, size)))
+    edge = Edge(frontier_at(reader, size))
     for level in range((size.bit_length() + TILE_HEIGHT - 1) // TILE_HEIGHT):
         count = size >> (TILE_HEIGHT * level)
         first = count - count % TILE_WIDTH
@@ -103,10 +103,11 @@ def edge_at(reader: HashReader, size: int, entries: Callable[[int, int], Sequenc
     return edge
 
 
-def _heads(reader: HashReader, size: int) -> list[bytes]:
+def frontier_at(reader: HashReader, size: int) -> Frontier:
+    """The frontier of the stored tree of `size` leaves."""
     heads, start = [], 0
     for level in reversed(range(size.bit_length())):
         if size >> level & 1:
             heads.append(reader(level, start >> level))
             start += 1 << level
-    return heads
+    return Frontier(size, heads)

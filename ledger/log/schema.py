@@ -69,19 +69,17 @@ statement: Final = Table(
     ),
 )
 
+is_waiting: Final = text("state = 'staged'")
+"""Claims by flag. Written out, because a partial index serves only a condition it can see."""
+
 # Claiming reads only what waits, however long the log has grown.
-Index(
-    "ix_statement_waiting",
-    statement.c.id,
-    sqlite_where=text("state = 'staged'"),
-    postgresql_where=text("state = 'staged'"),
-)
+Index("ix_statement_waiting", statement.c.id, sqlite_where=is_waiting, postgresql_where=is_waiting)
 
 head: Final = Table(
     "head",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("origin", String(255), nullable=False, comment="fixed at first start, never changed"),
+    Column("origin", String(512), nullable=False, comment="fixed at first start, never changed"),
     Column("size", BigInteger, nullable=False),
     Column("root", LargeBinary(32), nullable=False),
     CheckConstraint("id = 1", name="single"),

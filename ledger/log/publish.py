@@ -1,0 +1,105 @@
+"""What happens after the head was committed: high-water mark, signature, tiles, cosigners, checkpoint file.
+
+The order is the promise, and recovery runs the same function:
+
+1. the high-water file says which head is about to be signed; it lies outside the database and its backup;
+2. the log signs the head; Ed25519 is deterministic, so after a crash the same bytes are signed again;
+3. tiles, so that whoever sees the checkpoint can prove anything in it;
+4. cosigners;
+5. the checkpoint file, by rename; it only grows.
+
+If the process dies before 1, nobody has seen a signature; between 1 and 5 a signature may exist, and the next
+start publishes the same head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from ..checkpoint import Checkpoint, checkpoint_of, parse_checkpoint, sign_checkpoint
+from ..ed25519 import SigningKey
+from ..errors import InvalidInput
+from ..note import ED25519, SignatureLine, VerifierKey, parse_note, verify_note
+from .durable import DiskFiles, Files
+from .edge import Growth
+from .tiles import TileStore
+
+CHECKPOINT_FILE: Final = "checkpoint"
+
+
+class Cosigner(Protocol):
+    """An independent signer of checkpoints, asked when the tiles are in place and before anybody sees it.
+
+    It may be asked for the same checkpoint again after a crash, and remembers by itself what it cosigned.
+    """
+
+    def cosign(self, note: bytes, tiles: TileStore) -> Sequence[SignatureLine]:
+        """Its lines under the note; none when it did not answer and may be missing. Raises Unavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A checkpoint that anybody may have seen, and its note."""
+
+    checkpoint: Checkpoint
+    note: bytes
+
+
+class Publisher:
+    """Makes a committed head public. One caller at a time; it never touches the database.
+
+    `folder` is served as `/log/`; `high_water` is a file outside the database and outside its backup set.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        high_water: Path,
+        key: SigningKey,
+        *,
+        cosigners: Sequence[Cosigner] = (),
+        files: Files | None = None,
+    ) -> None:
+        self._files = files or DiskFiles()
+        self.tiles = TileStore(folder, self._files)
+        self._checkpoint = folder / CHECKPOINT_FILE
+        self._high_water = high_water
+        self._key = key
+        self._cosigners = tuple(cosigners)
+
+    def publish(self, head: Checkpoint, growth: Growth) -> Published:
+        """Sign a committed head and make it public with the tiles it grew by. Raises Unavailable."""
+        self._files.write(self._high_water, head.text().encode())
+        note = sign_checkpoint(head, self._key)
+        self.tiles.write(growth)
+        lines = [line for each in self._cosigners for line in each.cosign(note, self.tiles)]
+        if lines:
+            note = sign_checkpoint(head, self._key, lines)
+        self._files.write(self._checkpoint, note)
+        self.tiles.remove_partials(growth)
+        return Published(head, note)
+
+    def published(self, origin: str) -> Checkpoint | None:
+        """The checkpoint file, its log signature verified; None when there is none. Raises InvalidInput."""
+        note = self._files.read(self._checkpoint)
+        if note is None:
+            return None
+        return verified_checkpoint(note, VerifierKey(origin, ED25519, self._key.public_bytes))
+
+    def high_water(self) -> Checkpoint | None:
+        """The last head that may have been signed; None when there is no such file. Raises InvalidInput."""
+        data = self._files.read(self._high_water)
+        return None if data is None else parse_checkpoint(data.decode("utf-8", "replace"))
+
+
+def verified_checkpoint(note: bytes, key: VerifierKey) -> Checkpoint:
+    """The checkpoint of a note that the log signed under its own origin. Raises InvalidInput."""
+    parsed = parse_note(note)
+    verify_note(parsed, [key])
+    checkpoint = checkpoint_of(parsed)
+    if checkpoint.origin != key.name:
+        raise InvalidInput(f"expected a checkpoint of {key.name}, got another origin", rule="wrong-log")
+    return checkpoint
