@@ -51,16 +51,38 @@ def _next_level(level: list[bytes]) -> list[bytes]:
 
 def inclusion_path(hashes: Sequence[bytes], index: int) -> list[bytes]:
     """The audit path of leaf ``index`` among these leaf hashes, sibling of the leaf first."""
-    _require(0 <= index < len(hashes), "expected an index below the tree size")
-    path: list[bytes] = []
-    level = list(hashes)
-    while len(level) > 1:
-        sibling = index ^ 1
-        if sibling < len(level):
-            path.append(level[sibling])
-        level = _next_level(level)
-        index >>= 1
-    return path
+    return Tree(hashes).path(index)
+
+
+class Tree:
+    """A whole tree in memory, for many paths over the same leaf hashes; it never changes."""
+
+    __slots__ = ("_levels",)
+
+    def __init__(self, hashes: Sequence[bytes]) -> None:
+        self._levels = [list(hashes)]
+        while len(self._levels[-1]) > 1:
+            self._levels.append(_next_level(self._levels[-1]))
+
+    @property
+    def size(self) -> int:
+        """The number of leaves."""
+        return len(self._levels[0])
+
+    def root(self) -> bytes:
+        """The tree head; SHA-256 of nothing for no leaf."""
+        return self._levels[-1][0] if self._levels[0] else EMPTY_ROOT
+
+    def path(self, index: int) -> list[bytes]:
+        """The audit path of leaf ``index``, sibling of the leaf first."""
+        _require(0 <= index < self.size, "expected an index below the tree size")
+        path: list[bytes] = []
+        for level in self._levels[:-1]:
+            sibling = index ^ 1
+            if sibling < len(level):
+                path.append(level[sibling])
+            index >>= 1
+        return path
 
 
 def root_of_path(index: int, size: int, leaf: bytes, path: Sequence[bytes]) -> bytes:

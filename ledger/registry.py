@@ -6,6 +6,7 @@ sequenced statement has no effect. What each kind does is in :mod:`ledger.effect
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -56,20 +57,16 @@ class Registry:
         return tuple(sorted(self.records))
 
     @cached_property
-    def _leaf_hashes(self) -> list[bytes]:
-        return [merkle.leaf_hash(self.records[keyid].leaf()) for keyid in self.keyids]
-
-    @cached_property
-    def _root(self) -> bytes:
-        return merkle.root(self._leaf_hashes)
+    def _tree(self) -> merkle.Tree:
+        return merkle.Tree([merkle.leaf_hash(self.records[keyid].leaf()) for keyid in self.keyids])
 
     def root(self) -> bytes:
         """The RFC 6962 root over the key records sorted by keyid."""
-        return self._root
+        return self._tree.root()
 
     def head(self) -> tuple[int, bytes]:
         """The (size, root) that a seal states."""
-        return self.size, self._root
+        return self.size, self._tree.root()
 
     def record(self, keyid: str) -> KeyRecord:
         """The record of a key; raises :class:`Forbidden` (rule ``unknown-key``)."""
@@ -81,8 +78,8 @@ class Registry:
     def path(self, keyid: str) -> tuple[int, list[bytes]]:
         """The position of a key's leaf and the path that proves it under :meth:`root`."""
         self.record(keyid)
-        position = self.keyids.index(keyid)
-        return position, merkle.inclusion_path(self._leaf_hashes, position)
+        position = bisect_left(self.keyids, keyid)
+        return position, self._tree.path(position)
 
     def holder(self, kind: str, value: str, time_ms: int) -> str | None:
         """The member that holds exactly this identifier at a time, or None."""
