@@ -50,7 +50,7 @@ def _candidates(parts: list[str]) -> list[list[str]]:
     """The tails of a path that could be key and qualifiers, longest first."""
     count = len(parts)
     found = []
-    for start in range(0, count - 1):
+    for start in range(count - 1):
         if parts[start] in KEY_WORDS and (count - start) % 2 == 0:
             names = parts[start + 2 :: 2]
             allowed = KEYS[KEY_WORDS[parts[start]]].sequences

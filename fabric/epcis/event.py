@@ -11,9 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
-from .identifiers import Kind, Thing
+from ledger.errors import InvalidInput
+
+from .identifiers import Kind, Position, Thing, read_name
+from .times import parse_offset, parse_time
+from .words import word_iri
 
 
 class Role(StrEnum):
@@ -84,8 +89,152 @@ class Event:
 
 
 def read_event(committed: Mapping[str, Any]) -> Event:
-    """The event of a validated record in committed form."""
-    raise NotImplementedError
+    """The event of a validated record in committed form.
 
+    An identifier that is no name (possible only where a member asked to keep wrong check digits) is read as
+    a private one.
+    """
+    get = committed.get
+    time = parse_time(committed["eventTime"])
+    offset = parse_offset(committed["eventTimeZoneOffset"])
+    if time is None or offset is None:
+        raise InvalidInput("expected a record that was validated, got a bad time or offset", rule="bad-time")
+    refs: list[Ref] = []
+    kind = committed["type"]
+    for name, role, position, is_list in _THING_FIELDS[kind]:
+        value = get(name)
+        if value is None:
+            continue
+        if position is _CLASS:
+            refs += [_quantity_ref(element, role) for element in value]
+        else:
+            for text in value if is_list else (value,):
+                refs.append(Ref(read_name(text, _EPC)[0], role, text, None))
+    mentions = _Mentions(refs)
+    step, disposition, number = get("bizStep"), get("disposition"), get("transformationID")
+    return Event(
+        type=kind,
+        action=get("action"),
+        event_id=get("eventID"),
+        time_us=time[0],
+        offset_min=offset,
+        biz_step=word_iri("bizStep", step) if step else None,
+        disposition=word_iri("disposition", disposition) if disposition else None,
+        read_point=mentions.place(get("readPoint")),
+        biz_location=mentions.place(get("bizLocation")),
+        sources=mentions.parties(get("sourceList"), "source"),
+        destinations=mentions.parties(get("destinationList"), "destination"),
+        transactions=mentions.transactions(get("bizTransactionList")),
+        sensor=mentions.devices(get("sensorElementList")),
+        things=tuple(refs),
+        transformation_id=read_name(number, Position.DOCUMENT)[0].iri if number else None,
+        error_declaration=_declaration(committed["errorDeclaration"])
+        if "errorDeclaration" in committed
+        else None,
+        ilmd=get("ilmd") or _NONE,
+        extensions={name: committed[name] for name in committed if ":" in name} or _NONE,
+    )
+
+
+def _quantity_ref(element: Mapping[str, Any], role: Role) -> Ref:
+    text = element["epcClass"]
+    amount = element.get("quantity")
+    # The shortest decimal of a JSON number is what was written: the parser refused every other.
+    value = None if amount is None else Decimal(amount if type(amount) is int else repr(amount))
+    quantity = Quantity(value, element.get("uom")) if value is not None else None
+    return Ref(read_name(text, _CLASS)[0], role, text, quantity)
+
+
+def _declaration(value: Mapping[str, Any]) -> ErrorDeclaration:
+    time = parse_time(value["declarationTime"])
+    if time is None:
+        raise InvalidInput("expected a record that was validated, got a bad time", rule="bad-time")
+    reason = value.get("reason")
+    return ErrorDeclaration(
+        time[0],
+        word_iri("errorReason", reason) if reason else None,
+        tuple(value.get("correctiveEventIDs", ())),
+    )
+
+
+class _Mentions:
+    """Reads what an event names beside its things, and adds each to the things once, as mentioned."""
+
+    __slots__ = ("refs", "seen")
+
+    def __init__(self, refs: list[Ref]) -> None:
+        self.refs = refs
+        self.seen: set[str] = set()
+
+    def _name(self, text: str, position: Position) -> str:
+        thing = read_name(text, position)[0]
+        if thing.iri not in self.seen:
+            self.seen.add(thing.iri)
+            self.refs.append(Ref(thing, Role.MENTION, text, None))
+        return thing.iri
+
+    def place(self, value: Mapping[str, Any] | None) -> str | None:
+        return self._name(value["id"], Position.PLACE) if value else None
+
+    def parties(self, value: list[Mapping[str, Any]] | None, name: str) -> tuple[tuple[str, str], ...]:
+        if not value:
+            return ()
+        return tuple(
+            (word_iri("sourceOrDestinationType", item["type"]) or item["type"], self._party(item, name))
+            for item in value
+        )
+
+    def _party(self, item: Mapping[str, Any], name: str) -> str:
+        is_place = word_iri("sourceOrDestinationType", item["type"]) == _LOCATION
+        return self._name(item[name], Position.PLACE if is_place else Position.PARTY)
+
+    def transactions(self, value: list[Mapping[str, Any]] | None) -> tuple[tuple[str | None, str], ...]:
+        if not value:
+            return ()
+        return tuple(
+            (
+                word_iri("bizTransactionType", item["type"]) if "type" in item else None,
+                self._name(item["bizTransaction"], Position.DOCUMENT),
+            )
+            for item in value
+        )
+
+    def devices(self, value: list[Mapping[str, Any]] | None) -> tuple[Mapping[str, Any], ...]:
+        for element in value or ():
+            for part in (element.get("sensorMetadata", _NONE), *element["sensorReport"]):
+                if "deviceID" in part:
+                    self._name(part["deviceID"], Position.DEVICE)
+        return tuple(value or ())
+
+
+_NONE: Mapping[str, Any] = MappingProxyType({})
+_EPC, _CLASS = Position.EPC, Position.EPC_CLASS
+_LOCATION = word_iri("sourceOrDestinationType", "location")
+
+# (field, role, position, whether it is a list), in the order of the standard.
+_CHILDREN = (
+    ("parentID", Role.PARENT, _EPC, False),
+    ("childEPCs", Role.CHILD, _EPC, True),
+    ("childQuantityList", Role.CHILD, _CLASS, True),
+)
+_THING_FIELDS = {
+    "ObjectEvent": (
+        ("epcList", Role.OBJECT, _EPC, True),
+        ("quantityList", Role.OBJECT, _CLASS, True),
+    ),
+    "AggregationEvent": _CHILDREN,
+    "AssociationEvent": _CHILDREN,
+    "TransactionEvent": (
+        ("parentID", Role.MENTION, _EPC, False),
+        ("epcList", Role.MENTION, _EPC, True),
+        ("quantityList", Role.MENTION, _CLASS, True),
+    ),
+    "TransformationEvent": (
+        ("inputEPCList", Role.INPUT, _EPC, True),
+        ("inputQuantityList", Role.INPUT, _CLASS, True),
+        ("outputEPCList", Role.OUTPUT, _EPC, True),
+        ("outputQuantityList", Role.OUTPUT, _CLASS, True),
+    ),
+}
 
 __all__ = ["ErrorDeclaration", "Event", "Kind", "Quantity", "Ref", "Role", "Thing", "read_event"]

@@ -214,7 +214,8 @@ def _read_key(ai: str, row: dict[str, Any]) -> Key:
 
 
 def _read_qualifier(row: dict[str, Any]) -> Qualifier:
-    matches, text = _matcher(*row["value"], exact=row.get("exact", False))
+    characters, most = row["value"]
+    matches, text = _matcher(characters, most, row.get("exact", False))
     if row.get("no_leading_zero"):
         bare = matches
 

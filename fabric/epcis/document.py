@@ -1,0 +1,326 @@
+"""Reads an EPCIS 2.0 document or a single event into the records that are committed (design: evidence).
+
+One call validates the whole and gives the header record, the master-data records and the events, each in
+committed form, in the order of a capture::
+
+    document = read_document(data, "application/ld+json")
+    [record.committed for record in document.records]
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ledger.canonical import parse_json
+from ledger.errors import Finding, InvalidInput, TooLarge
+
+from .contexts import (
+    PACKAGED,
+    ContextTable,
+    EffectiveContext,
+    as_entries,
+    check_context,
+    committed_context,
+    effective_context,
+)
+from .event import Event, read_event
+from .fields import check_extension, check_text, check_time
+from .findings import MOST, EnoughFindings, Findings
+from .identifiers import Position, Thing, read_name
+from .master_data import MASTER_DATA_POSITION, check_vocabularies
+from .validation import FIELDS, check_event
+
+RULE: Final = "loomark/things/v1"
+"""The rule by which identifiers became things; named in every header record."""
+
+MOST_RECORDS: Final = 65_535
+"""Records of a capture, the header record included (design: evidence, Limits)."""
+
+MEDIA_TYPES: Final = ("application/ld+json", "application/json")
+_MEMBERS = frozenset(
+    {"@context", "type", "id", "schemaVersion", "creationDate", "sender", "receiver", "instanceIdentifier"}
+    | {"epcisHeader", "epcisBody"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderRecord:
+    """The record at position 0: the document without its records, and the digest of its bytes."""
+
+    committed: dict[str, Any]
+    position: int = 0
+    pointer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MasterRecord:
+    """One master-data element: a claim of `type` about `thing`."""
+
+    position: int
+    pointer: str
+    committed: dict[str, Any]
+    type: str
+    thing: Thing
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """One event, as it is committed and as it reads."""
+
+    position: int
+    pointer: str
+    committed: dict[str, Any]
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A validated submission. `unresolved` are the contexts whose meaning is not known here."""
+
+    header: HeaderRecord
+    master_data: tuple[MasterRecord, ...]
+    events: tuple[EventRecord, ...]
+    warnings: tuple[Finding, ...]
+    unresolved: tuple[str, ...]
+
+    @property
+    def records(self) -> tuple[HeaderRecord | MasterRecord | EventRecord, ...]:
+        """All records in the order of the capture commitment."""
+        return (self.header, *self.master_data, *self.events)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How to read: which contexts resolve, what a signed capture says of them, what a member asked for."""
+
+    contexts: ContextTable = PACKAGED
+    sent_digests: Mapping[str, str | None] | None = None
+    keep_bad_check_digits: bool = False
+
+
+DEFAULT_READING: Final = Reading()
+
+
+def read_document(data: bytes, media_type: str, reading: Reading = DEFAULT_READING) -> Document:
+    """Reads and validates one EPCISDocument or one bare event.
+
+    Raises InvalidInput with up to 100 findings; its rule is that of the first. TooLarge for more records
+    than a capture holds. `media_type` may have parameters; the committed form has none.
+    """
+    plain = media_type.partition(";")[0].strip().lower()
+    if plain not in MEDIA_TYPES:
+        raise InvalidInput(f"expected {' or '.join(MEDIA_TYPES)}, got {plain[:80]}", rule="media-type")
+    value = parse_json(data)
+    found = Findings(reading.keep_bad_check_digits)
+    source = {"sha256": hashlib.sha256(data).hexdigest(), "mediaType": plain}
+    try:
+        document = _Reader(found, reading, source).read(value)
+    except EnoughFindings:
+        document = None
+    if document is None or found.refused:
+        raise _refusal(found)
+    return document
+
+
+def _refusal(found: Findings) -> InvalidInput:
+    first, count = found.refused[0], len(found.refused)
+    more = "" if count == 1 else f" (and {'at least ' if count >= MOST else ''}{count - 1} more)"
+    message = f"{first.pointer or '/'}: expected {first.expected}, got {first.got}{more}"
+    kind = TooLarge if first.rule in ("too-many-records", "too-many-units") else InvalidInput
+    return kind(message, found.refused, first.rule)
+
+
+class _Reader:
+    """One reading of one document."""
+
+    def __init__(self, found: Findings, reading: Reading, source: dict[str, Any]) -> None:
+        self.found = found
+        self.reading = reading
+        self.source = source
+        self.unresolved: dict[str, None] = {}
+
+    def read(self, value: Any) -> Document | None:
+        """The document, or None when something was refused."""
+        if type(value) is not dict:
+            self.found.refuse("", "wrong-type", "an EPCISDocument or an event", value)
+            return None
+        if value.get("type") == "EPCISDocument":
+            return self._document(value)
+        if value.get("type") == "EPCISQueryDocument":
+            self.found.refuse("/type", "unknown-document-type", "an EPCISDocument or an event", value["type"])
+            return None
+        return self._bare_event(value)
+
+    def _bare_event(self, event: dict[str, Any]) -> Document | None:
+        kind = event.get("type")
+        if type(kind) is not str or kind not in FIELDS:
+            expected = f"EPCISDocument, {', '.join(FIELDS)}"
+            if "type" in event:
+                self.found.refuse("/type", "unknown-event-type", f"one of {expected}", kind)
+            else:
+                self.found.missing("", "type")
+            return None
+        self.found.at(1, "")
+        entries = self._own_context(event, required=True)
+        if entries is None:
+            return None
+        context, effective = self._in_force(entries)
+        check_event(event, self.found, effective)
+        if self.found.refused:
+            return None
+        header = self._header(context, None, {})
+        committed = {**event, "@context": context}
+        record = EventRecord(1, "", committed, read_event(committed))
+        return self._done(header, (), (record,))
+
+    def _document(self, document: dict[str, Any]) -> Document | None:
+        self.found.at(0, "")
+        entries = self._own_context(document, required=True)
+        context, effective = self._in_force(entries or [])
+        self._check_frame(document, effective)
+        vocabularies = check_vocabularies(document, self.found, effective)
+        events = self._events_of(document, bool(vocabularies))
+        if 1 + len(vocabularies) + len(events) > MOST_RECORDS:
+            count = 1 + len(vocabularies) + len(events)
+            self.found.refuse(
+                "", "too-many-records", f"{MOST_RECORDS - 1} events and elements at most", count
+            )
+            return None
+        elements = tuple(
+            MasterRecord(
+                index,
+                element.pointer,
+                {"@context": context, "type": element.type, "element": element.value},
+                element.type,
+                read_name(element.name, MASTER_DATA_POSITION.get(element.type, Position.EPC))[0],
+            )
+            for index, element in enumerate(vocabularies, start=1)
+        )
+        records = self._events(events, entries or [], context, effective, 1 + len(elements))
+        if self.found.refused:
+            return None
+        if not (records or elements):
+            self.found.at(0, "/epcisBody/eventList")
+            self.found.refuse("", "no-records", "an event or a master-data element", events)
+            return None
+        return self._done(self._header(context, document["type"], _frame(document)), elements, tuple(records))
+
+    def _events(
+        self,
+        events: Sequence[Any],
+        entries: list[Any],
+        context: list[Any],
+        effective: EffectiveContext,
+        start: int,
+    ) -> list[EventRecord]:
+        found, records = self.found, []
+        for index, event in enumerate(events):
+            pointer = f"/epcisBody/eventList/{index}"
+            found.record, found.pointer = start + index, pointer
+            here, in_force = context, effective
+            if type(event) is dict and "@context" in event:
+                own = self._own_context(event, required=False)
+                here, in_force = self._in_force(entries + (own or []))
+            check_event(event, found, in_force)
+            # Once something is refused nothing will be stored: the rest is only searched for findings.
+            if not found.refused:
+                committed = {**event, "@context": here}
+                records.append(EventRecord(start + index, pointer, committed, read_event(committed)))
+        return records
+
+    def _own_context(self, value: dict[str, Any], required: bool) -> list[Any] | None:
+        if "@context" not in value:
+            if required:
+                self.found.missing("", "@context")
+            return None
+        return (
+            as_entries(value["@context"])
+            if check_context(value["@context"], "/@context", self.found)
+            else None
+        )
+
+    def _in_force(self, entries: list[Any]) -> tuple[list[Any], EffectiveContext]:
+        table, sent = self.reading.contexts, self.reading.sent_digests
+        committed = committed_context(entries, table, sent)
+        effective = effective_context(committed, table)
+        for url in effective.unresolved:
+            self.unresolved[url] = None
+        for url in entries if sent else ():
+            if isinstance(url, str) and url in (sent or {}) and (sent or {})[url] != table.digest(url):
+                self.found.warn(
+                    "/@context", "context-digest", f"{table.digest(url)} for {url}", (sent or {})[url]
+                )
+        return committed, effective
+
+    def _check_frame(self, document: dict[str, Any], effective: EffectiveContext) -> None:
+        found = self.found
+        for name in ("schemaVersion", "creationDate"):
+            if name not in document:
+                found.missing("", name)
+        for name, value in document.items():
+            if name == "creationDate":
+                check_time(value, "/creationDate", found, effective)
+            elif name not in _MEMBERS:
+                self._check_frame_extension(name, value, effective)
+            elif name not in ("@context", "epcisHeader", "epcisBody"):
+                check_text(value, "/" + name, found, effective)
+        if type(document.get("schemaVersion")) is str and not document["schemaVersion"].startswith("2."):
+            found.refuse("/schemaVersion", "schema-version", "2.0 or a later 2.x", document["schemaVersion"])
+
+    def _check_frame_extension(self, name: str, value: Any, effective: EffectiveContext) -> None:
+        # A remark beside the events binds nobody; partners write them, so they are told and kept.
+        if ":" in name:
+            check_extension(name, value, "", self.found, effective, known={})
+        else:
+            self.found.warn("/" + name, "unknown-field", "a name with a prefix", name)
+
+    def _events_of(self, document: dict[str, Any], has_master_data: bool) -> list[Any]:
+        body = document.get("epcisBody")
+        if type(body) is not dict:
+            if not (body is None and "epcisBody" not in document and has_master_data):
+                self.found.refuse(
+                    "/epcisBody" if body else "", "missing-field", "epcisBody as an object", body
+                )
+            return []
+        events = body.get("eventList")
+        if type(events) is list:
+            return events
+        if "eventList" in body:
+            self.found.refuse("/epcisBody/eventList", "wrong-type", "a list of events", events)
+        elif not has_master_data:
+            self.found.missing("/epcisBody", "eventList")
+        return []
+
+    def _header(self, context: list[Any], kind: str | None, frame: dict[str, Any]) -> HeaderRecord:
+        return HeaderRecord(
+            {"@context": context, "type": kind, "document": frame, "source": self.source, "rule": RULE}
+        )
+
+    def _done(
+        self, header: HeaderRecord, elements: tuple[MasterRecord, ...], events: tuple[EventRecord, ...]
+    ) -> Document:
+        return Document(header, elements, events, tuple(self.found.warned), tuple(self.unresolved))
+
+
+def _frame(document: dict[str, Any]) -> dict[str, Any]:
+    """The document without what is committed elsewhere: context, type, events and master-data elements."""
+    frame = {name: value for name, value in document.items() if name not in ("@context", "type")}
+    if "eventList" in frame.get("epcisBody", ()):
+        frame["epcisBody"] = _without(frame["epcisBody"], "eventList")
+    header = frame.get("epcisHeader", {})
+    if "vocabularyList" in header.get("epcisMasterData", ()):
+        lists = [
+            _without(item, "vocabularyElementList") for item in header["epcisMasterData"]["vocabularyList"]
+        ]
+        frame["epcisHeader"] = {
+            **header,
+            "epcisMasterData": {**header["epcisMasterData"], "vocabularyList": lists},
+        }
+    return frame
+
+
+def _without(value: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: inner for key, inner in value.items() if key != name}
