@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection
 from ledger.errors import LoomarkError
 from ledger.log.schema import metadata as log_metadata
 
-from .bulk import execute_rows
+from .bulk import insert_rows
 from .schema import DURABLE, metadata, projection
 
 _SCRIPTS: Final = Path(__file__).parent / "migrations"
@@ -83,11 +83,7 @@ def stale_projections(connection: Connection, versions: Mapping[str, int]) -> li
     return sorted(name for name, version in versions.items() if stored.get(name) != version)
 
 
-def mark_projections(connection: Connection, versions: Mapping[str, int], size: int) -> None:
-    """Record that the projections have these versions and cover `size` log entries."""
+def mark_projections(connection: Connection, versions: Mapping[str, int]) -> None:
+    """Record that the projections have these versions."""
     connection.execute(projection.delete())
-    execute_rows(
-        connection,
-        "INSERT INTO projection (name, version, size) VALUES (?, ?, ?)",
-        [(name, version, size) for name, version in versions.items()],
-    )
+    insert_rows(connection, projection, ("name", "version"), list(versions.items()))

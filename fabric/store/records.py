@@ -34,6 +34,7 @@ class NewRecord(NamedTuple):
     digest: bytes
     salt: bytes
     body: bytes
+    duplicate_of: int | None = None
 
 
 class Earlier(NamedTuple):
@@ -90,6 +91,7 @@ _COLUMNS: Final = (
     "digest",
     "salt",
     "body",
+    "duplicate_of",
 )
 _EARLIER: Final = (
     "SELECT r.{key} AS key, r.id, r.declares, r.digest, r.commitment FROM record r JOIN capture c ON c.id = r.capture"

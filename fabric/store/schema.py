@@ -96,6 +96,7 @@ record: Final = Table(
     Column("member", String(64), nullable=False),
     Column("event_id", Text, comment="as submitted; null when the event has none"),
     Column("declares", SmallInteger, nullable=False, comment="1: it carries an error declaration"),
+    Column("duplicate_of", BigInteger, comment="record id, when a member-signed capture repeats one"),
     Column("commitment", LargeBinary(32), nullable=False),
     Column("digest", LargeBinary(32), nullable=False, comment="equal-body digest of the duplicates rule"),
     Column("salt", LargeBinary(32), comment="record salt; null once erased"),
@@ -150,7 +151,6 @@ projection: Final = Table(
     metadata,
     Column("name", String(32), primary_key=True),
     Column("version", Integer, nullable=False),
-    Column("size", BigInteger, nullable=False, comment="log entries it covers"),
 )
 
 thing: Final = Table(
@@ -178,9 +178,7 @@ event: Final = Table(
     Column("read_point", BigInteger, comment="thing id"),
     Column("biz_location", BigInteger, comment="thing id"),
     Column("transformation_id", Text),
-    Column(
-        "facts", Text, comment="JSON: src, dst, txn pairs; lot of the ilmd; decl; absent members are empty"
-    ),
+    Column("facts", Text, comment="JSON: src, dst, txn pairs; absent members are empty"),
     Column("content", LargeBinary(16), nullable=False, comment="occurrence key: equal content, equal bytes"),
     Column("declares", SmallInteger, nullable=False, comment="1: an error declaration, which makes no lines"),
     Column("duplicate_of", BigInteger, comment="record id, when a member-signed capture repeats one"),

@@ -44,7 +44,7 @@ def upgrade() -> None:
         "head",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column(
-            "origin", sa.String(length=255), nullable=False, comment="fixed at first start, never changed"
+            "origin", sa.String(length=512), nullable=False, comment="fixed at first start, never changed"
         ),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("root", sa.LargeBinary(length=32), nullable=False),
@@ -168,6 +168,12 @@ def upgrade() -> None:
         sa.Column("event_id", sa.Text(), nullable=True, comment="as submitted; null when the event has none"),
         sa.Column(
             "declares", sa.SmallInteger(), nullable=False, comment="1: it carries an error declaration"
+        ),
+        sa.Column(
+            "duplicate_of",
+            sa.BigInteger(),
+            nullable=True,
+            comment="record id, when a member-signed capture repeats one",
         ),
         sa.Column("commitment", sa.LargeBinary(length=32), nullable=False),
         sa.Column(
