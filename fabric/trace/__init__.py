@@ -8,21 +8,27 @@ lineage from records is left to `fabric.lineage`, who may see a record to `fabri
 
 from __future__ import annotations
 
+from .answer import SCHEMA, Hit, Holder, Trace
+from .assemble import trace
 from .question import Options, Question
 from .reach import Budget, Direction, Neighbours, Node, Reach, Step, reach
-from .source import Coverage, Start, TraceSource
+from .source import Coverage, TraceSource
 
 __all__ = [
+    "SCHEMA",
     "Budget",
     "Coverage",
     "Direction",
+    "Hit",
+    "Holder",
     "Neighbours",
     "Node",
     "Options",
     "Question",
     "Reach",
-    "Start",
     "Step",
+    "Trace",
     "TraceSource",
     "reach",
+    "trace",
 ]

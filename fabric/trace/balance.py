@@ -6,45 +6,29 @@ too much are two numbers that are never netted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Final, TypeAlias
 
+from fabric.lineage.quantity import EXACT, ZERO
 from ontology import read_table
 
 from .reach import Node
-from .source import MovementRow, StockRow
+from .source import LegRow, StockRow
 
 _DAY_US: Final = 24 * 3600 * 1_000_000
 OVERDUE_US: Final = int(read_table("handover.toml")["pairing"]["unaccounted_after_days"]) * _DAY_US
 """A dispatch not received after this long is unaccounted for."""
 
-ZERO: Final = Decimal(0)
-# Wide enough for any two numbers a record can hold: JSON numbers reach from 1e-324 to 1e308.
-_EXACT: Final = Context(prec=1400, Emin=-999_999, Emax=999_999)
-
 Key: TypeAlias = tuple[Node, str | None]
 
-
-@dataclass(slots=True)
-class Place:
-    """One place's part of a balance; `counted` is None where nobody counted."""
-
-    place: str
-    made: Decimal
-    received: Decimal
-    dispatched: Decimal
-    used: Decimal
-    sold: Decimal
-    destroyed: Decimal
-    counted: Decimal | None
-    on_hand: Decimal
+_OPEN: Final = frozenset({"open", "ambiguous"})
 
 
 @dataclass(slots=True)
 class Balance:
-    """The amounts of one lot in one unit, as docs/spec/trace.md names them."""
+    """The amounts of one lot in one unit, as docs/spec/trace.md names them; `rows` are its places."""
 
     made: Decimal = ZERO
     on_hand: Decimal = ZERO
@@ -57,7 +41,7 @@ class Balance:
     surplus: Decimal = ZERO
     without_quantity: int = 0
     open_handovers: int = 0
-    places: list[Place] = field(default_factory=list)
+    rows: list[StockRow] = field(default_factory=list)
 
 
 class _Numbers:
@@ -74,86 +58,82 @@ class _Numbers:
 
 
 def balances(
-    stock: Iterable[StockRow], movements: Iterable[MovementRow], time_us: int | None
+    courses: Iterable[tuple[Node, Sequence[StockRow], Sequence[LegRow]]],
+    time_us: int | None,
+    leaves: Callable[[LegRow], bool],
 ) -> dict[Key, Balance]:
     """A balance for each node and unit that has a row. `time_us` is the time at which ages are measured.
 
-    Without a time nothing is overdue yet: what was dispatched stays in transit.
+    Without a time nothing is overdue yet: what was dispatched stays in transit. `leaves` tells whether an open
+    leg leads out of the ledger.
     """
     found: dict[Key, Balance] = {}
     number = _Numbers()
-    for row in stock:
-        key = (row[0], row[2])
-        balance = found.get(key)
-        if balance is None:
-            balance = found[key] = Balance()
-        _add_stock(balance, row, number)
     overdue = None if time_us is None else time_us - OVERDUE_US
-    for node, unit, sent, got, state, dispatched_us in movements:
-        balance = found.get((node, unit))
-        if balance is None:
-            balance = found[node, unit] = Balance()
-        late = overdue is not None and dispatched_us is not None and dispatched_us < overdue
-        _add_movement(balance, sent and number(sent), got and number(got), state, late)
+    for node, stock, legs in courses:
+        for row in stock:
+            key = (node, row[1])
+            balance = found.get(key)
+            if balance is None:
+                balance = found[key] = Balance()
+            _add_stock(balance, row, number)
+        for leg in legs:
+            key = (node, leg[5])
+            balance = found.get(key)
+            if balance is None:
+                balance = found[key] = Balance()
+            if leg[8] == "received":
+                _add_received(balance, leg, number)
+            elif leg[8] in _OPEN:
+                late = overdue is not None and leg[3] is not None and leg[3] < overdue
+                _add_open(balance, leg, number, leaves=leaves(leg), late=late)
     return found
 
 
 def _add_stock(balance: Balance, row: StockRow, number: _Numbers) -> None:
-    place, counted = row[1], row[9]
-    made, received, dispatched, used, sold, destroyed = map(number, row[3:9])
-    on_hand, short, surplus = number(row[10]), number(row[11]), number(row[12])
-    if on_hand < ZERO:
-        surplus = _EXACT.subtract(surplus, on_hand)
-        on_hand = ZERO
-    seen = None if counted is None else number(counted)
-    balance.places.append(Place(place, made, received, dispatched, used, sold, destroyed, seen, on_hand))
-    add = _EXACT.add
-    if made:
-        balance.made = add(balance.made, made)
-    if on_hand:
-        balance.on_hand = add(balance.on_hand, on_hand)
-    if used:
-        balance.used = add(balance.used, used)
-    if sold:
-        balance.sold = add(balance.sold, sold)
-    if destroyed:
-        balance.destroyed = add(balance.destroyed, destroyed)
-    if short:
-        balance.unaccounted = add(balance.unaccounted, short)
-    if surplus:
-        balance.surplus = add(balance.surplus, surplus)
-    balance.without_quantity += row[13]
+    balance.rows.append(row)
+    balance.without_quantity += row[12]
+    add = EXACT.add
+    if row[2] != "0":
+        balance.made = add(balance.made, number(row[2]))
+    if row[9] != "0":
+        on_hand = number(row[9])
+        if on_hand < ZERO:
+            balance.surplus = EXACT.subtract(balance.surplus, on_hand)
+        else:
+            balance.on_hand = add(balance.on_hand, on_hand)
+    if row[5] != "0":
+        balance.used = add(balance.used, number(row[5]))
+    if row[6] != "0":
+        balance.sold = add(balance.sold, number(row[6]))
+    if row[7] != "0":
+        balance.destroyed = add(balance.destroyed, number(row[7]))
+    if row[10] != "0":
+        balance.unaccounted = add(balance.unaccounted, number(row[10]))
+    if row[11] != "0":
+        balance.surplus = add(balance.surplus, number(row[11]))
 
 
-def _add_movement(
-    balance: Balance, sent: Decimal | str | None, got: Decimal | str | None, state: str, late: bool
-) -> None:
-    if state == "received":
-        if isinstance(sent, Decimal) and isinstance(got, Decimal) and sent != got:
-            difference = _EXACT.subtract(sent, got)
-            if difference > ZERO:
-                balance.unaccounted = _EXACT.add(balance.unaccounted, difference)
-            else:
-                balance.surplus = _EXACT.subtract(balance.surplus, difference)
+def _add_received(balance: Balance, leg: LegRow, number: _Numbers) -> None:
+    if leg[6] is None or leg[7] is None or leg[6] == leg[7]:
         return
-    if state in {"open", "ambiguous"}:
-        balance.open_handovers += 1
-    if not isinstance(sent, Decimal):
+    short = EXACT.subtract(number(leg[6]), number(leg[7]))
+    if short > ZERO:
+        balance.unaccounted = EXACT.add(balance.unaccounted, short)
+    else:
+        balance.surplus = EXACT.subtract(balance.surplus, short)
+
+
+def _add_open(balance: Balance, leg: LegRow, number: _Numbers, *, leaves: bool, late: bool) -> None:
+    sent = ZERO if leg[6] is None else number(leg[6])
+    if leaves:
+        balance.outside = EXACT.add(balance.outside, sent)
         return
-    if state == "outside":
-        balance.outside = _EXACT.add(balance.outside, sent)
-    elif state in {"open", "ambiguous"} and late:
-        balance.unaccounted = _EXACT.add(balance.unaccounted, sent)
-    elif state in {"open", "ambiguous"}:
-        balance.in_transit = _EXACT.add(balance.in_transit, sent)
+    balance.open_handovers += 1
+    if late:
+        balance.unaccounted = EXACT.add(balance.unaccounted, sent)
+    else:
+        balance.in_transit = EXACT.add(balance.in_transit, sent)
 
 
-def decimal_text(number: Decimal) -> str:
-    """An exact decimal without exponent and without trailing zeros: `1E+2` is `100`, `12.50` is `12.5`."""
-    if not number:
-        return "0"
-    text = format(number, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-__all__ = ["OVERDUE_US", "Balance", "Place", "balances", "decimal_text"]
+__all__ = ["OVERDUE_US", "Balance", "balances"]

@@ -23,7 +23,7 @@ class Held:
 
     node: Node
     carrier: Node
-    filling: Node
+    filling: Node | None
     from_us: int
     until_us: int | None
     inferred: bool
@@ -41,7 +41,7 @@ def carrying(
     inside: dict[Node, list[tuple[Node, Window, bool]]] = {}
     for node, (thing, window) in nodes.items():
         inside.setdefault(thing, []).append((node, window, False))
-    found: dict[tuple[Node, Node, int, int | None], Held] = {}
+    found: dict[tuple[Node, Node, Node | None, int, int | None], Held] = {}
     while inside:
         above: dict[Node, list[tuple[Node, Window, bool]]] = {}
         for row in around(inside.keys()):
@@ -55,16 +55,23 @@ def carrying(
 
 def _held(row: IntervalRow, within: Iterable[tuple[Node, Window, bool]]) -> Iterable[Held]:
     _, carrier, filling, from_us, until_us, inferred = row
-    for node, (low, high), guessed in within:
-        start = from_us if low is None else max(low, from_us)
-        end = high if until_us is None else until_us if high is None else min(high, until_us)
-        if end is None or start <= end:
-            yield Held(node, carrier, filling, start, end, inferred or guessed)
+    for node, window, guessed in within:
+        both = common((from_us, until_us), window)
+        if both is not None and both[0] is not None:
+            yield Held(node, carrier, filling, both[0], both[1], inferred or guessed)
 
 
-def _enter(found: dict[tuple[Node, Node, int, int | None], Held], held: Held) -> bool:
+def common(one: Window, other: Window) -> Window | None:
+    """The time that two windows share, None where they share not even an instant."""
+    lows = [low for low in (one[0], other[0]) if low is not None]
+    highs = [high for high in (one[1], other[1]) if high is not None]
+    low, high = max(lows, default=None), min(highs, default=None)
+    return None if low is not None and high is not None and low > high else (low, high)
+
+
+def _enter(found: dict[tuple[Node, Node, Node | None, int, int | None], Held], held: Held) -> bool:
     """Add an interval, or replace an inferred one by the same one stated; tell whether that is news."""
-    key = (held.node, held.filling, held.from_us, held.until_us)
+    key = (held.node, held.carrier, held.filling, held.from_us, held.until_us)
     before = found.get(key)
     if before is not None and (held.inferred or not before.inferred):
         return False
@@ -72,4 +79,4 @@ def _enter(found: dict[tuple[Node, Node, int, int | None], Held], held: Held) ->
     return True
 
 
-__all__ = ["Held", "Window", "carrying"]
+__all__ = ["Held", "Window", "carrying", "common"]

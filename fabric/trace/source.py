@@ -1,57 +1,52 @@
 """What a trace reads: one Protocol, answered by derived values in memory or by stored tables.
 
-Rows are plain tuples, because a large answer has hundreds of thousands of them. Every method takes a whole set
-of nodes and costs a fixed number of queries. Nodes a reader may not see do not exist for any of them. All
-answers of one source are about the same tree size; a source is used by one thread.
+Rows are plain tuples, because a large answer has hundreds of thousands of them; amounts in them are decimal
+texts. Every method takes a whole set and costs a fixed number of queries. What a reader may not see does not
+exist for any of them but `hidden`. All answers of one source are about the same tree size; one thread uses it.
+
+A *thing* is what records name; a *node* is what a trace reaches: a lot or serial is its own node, a filling is
+a node whose thing is the carrier.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
+
+from fabric.lineage import Fact, Sort
 
 from .reach import Direction, Node, Step
 
-if TYPE_CHECKING:
-    from fabric.lineage import Fact
+Thing: TypeAlias = Node
+"""A lot, serial, class or carrier as records name it."""
 
-ThingRow: TypeAlias = tuple[Node, str, str, str | None, int | None, int | None]
-"""Node, IRI (of the carrier for a filling), kind (lot, serial, class, filling ...), lot it belongs to, and a
-filling's from and until in microseconds UTC (until None = still open)."""
+ThingRow: TypeAlias = tuple[Node, Thing, str, str, int | None, int | None]
+"""Node, its thing, the thing's IRI, kind (lot, serial, filling, class), and a filling's from and until in
+microseconds UTC (until None = still open)."""
 
-StateRow: TypeAlias = tuple[Node, str | None, int | None, str | None, str | None, str]
-"""Node, last event's record (hex) and time, place IRI, possessing party IRI, and one of held, in_transit,
-outside, ended, unknown."""
+FillingRow: TypeAlias = tuple[Thing, Node, int, int | None]
+"""Carrier, node, from, until (None = open), closed at both ends."""
 
-StockRow: TypeAlias = tuple[
-    Node, str, str | None, str, str, str, str, str, str, str | None, str, str, str, int
-]
-"""Node, place IRI, unit, then decimal texts: made, received, dispatched, used, sold, destroyed, counted (or
-None), on hand, book stock above a later count, surplus of the place; and the number of rows without quantity."""
+IntervalRow: TypeAlias = tuple[Thing, Thing, Node | None, int, int | None, bool]
+"""Child, parent, the parent's filling (None for a parent that is material), from, until, whether inferred."""
 
-MovementRow: TypeAlias = tuple[Node, str | None, str | None, str | None, str, int | None]
-"""Node, unit, sent, got (decimal texts or None), state of the leg, time of dispatch."""
+StateRow: TypeAlias = Sequence[Any]
+"""Record (int), time, place IRI, possessing party IRI, and one of held, in_transit, ended."""
 
-LegRow: TypeAlias = tuple[
-    Node,
-    str | None,
-    str | None,
-    str | None,
-    int | None,
-    int | None,
-    str,
-    bool,
-    tuple[str, ...],
-    tuple[str, ...],
-]
-"""Node, carrier IRI, from, to, dispatched, received, state, whether stated, documents, records (hex)."""
+StockRow: TypeAlias = Sequence[Any]
+"""Place IRI, unit, made, received, dispatched, used, sold, destroyed, counted (or None), on hand, book stock
+above a later count, surplus, and the number of rows without quantity."""
 
-IntervalRow: TypeAlias = tuple[Node, Node, Node, int, int | None, bool]
-"""Child, parent (the carrier as a thing), the filling, from, until (None = open), inferred. Closed at both ends."""
+LegRow: TypeAlias = Sequence[Any]
+"""Carrier IRI or None, from, to, dispatched, received, unit, sent, got, state (received, open, ambiguous, voided,
+unmatched), stated, inferred, documents, records of the dispatch, records of the receipt (ints)."""
 
-ContradictionRow: TypeAlias = tuple[str, tuple[str, ...], tuple[str, ...], str]
-"""Kind, things (IRI), records (hex), detail."""
+Course: TypeAlias = tuple[Node, StateRow | None, Sequence[StockRow], Sequence[LegRow], Sequence[str]]
+"""Node, state at its last event, stock, legs, and members that acted on it without having it."""
+
+ContradictionRow: TypeAlias = tuple[str, tuple[str, ...], tuple[int, ...], str]
+"""Kind, things (IRI), records, detail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +56,6 @@ class Coverage:
     size: int
     time_us: int | None
     graph_size: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Where a trace begins: its nodes; `ends` are classes without a lot, which are listed and not followed."""
-
-    nodes: frozenset[Node]
-    ends: frozenset[Node] = frozenset()
 
 
 class TraceSource(Protocol):
@@ -82,8 +69,8 @@ class TraceSource(Protocol):
     def limited(self) -> bool:
         """Whether records may be hidden from this reader."""
 
-    def start(self, iri: str, at_us: int | None) -> Start:
-        """The nodes a thing stands for. Raises NotFound, in the same words for unknown and for hidden."""
+    def find(self, iri: str) -> tuple[Thing, Sort] | None:
+        """A thing that a visible record names, by its canonical IRI."""
 
     def neighbours(self, nodes: Collection[Node], direction: Direction, *, stated: bool) -> Step:
         """See `Neighbours`."""
@@ -91,35 +78,56 @@ class TraceSource(Protocol):
     def things(self, nodes: Collection[Node]) -> Iterable[ThingRow]:
         """One row a node; processes have none."""
 
+    def courses(self, nodes: Collection[Node]) -> Iterable[Course]:
+        """Where each node is, was and went; no row where nothing is known."""
+
+    def fillings(self, carriers: Collection[Thing]) -> Iterable[FillingRow]:
+        """Every filling of each carrier."""
+
+    def within(self, parents: Collection[Thing]) -> Iterable[IntervalRow]:
+        """Directly inside each parent: what it held, and when."""
+
+    def around(self, children: Collection[Thing]) -> Iterable[IntervalRow]:
+        """Directly around each thing: what it was a child of, and when."""
+
+    def facts(self, things: Collection[Thing]) -> Iterable[Fact]:
+        """Every live fact that names any of the things, each once, with at least the lines of these things."""
+
+    def whole_facts(self, things: Collection[Thing]) -> Iterable[Fact]:
+        """As `facts`, with all lines."""
+
+    def voided(self, things: Collection[Thing]) -> Iterable[tuple[Fact, str]]:
+        """Every voided fact that names any of the things, and the record (hex) that voids it."""
+
     def links(self, nodes: Collection[Node]) -> Iterable[tuple[Node, str]]:
         """Each `same` link (statement id) that touches a node."""
 
-    def states(self, nodes: Collection[Node]) -> Iterable[StateRow]:
-        """Where each node is at its last event; no row where there is no event."""
+    def contradictions(self, things: Collection[Thing]) -> Iterable[ContradictionRow]:
+        """Every contradiction about any of the things, each once."""
 
-    def stock(self, nodes: Collection[Node]) -> Iterable[StockRow]:
-        """Amounts per place and unit."""
+    def hidden(self, things: Collection[Thing]) -> tuple[int, frozenset[Thing]]:
+        """How many hidden records name any of the things, and which things they name."""
 
-    def movements(self, nodes: Collection[Node]) -> Iterable[MovementRow]:
-        """The amounts of every leg, without its places and records."""
+    def iris(self, things: Collection[Thing]) -> Mapping[Thing, str]:
+        """Canonical IRIs."""
 
-    def legs(self, nodes: Collection[Node]) -> Iterable[LegRow]:
-        """Every leg of every node, in full."""
+    def records(self, records: Collection[int]) -> Mapping[int, str]:
+        """Commitments in hex."""
 
-    def intervals(self, nodes: Collection[Node]) -> Iterable[IntervalRow]:
-        """Directly around each node: what it was a child of, and when."""
+    def member(self, identifier: str, time_us: int) -> str | None:
+        """The member that holds an identifier (IRI) at a time, None where nobody does."""
 
-    def facts(self, nodes: Collection[Node]) -> Iterable[Fact]:
-        """Every live fact that names any of the nodes' things (fillings: their carrier), each once."""
 
-    def contradictions(self, nodes: Collection[Node]) -> Iterable[ContradictionRow]:
-        """Every contradiction about any of the nodes, each once."""
-
-    def voided(self, nodes: Collection[Node]) -> Iterable[tuple[Node, str, str]]:
-        """Node, the voided record that names it, and the record that voids it."""
-
-    def hidden(self, nodes: Collection[Node]) -> tuple[int, frozenset[Node]]:
-        """How many hidden records name any of the nodes, and which nodes they name."""
-
-    def members(self, identifiers: Collection[tuple[str, int]]) -> Mapping[tuple[str, int], str]:
-        """The member that holds each identifier (IRI) at that time; absent where nobody does."""
+__all__ = [
+    "ContradictionRow",
+    "Course",
+    "Coverage",
+    "FillingRow",
+    "IntervalRow",
+    "LegRow",
+    "StateRow",
+    "StockRow",
+    "Thing",
+    "ThingRow",
+    "TraceSource",
+]

@@ -1,0 +1,195 @@
+"""The answer to one question: what was reached, and what follows from it.
+
+Who is affected, how surely, who holds it and how much of it there is, are there at once, in columns: an answer
+can have a hundred thousand members. The other sections are read from the source when they are first asked for,
+so a trace is used up within the life of its source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from fabric.lineage import Fact
+
+from .balance import Balance
+from .carrying import Held, Window, carrying
+from .events import Calendar, Occurrence, occurrences
+from .question import Question
+from .reach import Direction, Node, Reach
+from .source import ContradictionRow, Course, Coverage, LegRow, ThingRow, TraceSource
+
+SCHEMA = "loomark/trace/v1"
+FILLING = "filling"
+
+
+class Hit(NamedTuple):
+    """One member of A. `from_us` and `until_us` are a filling's; `until_us` None = still open."""
+
+    node: Node
+    thing: str
+    kind: str
+    from_us: int | None
+    until_us: int | None
+    level: int
+    possible: bool
+    directions: tuple[str, ...]
+
+
+class Holder(NamedTuple):
+    """Who had a thing at its last event; every part is None where nobody said so."""
+
+    party: str | None
+    member: str | None
+    place: str | None
+    time_us: int | None
+    record: int | None
+    state: str
+
+
+UNKNOWN = Holder(None, None, None, None, None, "unknown")
+
+
+@dataclass(frozen=True)
+class Trace:
+    """An answer. `walks` are the one or two directions walked; the mappings are keyed by node."""
+
+    question: Question
+    coverage: Coverage
+    walks: Mapping[Direction, Reach]
+    things: Mapping[Node, ThingRow]
+    courses: Mapping[Node, Course]
+    balances: Mapping[tuple[Node, str | None], Balance]
+    source: TraceSource
+
+    def __len__(self) -> int:
+        return len(self.levels)
+
+    @cached_property
+    def levels(self) -> Mapping[Node, int]:
+        """The smallest level of each member, over the directions asked."""
+        walks = list(self.walks.values())
+        if len(walks) == 1:
+            return walks[0].levels
+        levels = dict(walks[0].levels)
+        for node, level in walks[1].levels.items():
+            levels[node] = min(level, levels.get(node, level))
+        return levels
+
+    @cached_property
+    def possible(self) -> frozenset[Node]:
+        """The members that no direction reaches by stated relations alone."""
+        found: set[Node] = set()
+        for walk in self.walks.values():
+            found |= walk.possible
+        for walk in self.walks.values():
+            found -= walk.levels.keys() - walk.possible
+        return frozenset(found)
+
+    @cached_property
+    def order(self) -> list[Node]:
+        """The members by IRI, then kind, then start of the filling: the order of the document."""
+        rows = sorted(
+            (row[2], row[3], row[4] or 0, number) for number, row in enumerate(self.things.values())
+        )
+        nodes = list(self.things)
+        return [nodes[row[3]] for row in rows]
+
+    def hits(self) -> Iterator[Hit]:
+        """The members of A in the order of the document."""
+        levels, possible = self.levels, self.possible
+        for node in self.order:
+            _, _, iri, kind, start, end = self.things[node]
+            ways = tuple(way.value for way, walk in self.walks.items() if node in walk.levels)
+            yield Hit(node, iri, kind, start, end, levels[node], node in possible, ways)
+
+    def holder(self, node: Node) -> Holder:
+        """Possessing party, else the member of the place, at the last event (design: meaning, section 3)."""
+        course = self.courses.get(node)
+        if course is None or course[1] is None:
+            return UNKNOWN
+        record, time_us, place, party, state = course[1]
+        if state == "in_transit":
+            beyond = next((leg for leg in course[3] if record in leg[12] and self.leaves(leg)), None)
+            if beyond is not None:
+                return Holder(None, None, beyond[2], time_us, record, "outside")
+        if party is not None:
+            member = self.source.member(party, time_us)
+        elif place is not None:
+            member = self.source.member(place, time_us)
+        else:
+            return Holder(None, None, None, time_us, record, "unknown" if state == "held" else state)
+        return Holder(party, member, place, time_us, record, state)
+
+    def leaves(self, leg: LegRow) -> bool:
+        """Whether a leg that is not received leads to a destination that no member holds."""
+        return leaves(self.source, leg)
+
+    @cached_property
+    def windows(self) -> dict[Node, tuple[Node, Window]]:
+        """For each member the thing that records name, and when that thing is the member."""
+        return {
+            node: (row[1], (row[4], row[5]) if row[3] == FILLING else (None, None))
+            for node, row in self.things.items()
+        }
+
+    @cached_property
+    def named(self) -> frozenset[Node]:
+        """What records name: the members, carriers instead of their fillings."""
+        return frozenset(row[1] for row in self.things.values())
+
+    @cached_property
+    def held(self) -> list[Held]:
+        """Every carrier's use that held a member, those included that are members themselves."""
+        return carrying(self.windows, self.source.around)
+
+    @cached_property
+    def occurrences(self) -> list[Occurrence]:
+        """The events of the members and of their carriers while they were inside."""
+        calendar = Calendar(self.windows, self.held)
+        return occurrences(self.source.facts(calendar.things), calendar)
+
+    @cached_property
+    def voided(self) -> list[tuple[Fact, str, dict[Node, set[str]]]]:
+        """Voided records that would have been events of members, by what, and of which members."""
+        calendar = Calendar(self.windows, ())
+        rows = ((fact, by, calendar.roles(fact)[0]) for fact, by in self.source.voided(calendar.things))
+        return [row for row in rows if row[2]]
+
+    @cached_property
+    def contradictions(self) -> list[ContradictionRow]:
+        """Contradictions about the members."""
+        return list(self.source.contradictions(self.named))
+
+    @cached_property
+    def hidden(self) -> tuple[int, frozenset[Node]]:
+        """How many hidden records name a member's thing, and which things they name."""
+        return self.source.hidden(self.named) if self.source.limited else (0, frozenset())
+
+    @cached_property
+    def ends(self) -> list[tuple[str, int]]:
+        """Classes without a lot that were met, by IRI, with the level."""
+        met: dict[Node, int] = {}
+        for walk in self.walks.values():
+            for node, level in walk.ends.items():
+                met[node] = min(level, met.get(node, level))
+        return sorted((row[2], met[row[0]]) for row in self.source.things(met)) if met else []
+
+    def as_json(self) -> dict[str, object]:
+        """The document of docs/spec/trace.md."""
+        # The document knows the answer, not the other way round; this is the one place that turns back.
+        from .document import document
+
+        return document(self)
+
+
+def leaves(source: TraceSource, leg: LegRow) -> bool:
+    """Whether a dispatch that nobody received went to a destination that no member holds at that time."""
+    if leg[8] != "open" or leg[2] is None or leg[3] is None:
+        return False
+    return source.member(leg[2], leg[3]) is None
+
+
+__all__ = ["FILLING", "SCHEMA", "Hit", "Holder", "Trace", "leaves"]

@@ -1,0 +1,289 @@
+"""The trace as a JSON document, schema `loomark/trace/v1` (docs/spec/trace.md).
+
+Every list is sorted by its members in the order in which they are written, so equal answers are equal bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeAlias
+
+from fabric.lineage.quantity import exact_text
+
+from .answer import FILLING, SCHEMA, Hit, Holder, Trace
+from .balance import Balance
+from .events import Occurrence
+from .reach import Node
+from .source import StockRow
+
+Object: TypeAlias = dict[str, object]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_BUCKETS: Final = ((0, "none"), (9, "1-9"), (99, "10-99"))
+
+
+def document(trace: Trace) -> Object:
+    """The whole answer; an answer with many members is large."""
+    question, coverage = trace.question, trace.coverage
+    return {
+        "schema": SCHEMA,
+        "thing": question.thing,
+        "direction": question.direction.value,
+        "at": time_text(question.at_us),
+        "size": coverage.size,
+        "time": time_text(coverage.time_us),
+        "options": question.options.as_json(),
+        "affected": affected(trace),
+        "carriers": carriers(trace),
+        "events": events(trace),
+        "quantities": quantities(trace),
+        "handovers": handovers(trace),
+        "contradictions": contradictions(trace),
+        "stops": stops(trace),
+        "hidden": bucket(trace.hidden[0]),
+        "coverage": {
+            "size": coverage.size,
+            "graph_size": coverage.graph_size,
+            "inferred": len(trace.possible),
+        },
+    }
+
+
+def affected(trace: Trace) -> list[Object]:
+    """One object for each member of A."""
+    links: dict[Node, list[str]] = {}
+    for node, link in trace.source.links(trace.things):
+        links.setdefault(node, []).append(link)
+    beyond = trace.hidden[1]
+    limited = trace.source.limited
+    holders = {hit.node: trace.holder(hit.node) for hit in trace.hits()}
+    names = trace.source.records({one.record for one in holders.values() if one.record is not None})
+    return [
+        {
+            **_named(hit),
+            "direction": list(hit.directions),
+            "level": hit.level,
+            "strength": "possible" if hit.possible else "stated",
+            "links": sorted(links.get(hit.node, ())),
+            "never_received": _never_received(trace, hit.node),
+            "continues": trace.things[hit.node][1] in beyond if limited else None,
+            "holder": _holder(holders[hit.node], names),
+        }
+        for hit in trace.hits()
+    ]
+
+
+def carriers(trace: Trace) -> list[Object]:
+    """The carriers that held a member and are not, in that use, members themselves."""
+    outside = [one for one in trace.held if one.filling not in trace.things]
+    names = trace.source.iris({one.carrier for one in outside})
+    return _sorted(
+        {
+            "carrier": names[one.carrier],
+            "thing": trace.things[one.node][2],
+            "from": time_text(one.from_us),
+            "until": time_text(one.until_us),
+            "inferred": one.inferred,
+        }
+        for one in outside
+    )
+
+
+def events(trace: Trace) -> list[Object]:
+    """The events on the way, each occurrence once, voided records among them."""
+    found = [_event(trace, one) for one in trace.occurrences]
+    for fact, by, roles in trace.voided:
+        one = Occurrence((fact,), {node: frozenset(names) for node, names in roles.items()}, frozenset(roles))
+        found.append({**_event(trace, one), "voided": by})
+    return _sorted(found)
+
+
+def quantities(trace: Trace) -> list[Object]:
+    """The balance of each lot in each unit."""
+    return _sorted(
+        {"thing": trace.things[node][2], "unit": unit, **_balance(balance)}
+        for (node, unit), balance in trace.balances.items()
+    )
+
+
+def handovers(trace: Trace) -> list[Object]:
+    """One object for each leg, with the members that went on it."""
+    legs: dict[tuple[Any, ...], set[str]] = {}
+    for node, course in trace.courses.items():
+        for leg in course[3]:
+            went = (*leg[:5], "outside" if trace.leaves(leg) else leg[8], leg[9], *map(tuple, leg[11:14]))
+            legs.setdefault(went, set()).add(trace.things[node][2])
+    names = trace.source.records({record for leg in legs for record in (*leg[8], *leg[9])})
+    return _sorted(_handover(leg, sorted(things), names) for leg, things in legs.items())
+
+
+def contradictions(trace: Trace) -> list[Object]:
+    """What does not fit together about the members."""
+    names = trace.source.records({record for row in trace.contradictions for record in row[2]})
+    return _sorted(
+        {
+            "kind": kind,
+            "things": sorted(things),
+            "records": sorted(names[one] for one in records),
+            "detail": detail,
+        }
+        for kind, things, records, detail in trace.contradictions
+    )
+
+
+def stops(trace: Trace) -> list[Object]:
+    """Where and why the trace did not go on."""
+    return _sorted(_stop(*one) for one in set(_stops(trace)))
+
+
+def bucket(count: int) -> str:
+    """The one thing that is told about how much is hidden."""
+    return next((name for limit, name in _BUCKETS if count <= limit), "100+")
+
+
+def time_text(time_us: object) -> str | None:
+    """Microseconds since 1970 as `YYYY-MM-DDTHH:MM:SS[.ffffff]Z`; None stays None."""
+    if not isinstance(time_us, int):
+        return None
+    return (_EPOCH + timedelta(microseconds=time_us)).isoformat().replace("+00:00", "Z")
+
+
+def offset_text(minutes: int) -> str:
+    """An offset as EPCIS writes it: `+02:00`."""
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"
+
+
+def _named(hit: Hit) -> Object:
+    named: Object = {"thing": hit.thing, "kind": hit.kind}
+    if hit.kind == FILLING:
+        named["filling"] = {
+            "carrier": hit.thing,
+            "from": time_text(hit.from_us),
+            "until": time_text(hit.until_us),
+        }
+    return named
+
+
+def _never_received(trace: Trace, node: Node) -> list[str]:
+    course = trace.courses.get(node)
+    return sorted(course[4]) if course else []
+
+
+def _holder(holder: Holder, names: Mapping[int, str]) -> Object:
+    return {
+        "party": holder.party,
+        "member": holder.member,
+        "place": holder.place,
+        "time": time_text(holder.time_us),
+        "record": None if holder.record is None else names[holder.record],
+        "state": holder.state,
+    }
+
+
+def _handover(leg: tuple[Any, ...], things: list[str], names: Mapping[int, str]) -> Object:
+    carrier, start, end, sent_us, got_us, state, stated, documents, dispatches, receipts = leg
+    return {
+        "things": things,
+        "carrier": carrier,
+        "from": start,
+        "to": end,
+        "dispatched": time_text(sent_us),
+        "received": time_text(got_us),
+        "state": state,
+        "strength": "stated" if stated else "possible",
+        "documents": sorted(documents),
+        "records": sorted(names[one] for one in dispatches) + sorted(names[one] for one in receipts),
+    }
+
+
+def _event(trace: Trace, one: Occurrence) -> Object:
+    fact = one.facts[0]
+    return {
+        "record": fact.commitment.hex(),
+        "event_id": fact.event_id,
+        "member": fact.member,
+        "type": fact.type,
+        "action": fact.action,
+        "step": fact.step,
+        "time": time_text(fact.time_us),
+        "offset": offset_text(fact.offset_min),
+        "place": fact.read_point or fact.biz_location,
+        "things": sorted({trace.things[node][2] for node in one.nodes}),
+        "strength": "stated" if one.sure else "possible",
+        "copies": sorted(copy.commitment.hex() for copy in one.facts[1:]),
+        "voided": None,
+    }
+
+
+def _balance(balance: Balance) -> Object:
+    return {
+        "made": exact_text(balance.made),
+        "on_hand": exact_text(balance.on_hand),
+        "in_transit": exact_text(balance.in_transit),
+        "used": exact_text(balance.used),
+        "sold": exact_text(balance.sold),
+        "destroyed": exact_text(balance.destroyed),
+        "outside": exact_text(balance.outside),
+        "unaccounted": exact_text(balance.unaccounted),
+        "surplus": exact_text(balance.surplus),
+        "without_quantity": balance.without_quantity,
+        "open_handovers": balance.open_handovers,
+        "places": _sorted(map(_place, balance.rows)),
+    }
+
+
+def _place(row: StockRow) -> Object:
+    place, _, made, received, dispatched, used, sold, destroyed, counted, on_hand = row[:10]
+    return {
+        "place": place,
+        "made": made,
+        "received": received,
+        "dispatched": dispatched,
+        "used": used,
+        "sold": sold,
+        "destroyed": destroyed,
+        "counted": counted,
+        "on_hand": "0" if on_hand.startswith("-") else on_hand,
+    }
+
+
+def _stops(trace: Trace) -> Iterator[tuple[str, str, str]]:
+    for iri, level in trace.ends:
+        yield iri, "class-without-lot", f"met at level {level}"
+    for fact, _, roles in trace.voided:
+        for node in roles:
+            yield trace.things[node][2], "voided-record", fact.commitment.hex()
+    for iri in trace.source.iris(trace.hidden[1]).values():
+        yield iri, "hidden", "records that this reader may not see name it"
+    for node, course in trace.courses.items():
+        for leg in course[3]:
+            if trace.leaves(leg):
+                yield trace.things[node][2], "outside", str(leg[2])
+    for direction, walk in trace.walks.items():
+        if walk.exhausted is not None:
+            left = f"{len(walk.frontier)} members of the last level were not followed {direction.value}"
+            yield trace.question.thing, "budget", f"{walk.exhausted}: {left}"
+
+
+def _stop(thing: str, reason: str, detail: str) -> Object:
+    return {"thing": thing, "reason": reason, "detail": detail}
+
+
+def _sorted(objects: Iterable[Object]) -> list[Object]:
+    return sorted(objects, key=_order)
+
+
+def _order(value: object) -> Any:
+    """A sort key for JSON values of one shape: null first, objects and lists by their members in turn."""
+    if value is None:
+        return (0,)
+    if isinstance(value, dict):
+        return (1, *map(_order, value.values()))
+    if isinstance(value, list | tuple):
+        return (1, *map(_order, value))
+    return (1, value)
+
+
+__all__ = ["bucket", "document", "offset_text", "time_text"]
