@@ -133,6 +133,15 @@ def archived_root(connection: Connection, size: int) -> bytes | None:
     return root
 
 
+def archived_note(connection: Connection, size: int) -> bytes | None:
+    """The note published at a size; None where none was, or while only its own file has it."""
+    table = schema.checkpoint
+    note: bytes | None = connection.execute(
+        select(table.c.note).where(table.c.size == size)
+    ).scalar_one_or_none()
+    return note
+
+
 def entry_data(connection: Connection, start: int, end: int) -> list[bytes]:
     """Entries `start <= i < end`, in order. Raises Unavailable when one is missing."""
     table = schema.entry

@@ -1,0 +1,287 @@
+"""Reading the log: the published checkpoint, entries, tiles, paths, and all that a proof of one entry needs.
+
+A reader works beside the writing process, over connections that cannot write, and shows only what the
+published checkpoint covers. It does not verify: whoever gets the bytes does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, Engine, bindparam, func, select
+
+from ..checkpoint import checkpoint_of
+from ..entry import is_seal
+from ..errors import NotFound, Unavailable
+from ..merkle import HashReader, consistency_path_from, inclusion_path_from
+from ..note import parse_note
+from ..registry import Registry
+from ..statement import UnverifiedEnvelope, parse_envelope
+from ..tile import TILE_WIDTH, Tile, bundle_entries
+from . import schema
+from .database import archived_note, entry_data, read_head, registry_entries, seal_at
+from .durable import DiskFiles, Files
+from .heads import KnownHeads
+from .history import ProvenKey, RegistryHistory
+from .publish import CHECKPOINT_FILE, Published
+from .tiles import TileStore, TileTree
+
+MAX_ENTRIES: Final = 1024
+"""Most entries that one call reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An entry at its index, with its path to the root of the checkpoint."""
+
+    index: int
+    data: bytes
+    path: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SeenProof:
+    """The head that a statement says its signer had verified: its note, and that the checkpoint extends it."""
+
+    size: int
+    root: bytes
+    note: bytes
+    path: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProofParts:
+    """What proves one statement against one checkpoint (design/evidence.md, "Proof bundle", steps 4 to 8).
+
+    `key` is the signing key's record under the `before` of `seal`, `key_last` the one under the `after` of
+    `last_seal`, which is the checkpoint's last entry. `seen` is None where no published head has that size.
+    """
+
+    published: Published
+    envelope: UnverifiedEnvelope
+    entry: Placed
+    seal: Placed
+    key: ProvenKey
+    last_seal: Placed
+    key_last: ProvenKey
+    seen: SeenProof | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatementState:
+    """What became of a staged statement: `index` once sequenced, `rule` and `reason` once refused."""
+
+    row: int
+    state: str
+    index: int | None
+    rule: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """One published checkpoint and what every proof under it shares."""
+
+    published: Published
+    tree: HashReader
+    last_seal: Placed
+    changes: int
+
+
+class LogReader:
+    """Reads one log. Safe to share by threads.
+
+    `engine` gives connections that need not be able to write; `folder` is the log's folder of tiles.
+    """
+
+    def __init__(self, engine: Engine, folder: Path, files: Files | None = None) -> None:
+        self._engine = engine
+        self._files = files or DiskFiles()
+        self._checkpoint = folder / CHECKPOINT_FILE
+        self._tiles = TileStore(folder, self._files)
+        self._tree = TileTree(self._tiles)
+        self._heads = KnownHeads(engine, self._tree)
+        self._view_kept: _View | None = None
+        self._history: RegistryHistory | None = None
+
+    def published(self) -> Published:
+        """The latest published checkpoint. Raises Unavailable while there is none."""
+        return self._view().published
+
+    @property
+    def size(self) -> int:
+        """Number of entries of the latest published checkpoint."""
+        return self.published().checkpoint.size
+
+    def registry(self) -> Registry:
+        """The registry under the published checkpoint's last seal."""
+        view = self._view()
+        return self._registries().at(view.changes)
+
+    def checkpoint_note(self, size: int) -> bytes:
+        """The note that was published at this size. Raises NotFound where none was."""
+        published = self.published()
+        if size == published.checkpoint.size:
+            return published.note
+        with self._engine.connect() as connection:
+            note = archived_note(connection, size)
+        if note is None or size > published.checkpoint.size:
+            raise NotFound(f"expected a size that was published, got {size}", rule="no-checkpoint")
+        return note
+
+    def entry(self, index: int) -> bytes:
+        """The bytes of one entry. Raises NotFound behind the published checkpoint."""
+        return self.entries(index, index + 1)[0]
+
+    def entries(self, start: int, end: int) -> Sequence[bytes]:
+        """Entries `start <= i < end`, at most 1,024. Raises NotFound behind the published checkpoint."""
+        if not 0 <= start < end <= self.size or end - start > MAX_ENTRIES:
+            raise NotFound(
+                f"expected up to {MAX_ENTRIES} entries of {self.size}, got {start}..{end}", rule="no-entry"
+            )
+        with self._engine.connect() as connection:
+            return entry_data(connection, start, end)
+
+    def tile(self, tile: Tile) -> bytes | None:
+        """The bytes of a hash tile or entry bundle that the published checkpoint implies, else None."""
+        if tile.level == "entries":
+            return self._bundle(tile)
+        covered = (tile.index * TILE_WIDTH + tile.width) << (8 * tile.level)
+        return self._tiles.read(tile) if covered <= self.size else None
+
+    def _bundle(self, tile: Tile) -> bytes | None:
+        start = tile.index * TILE_WIDTH
+        if start + tile.width > self.size:
+            return None
+        stored = self._tiles.read(tile) if tile.width == TILE_WIDTH else None
+        if stored is not None:
+            return stored
+        with self._engine.connect() as connection:
+            return bundle_entries(entry_data(connection, start, start + tile.width))
+
+    def inclusion_path(self, index: int, size: int | None = None) -> list[bytes]:
+        """The path of an entry in the tree of `size` entries, the published one by default.
+
+        Raises NotFound behind the published checkpoint, Unavailable when a tile is missing.
+        """
+        view = self._view()
+        size = self._covered(view, size)
+        if not 0 <= index < size:
+            raise NotFound(f"expected an entry below {size}, got {index}", rule="no-entry")
+        return inclusion_path_from(view.tree, index, size)
+
+    def consistency_path(self, old_size: int, size: int | None = None) -> list[bytes]:
+        """The proof that the tree of `old_size` >= 1 entries is a prefix of the one of `size`. Raises NotFound."""
+        view = self._view()
+        size = self._covered(view, size)
+        if not 0 < old_size <= size:
+            raise NotFound(f"expected a size from 1 to {size}, got {old_size}", rule="no-checkpoint")
+        return consistency_path_from(view.tree, old_size, size)
+
+    def is_prefix(self, size: int, root: bytes) -> bool:
+        """Whether (`size`, `root`), as a statement's `seen` has it, is a head of this log."""
+        return self._heads.is_prefix(size, root, self.size)
+
+    def statement(self, row: int) -> StatementState:
+        """What became of a staged statement. Raises NotFound."""
+        table = schema.statement
+        columns = select(table.c.id, table.c.state, table.c.idx, table.c.rule, table.c.reason)
+        with self._engine.connect() as connection:
+            found = connection.execute(columns.where(table.c.id == row)).one_or_none()
+        if found is None:
+            raise NotFound("expected a statement of this log, got none", rule="no-statement")
+        return StatementState(*found)
+
+    def proof_parts(self, index: int) -> ProofParts:
+        """All that a bundle says about the log for the statement at `index`, against one checkpoint.
+
+        Raises NotFound for a seal or for what the published checkpoint does not cover.
+        """
+        view = self._view()
+        size = view.published.checkpoint.size
+        if not 0 <= index < size:
+            raise NotFound(f"expected an entry below {size}, got {index}", rule="no-entry")
+        with self._engine.connect() as connection:
+            data, seal_index, seal_data, changes = connection.execute(_PROVEN, {"index": index}).one()
+            if is_seal(data):
+                raise NotFound(f"expected a statement, got a seal at {index}", rule="no-entry")
+            envelope = parse_envelope(data)
+            seen_note = self._seen_note(connection, envelope)
+        registries, keyid = self._registries(), envelope.statement.key
+        return ProofParts(
+            view.published,
+            envelope,
+            self._placed(view, index, data),
+            self._placed(view, seal_index, seal_data),
+            registries.key(changes, keyid),
+            view.last_seal,
+            registries.key(view.changes, keyid),
+            None if seen_note is None else self._seen(view, envelope, seen_note),
+        )
+
+    def _seen_note(self, connection: Connection, envelope: UnverifiedEnvelope) -> bytes | None:
+        size = envelope.statement.seen[0]
+        return archived_note(connection, size) if size else None
+
+    def _seen(self, view: _View, envelope: UnverifiedEnvelope, note: bytes) -> SeenProof:
+        size, root = envelope.statement.seen
+        path = consistency_path_from(view.tree, size, view.published.checkpoint.size)
+        return SeenProof(size, root, note, tuple(path))
+
+    def _placed(self, view: _View, index: int, data: bytes) -> Placed:
+        path = inclusion_path_from(view.tree, index, view.published.checkpoint.size)
+        return Placed(index, data, tuple(path))
+
+    def _covered(self, view: _View, size: int | None) -> int:
+        newest = view.published.checkpoint.size
+        if size is not None and not 0 < size <= newest:
+            raise NotFound(f"expected a size from 1 to {newest}, got {size}", rule="no-checkpoint")
+        return size or newest
+
+    def _view(self) -> _View:
+        # Reading the small file again is cheaper than any way of being told, and it can never be stale.
+        note = self._files.read(self._checkpoint)
+        if note is None:
+            raise Unavailable("nothing is published yet")
+        kept = self._view_kept
+        if kept is None or kept.published.note != note:
+            kept = self._view_of(Published(checkpoint_of(parse_note(note)), note))
+            self._view_kept = kept
+        return kept
+
+    def _view_of(self, published: Published) -> _View:
+        size = published.checkpoint.size
+        registries = self._registries()
+        with self._engine.connect() as connection:
+            seal = seal_at(connection, size - 1)
+            if seal is None:
+                raise Unavailable(
+                    f"expected the published checkpoint to end in a seal, got none at {size - 1}"
+                )
+            known = registries.size
+            registries.extend(known, registry_entries(connection, known, size))
+            data = entry_data(connection, seal.index, size)[0]
+        tree = self._tree.at(size)
+        last_seal = Placed(seal.index, data, tuple(inclusion_path_from(tree, seal.index, size)))
+        return _View(published, tree, last_seal, seal.changes_after)
+
+    def _registries(self) -> RegistryHistory:
+        if self._history is None:
+            with self._engine.connect() as connection:
+                self._history = RegistryHistory(read_head(connection).origin)
+        return self._history
+
+
+_sealed = schema.entry.alias("sealed")
+_later = schema.seal.alias("later")
+_covering = select(func.min(_later.c.idx)).where(_later.c.idx >= bindparam("index")).scalar_subquery()
+_PROVEN: Final = (
+    select(schema.entry.c.data, schema.seal.c.idx, _sealed.c.data, schema.seal.c.changes_before)
+    .select_from(schema.entry)
+    .join(schema.seal, schema.seal.c.idx == _covering)
+    .join(_sealed, _sealed.c.idx == schema.seal.c.idx)
+    .where(schema.entry.c.idx == bindparam("index"))
+)
