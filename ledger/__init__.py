@@ -1,1 +1,168 @@
-"""What was stated, by whom, in which order, and the proof of it."""
+"""What was stated, by whom, in which order, and the proof of it.
+
+This package exports only its pure heart: commitments, statements, seals, the Merkle tree, notes, policies and the
+verification of proofs. Bytes go in; a verified object or one error type comes out. There is no clock, no
+I/O, no SQL and no HTTP in it, and the base install is all it needs. The shell is imported by name: ``ledger.log``
+writes the log, ``ledger.keyfile`` reads and writes key files. What records mean is the data fabric's to say.
+
+::
+
+    from ledger import parse_bundle, parse_policy, verify
+
+    verified = verify(parse_bundle(data), parse_policy(policy_text))
+    print(verified.member, verified.index, verified.record)
+"""
+
+from __future__ import annotations
+
+from .bundle import (
+    BundleBuilder,
+    Included,
+    ProofParts,
+    UnverifiedBundle,
+    build_bundle,
+    bundle_of,
+    parse_bundle,
+)
+from .canonical import JSON, canonical, parse_json
+from .capture import capture_commitment, capture_path, verify_position
+from .checkpoint import Checkpoint, checkpoint_of, parse_checkpoint, sign_checkpoint
+from .commitment import commitment_nodes, record_commitment
+from .disclosure import OpenedRecord, covering_pointer, disclose, open_disclosure
+from .ed25519 import SigningKey, admit_public_key, key_id, possession_line
+from .entry import is_seal, parse_entry
+from .errors import (
+    Conflict,
+    Finding,
+    Forbidden,
+    InvalidInput,
+    LoomarkError,
+    NotFound,
+    TooLarge,
+    Unavailable,
+    VerificationError,
+)
+from .identifier import Identifier
+from .key_record import KeyRecord
+from .membership import Charter, Grant, Member
+from .merkle import EMPTY_ROOT, Frontier, leaf_hash, node_hash
+from .note import (
+    Note,
+    SignatureLine,
+    VerifiedSignature,
+    VerifierKey,
+    cosign,
+    parse_note,
+    parse_vkey,
+    verify_note,
+)
+from .policy import Policy, parse_policy, policy_text
+from .registry import Authority, Registry, Void
+from .replay import Replay, Sealed
+from .seal import Seal, parse_seal, seal_bytes
+from .statement import (
+    DEFAULT_SIGNATURES,
+    Statement,
+    UnverifiedEnvelope,
+    parse_envelope,
+    parse_statement,
+    payload_bytes,
+    sign_statement,
+)
+from .submission import (
+    Submission,
+    build_submission,
+    capture_statement,
+    parse_submission,
+    submission_bytes,
+    verify_submission,
+)
+from .verify import STEPS, StepResult, VerifiedBundle, Verifier, verify, verify_all
+
+__all__ = [
+    "DEFAULT_SIGNATURES",
+    "EMPTY_ROOT",
+    "JSON",
+    "STEPS",
+    "Authority",
+    "BundleBuilder",
+    "Charter",
+    "Checkpoint",
+    "Conflict",
+    "Finding",
+    "Forbidden",
+    "Frontier",
+    "Grant",
+    "Identifier",
+    "Included",
+    "InvalidInput",
+    "KeyRecord",
+    "LoomarkError",
+    "Member",
+    "NotFound",
+    "Note",
+    "OpenedRecord",
+    "Policy",
+    "ProofParts",
+    "Registry",
+    "Replay",
+    "Seal",
+    "Sealed",
+    "SignatureLine",
+    "SigningKey",
+    "Statement",
+    "StepResult",
+    "Submission",
+    "TooLarge",
+    "Unavailable",
+    "UnverifiedBundle",
+    "UnverifiedEnvelope",
+    "VerificationError",
+    "VerifiedBundle",
+    "VerifiedSignature",
+    "Verifier",
+    "VerifierKey",
+    "Void",
+    "admit_public_key",
+    "build_bundle",
+    "build_submission",
+    "bundle_of",
+    "canonical",
+    "capture_commitment",
+    "capture_path",
+    "capture_statement",
+    "checkpoint_of",
+    "commitment_nodes",
+    "cosign",
+    "covering_pointer",
+    "disclose",
+    "is_seal",
+    "key_id",
+    "leaf_hash",
+    "node_hash",
+    "open_disclosure",
+    "parse_bundle",
+    "parse_checkpoint",
+    "parse_entry",
+    "parse_envelope",
+    "parse_json",
+    "parse_note",
+    "parse_policy",
+    "parse_seal",
+    "parse_statement",
+    "parse_submission",
+    "parse_vkey",
+    "payload_bytes",
+    "policy_text",
+    "possession_line",
+    "record_commitment",
+    "seal_bytes",
+    "sign_checkpoint",
+    "sign_statement",
+    "submission_bytes",
+    "verify",
+    "verify_all",
+    "verify_note",
+    "verify_position",
+    "verify_submission",
+]

@@ -8,6 +8,7 @@ docs/spec/commitment.md.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,13 +28,14 @@ from .commitment import (
     unit_hash,
     unit_hashes,
 )
-from .errors import InvalidInput
+from .errors import InvalidInput, TooLarge
 
 ALWAYS_OPEN = ("@context", "type")
 _FULL = frozenset({"record", "salt"})
 _GROUP = frozenset({"salt", "members", "open", "hidden"})
 _UNIT = frozenset({"salt", "value"})
 _CHARS = 2 * SALT_SIZE_BYTES
+_INDEX = re.compile(r"(?:0|[1-9][0-9]{0,8})\Z")
 
 Key = str | int
 
@@ -42,14 +44,18 @@ Key = str | int
 class OpenedRecord:
     """What a disclosure shows, and the commitment that it opens.
 
-    ``record`` holds the members that are shown; a partly shown array holds its shown elements only, and ``hidden``
-    names every hidden member by its pointer.
+    ``record`` holds the members that are shown; a partly shown array holds its shown elements only.
     """
 
     commitment: bytes
     full: bool
     record: dict[str, JSON]
-    hidden: tuple[str, ...]
+    _group: _OpenGroup | None = None
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """The pointers of all hidden members. Only computed when asked: a few bytes may claim 65,536 of them."""
+        return tuple(self._group.hidden()) if self._group else ()
 
 
 def disclose(
@@ -102,13 +108,13 @@ def open_disclosure(value: JSON) -> OpenedRecord:
     names = _names(obj["members"], "members")
     group = _OpenGroup(obj, (), names)
     for name in ALWAYS_OPEN:
-        if name not in group.values or any(pointer.startswith(f"/{name}/") for pointer in group.hidden):
+        if name not in group.values or not group.shows_whole(name):
             raise InvalidInput(f"expected {name} opened whole, got it hidden", rule="always-open")
     if _is_content_id(group.values.get("eventID")):
         raise InvalidInput(
             "expected no eventID made from content in a partial disclosure", rule="content-event-id"
         )
-    return OpenedRecord(group.hash(), False, group.values, tuple(group.hidden))
+    return OpenedRecord(group.hash(), False, group.values, group)
 
 
 def _open_full(obj: dict[str, JSON]) -> OpenedRecord:
@@ -116,7 +122,7 @@ def _open_full(obj: dict[str, JSON]) -> OpenedRecord:
     if type(record) is not dict:
         raise InvalidInput("expected a record object", rule="bad-shape")
     salt = shape.hex_bytes(obj["salt"], "salt", RECORD_SALT_SIZE_BYTES)
-    return OpenedRecord(record_commitment(record, salt), True, record, ())
+    return OpenedRecord(record_commitment(record, salt), True, record)
 
 
 class _Node:
@@ -189,12 +195,26 @@ class _OpenGroup:
         self.subtrees = [shape.hex_bytes(one, "hidden") for one in shape.array(obj["hidden"], "hidden")]
         self.nodes: dict[int, bytes] = {}
         self.values: dict[JSON, JSON] = {}
-        self.hidden: list[str] = []
+        self.groups: dict[JSON, _OpenGroup] = {}
+        self._places = {} if isinstance(members, int) else {name: place for place, name in enumerate(members)}
+        self._last = -1
+        self._claimed = 1 + self._count()
         for item in shape.array(obj["open"], "open", 1):
             self._take(shape.array(item, "open", 2, 2))
+
+    def shows_whole(self, name: str) -> bool:
+        """Whether an opened member is shown without anything hidden in it."""
+        group = self.groups.get(name)
+        return group is None or not group.subtrees
+
+    def hidden(self) -> Iterator[str]:
+        """The pointers of the hidden members, in members order."""
         for place in range(self._count()):
+            key = self._key(place)
             if place not in self.nodes:
-                self.hidden.append(_pointer((*path, self._key(place))))
+                yield _pointer((*self.path, key))
+            elif key in self.groups:
+                yield from self.groups[key].hidden()
 
     def hash(self) -> bytes:
         """The hash of the group; every hidden subtree is used exactly once."""
@@ -207,8 +227,9 @@ class _OpenGroup:
     def _take(self, item: list[JSON]) -> None:
         key, node = item
         place = self._place(key)
-        if self.nodes and place <= max(self.nodes):
+        if place <= self._last:
             raise InvalidInput("expected opened members in order, each once", rule="bad-open")
+        self._last = place
         if type(node) is dict and "value" in node:
             unit = shape.members(node, "unit", _UNIT)
             if not self.path and is_group(unit["value"]):
@@ -231,10 +252,14 @@ class _OpenGroup:
             if type(members) is int
             else _names(members, "members")
         )
-        group = _OpenGroup(obj, (key,), count)
+        self._claimed += count if isinstance(count, int) else len(count)
+        if self._claimed > MAX_NODES:
+            raise TooLarge(
+                f"expected at most {MAX_NODES} units and groups in a record", rule="too-many-units"
+            )
+        group = self.groups[key] = _OpenGroup(obj, (key,), count)
         self.nodes[place] = group.hash()
         self.values[key] = group.values if isinstance(count, list) else list(group.values.values())
-        self.hidden.extend(group.hidden)
 
     def _count(self) -> int:
         return self.members if isinstance(self.members, int) else len(self.members)
@@ -245,9 +270,9 @@ class _OpenGroup:
     def _place(self, key: JSON) -> int:
         if isinstance(self.members, int):
             return shape.count(key, "open", 0, self.members - 1)
-        if type(key) is not str or key not in self.members:
+        if type(key) is not str or key not in self._places:
             raise InvalidInput("expected a member of the group, got another name", rule="bad-open")
-        return self.members.index(key)
+        return self._places[key]
 
     def _range(self, start: int, end: int, shown: list[int], rest: Iterator[bytes]) -> bytes:
         if not shown:
@@ -265,7 +290,11 @@ class _OpenGroup:
 
 def _names(value: JSON, where: str) -> list[str]:
     names = shape.array(value, where, 2, MAX_NODES)
-    if not all(type(name) is str for name in names) or jcs_order(set(names)) != names:
+    if (
+        not all(type(name) is str for name in names)
+        or len(set(names)) != len(names)
+        or jcs_order(names) != names
+    ):
         raise InvalidInput(
             f"{where}: expected member names in canonical order, each once", rule="bad-members"
         )
@@ -303,7 +332,7 @@ def _resolve(value: JSON, tokens: Sequence[str]) -> None:
     for token in tokens:
         if isinstance(value, Mapping) and token in value:
             value = value[token]
-        elif isinstance(value, list) and token in {str(place) for place in range(len(value))}:
+        elif isinstance(value, list) and _INDEX.match(token) and int(token) < len(value):
             value = value[int(token)]
         else:
             raise InvalidInput("expected a pointer to something in the record", rule="no-such-pointer")

@@ -100,7 +100,9 @@ class Consortium:
 
     def admit_without_key(self, name: str, until_ms: int) -> int:
         delegation = {"service": possession_line(key_of(f"service {name}")), "until": time_text(until_ms)}
-        return self.state("member", {"subject": name, "name": name.title(), "delegation": delegation}, by="operator")
+        return self.state(
+            "member", {"subject": name, "name": name.title(), "delegation": delegation}, by="operator"
+        )
 
     def draw(self) -> bytes:
         self.drawn += 1
