@@ -1,0 +1,197 @@
+"""From submitted bytes to rows ready to be stored: validated, canonical, committed. No database, no keys.
+
+`prepare` is a function of its arguments; the random bytes it needs come from `draw`. It runs in the pool
+(`fabric.capture.pool`), and what it gives is made of tuples, text and bytes, so that handing it over is cheap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+from fabric.epcis.document import Document, Reading, read_document
+from fabric.epcis.identity import as_sent, body_digest
+from fabric.store.documents import pack as pack_document
+from fabric.store.records import NewRecord
+from fabric.store.schema import EVENT, HEADER, MASTER
+from fabric.visibility.parties import Sides, is_split_needed
+from ledger.canonical import canonical
+from ledger.capture import MAX_RECORDS
+from ledger.commitment import RECORD_SALT_SIZE_BYTES, record_commitment
+from ledger.errors import Finding, TooLarge
+from ledger.submission import MEDIA_TYPE as SUBMISSION
+from ledger.submission import Submission, parse_submission, verify_submission
+
+from .packed import Packed, pack
+
+Draw = Callable[[int], bytes]
+"""That many random bytes."""
+
+DOCUMENT: Final = "application/ld+json"
+"""Media type under which the document of a member-signed capture is read."""
+
+_CONTEXT: Final = "@context"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one submission may hold; the format's own limits apply as well."""
+
+    body_bytes: int = 16 * 1024 * 1024
+    records: int = MAX_RECORDS
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A validated submission: `records` in order of position, the header record, then `masters`, then `events`.
+
+    `pointers` say where each was in the document; a master-data row is its type, and the IRI and kind of what
+    it is about. `envelope` and `salt` are those of a member-signed capture, else None. `notes` are JSON.
+    """
+
+    sha256: bytes
+    media_type: str
+    size: int
+    document: bytes
+    envelope: bytes | None
+    salt: bytes | None
+    records: list[NewRecord]
+    pointers: list[str]
+    masters: list[tuple[str, str, str]]
+    events: list[Packed]
+    notes: dict[str, Any]
+
+
+def prepare(body: bytes, media_type: str, limits: Limits, draw: Draw) -> Prepared:
+    """Validate a submission whole and commit to its records. Raises InvalidInput and its leaves.
+
+    `media_type` is that of the request: EPCIS, or a member-signed capture, whose signature is left to the
+    writer, which knows the registry.
+    """
+    if len(body) > limits.body_bytes:
+        raise TooLarge(f"expected at most {limits.body_bytes} bytes, got {len(body)}", rule="document-size")
+    essence = media_type.partition(";")[0].strip().lower()
+    if essence == SUBMISSION:
+        return _prepare_signed(parse_submission(body), limits)
+    document = read_document(body, media_type)
+    values = _committed(document, limits)
+    salts = draw(RECORD_SALT_SIZE_BYTES * len(values))
+    size = RECORD_SALT_SIZE_BYTES
+    pieces = [salts[at : at + size] for at in range(0, len(salts), size)]
+    commitments = [record_commitment(value, salt) for value, salt in zip(values, pieces, strict=True)]
+    return _prepared(body, essence, None, document, values, pieces, commitments)
+
+
+def _prepare_signed(submission: Submission, limits: Limits) -> Prepared:
+    document = read_document(submission.document, DOCUMENT, Reading(sent_digests=submission.contexts))
+    values = _committed(document, limits)
+    commitments = verify_submission(submission, values)
+    salts = list(submission.record_salts)
+    return _prepared(submission.document, DOCUMENT, submission, document, values, salts, commitments)
+
+
+def _committed(document: Document, limits: Limits) -> list[dict[str, Any]]:
+    values = [record.committed for record in document.records]
+    if len(values) > limits.records:
+        raise TooLarge(
+            f"expected at most {limits.records} records, got {len(values)}", rule="too-many-records"
+        )
+    return values
+
+
+def _prepared(
+    body: bytes,
+    media_type: str,
+    submission: Submission | None,
+    document: Document,
+    values: list[dict[str, Any]],
+    salts: list[bytes],
+    commitments: list[bytes],
+) -> Prepared:
+    bytes_of = _Bodies()
+    pairs = [bytes_of(value) for value in values]
+    first_event = 1 + len(document.master_data)
+    records = [
+        NewRecord(
+            HEADER if position == 0 else MASTER, None, 0, commitments[position], digest, salts[position], data
+        )
+        for position, (data, digest) in enumerate(pairs[:first_event])
+    ]
+    events = []
+    for read in document.events:
+        data, digest = pairs[read.position]
+        packed = pack(read.event, sha256(data).digest())
+        events.append(packed)
+        records.append(
+            NewRecord(
+                EVENT,
+                packed.event_id,
+                int(packed.declares),
+                commitments[read.position],
+                digest,
+                salts[read.position],
+                data,
+            )
+        )
+    return Prepared(
+        sha256(body).digest(),
+        media_type,
+        len(body),
+        pack_document(body),
+        None if submission is None else submission.envelope.data,
+        None if submission is None else submission.capture_salt,
+        records,
+        [""] + [read.pointer for read in document.records[1:]],
+        [(read.type, read.thing.iri, read.thing.kind.value) for read in document.master_data],
+        events,
+        _notes(document, events, first_event),
+    )
+
+
+class _Bodies:
+    """Canonical bytes and equal-body digest of committed records, from one pass over everything but the context.
+
+    The committed context of one document is one object shared by its records, so its bytes are kept.
+    """
+
+    def __init__(self) -> None:
+        self._contexts: dict[int, tuple[Any, bytes, bytes]] = {}
+
+    def __call__(self, value: Mapping[str, Any]) -> tuple[bytes, bytes]:
+        if "recordTime" in value or min(value) != _CONTEXT or len(value) < 2:
+            return canonical(dict(value)), body_digest(value)
+        committed, sent = self._context(value[_CONTEXT])
+        rest = canonical({name: inner for name, inner in value.items() if name != _CONTEXT})
+        tail = rest[1:]
+        return b'{"@context":%b,%b' % (committed, tail), sha256(b'{"@context":%b,%b' % (sent, tail)).digest()
+
+    def _context(self, context: list[Any]) -> tuple[bytes, bytes]:
+        known = self._contexts.get(id(context))
+        if known is None:
+            # The list itself is kept beside its bytes, so that its identity stays its own.
+            known = self._contexts[id(context)] = (context, canonical(context), canonical(as_sent(context)))
+        return known[1], known[2]
+
+
+def _notes(document: Document, events: list[Packed], first: int) -> dict[str, Any]:
+    warnings = [finding.as_json() for finding in document.warnings] + _split_warnings(events, first)
+    notes: dict[str, Any] = {"warnings": warnings} if warnings else {}
+    if document.unresolved:
+        notes["unresolvedContexts"] = list(document.unresolved)
+    return notes
+
+
+def _split_warnings(events: list[Packed], first: int) -> list[dict[str, Any]]:
+    return [
+        Finding(
+            position,
+            "",
+            "several-parties",
+            "one party of each type on each side, so that each sees its own leg",
+            "two or more: only the capturing member will see it",
+        ).as_json()
+        for position, event in enumerate(events, first)
+        if (event.sources or event.destinations) and is_split_needed(Sides(event.sources, event.destinations))
+    ]

@@ -1,0 +1,356 @@
+"""Keeps every record's visibility class equal to what `parties` and `handover` say, as records arrive.
+
+A record's class is its own parties and those of every live dispatch that shows it whole; its partial class
+those of dispatches that show only the units of a creation. `shown` remembers which dispatch shows what, so
+a change recomputes only what it touches, and the outcome never depends on the order of arrival.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy.engine import Connection
+
+from fabric.store.bulk import execute_rows, insert_rows, select_in
+from fabric.store.schema import handed, named, shown
+
+from .classes import Classes
+from .handover import (
+    Own,
+    Part,
+    Shown,
+    created,
+    handed_over,
+    is_creation,
+    is_dispatch,
+    is_packing,
+    parent_of,
+    shown_by,
+)
+from .holders import Holders
+from .parties import Sides, parties
+
+VERSION: Final = 1
+"""Version of what this package projects; another one in `projection` means: rebuild."""
+
+NO_SIDES: Final = Sides()
+
+
+class NewRecord(NamedTuple):
+    """An event that was just given its rows: `own` are the parties it has by itself, `things` its material ids."""
+
+    record: int
+    type: str
+    action: str | None
+    step: str | None
+    sides: Sides
+    declares: bool
+    own: frozenset[str]
+    parents: tuple[int, ...]
+    created: tuple[int, ...]
+
+
+class _Row(NamedTuple):
+    record: int
+    member: str
+    type: str
+    action: str | None
+    step: str | None
+    event_id: str | None
+    time_us: int
+    position: int
+    digest: bytes
+    facts: str | None
+    declares: int
+    void_by: int | None
+    class_id: int
+    partial: int | None
+
+    @property
+    def sides(self) -> Sides:
+        """What its source and destination lists name."""
+        if self.facts is None:
+            return NO_SIDES
+        value = json.loads(self.facts)
+        return Sides(
+            tuple([(kind, iri) for kind, iri in value.get("src", ())]),
+            tuple([(kind, iri) for kind, iri in value.get("dst", ())]),
+        )
+
+
+_ROW: Final = (
+    "SELECT e.record, e.member, e.type, e.action, e.step, e.event_id, e.time_us, e.position, r.digest, e.facts,"
+    ' e.declares, e.void_by, e."class", e.partial FROM event e JOIN record r ON r.id = e.record WHERE {where}'
+)
+_BY_RECORD: Final = _ROW.replace("{where}", "e.record IN ({in})")
+_DECLARED: Final = _ROW.replace("{where}", "e.void_by IN ({in})")
+_DECLARATIONS: Final = _ROW.replace("{where}", "e.declares = 1 AND e.event_id IN ({in})")
+_SAME_ID: Final = (
+    "SELECT e.record, e.member, e.event_id FROM record r JOIN event e ON e.record = r.id"
+    " WHERE e.declares = 0 AND r.event_id IN ({in})"
+)
+_NAMING: Final = "SELECT DISTINCT record FROM named WHERE thing IN ({in})"
+_HANDED: Final = "SELECT DISTINCT dispatch FROM handed WHERE thing IN ({in})"
+_SHOWN_BY: Final = "SELECT dispatch, record, whole FROM shown WHERE dispatch IN ({in})"
+_SHOWING: Final = "SELECT dispatch, record, whole FROM shown WHERE record IN ({in})"
+_LINES: Final = (
+    "SELECT record, thing, role, quantity, unit FROM line WHERE record IN ({in}) ORDER BY record, ord"
+)
+_STATING: Final = (
+    "SELECT DISTINCT l.record FROM line l JOIN event e ON e.record = l.record WHERE l.thing IN ({in})"
+    " AND l.role IN ({roles}) AND e.type IN ({types}) AND e.void_by IS NULL AND e.declares = 0"
+)
+_PACKINGS: Final = _STATING.replace("{roles}", "'parent'").replace(
+    "{types}", "'AggregationEvent', 'AssociationEvent'"
+)
+_CREATIONS: Final = _STATING.replace("{roles}", "'object', 'output'").replace(
+    "{types}", "'TransformationEvent', 'ObjectEvent'"
+)
+
+
+class VisibilityIndex:
+    """Writes classes inside the transaction that sequences; never commits."""
+
+    def __init__(self, classes: Classes) -> None:
+        self._classes = classes
+
+    def own_classes(
+        self, connection: Connection, sets: Iterable[frozenset[str]]
+    ) -> Mapping[frozenset[str], int]:
+        """Class ids for the parties that new records have by themselves."""
+        return self._classes.ids(connection, sets)
+
+    def add(
+        self, connection: Connection, new: Sequence[NewRecord], ids: Mapping[str, int], holders: Holders
+    ) -> None:
+        """Take in events whose rows have just been written, with the class of their own parties."""
+        rows = {
+            (ids[iri], item.record) for item in new if item.sides != NO_SIDES for iri in item.sides.iris()
+        }
+        insert_rows(connection, named, ("thing", "record"), sorted(rows))
+        dispatches = {
+            item.record
+            for item in new
+            if len(item.own) > 1
+            and not item.declares
+            and is_dispatch(item.step, bool(item.sides.destinations))
+        }
+        things = {thing for item in new for thing in (*item.parents, *item.created)}
+        declarations = [item.record for item in new if item.declares]
+        dispatches |= {row.dispatch for row in select_in(connection, _HANDED, things)}
+        changed: set[int] = set()
+        if declarations:
+            changed |= self._voided(connection, declarations, dispatches)
+        changed |= self._declared_before(connection, [item.record for item in new])
+        if dispatches or changed:
+            self._recompute(connection, dispatches, changed, holders)
+
+    def reassign(self, connection: Connection, old: Holders, new: Holders) -> None:
+        """Recompute what names an identifier whose holder is another one now."""
+        rows = connection.exec_driver_sql(
+            "SELECT DISTINCT n.thing, t.iri FROM named n JOIN thing t ON t.id = n.thing"
+        )
+        moved = [row.thing for row in rows if old.spans(row.iri) != new.spans(row.iri)]
+        records = {row.record for row in select_in(connection, _NAMING, moved)}
+        dispatches = {
+            row.record
+            for row in self._rows(connection, _BY_RECORD, records)
+            if not row.declares and is_dispatch(row.step, bool(row.sides.destinations))
+        }
+        if records:
+            self._recompute(connection, dispatches, records, new)
+
+    def _voided(self, connection: Connection, declarations: list[int], dispatches: set[int]) -> set[int]:
+        """What new declarations touch: themselves, and dispatches that showed, or were, what is void now."""
+        voided = list(self._rows(connection, _DECLARED, declarations))
+        lines = self._parts(connection, [row.record for row in voided])
+        things = {part.thing for row in voided for part in lines.get(row.record, ())}
+        dispatches |= {row.dispatch for row in select_in(connection, _HANDED, things)}
+        return set(declarations)
+
+    def _declared_before(self, connection: Connection, new: list[int]) -> set[int]:
+        """New records that came after their declaration, and that declaration, which takes over their class."""
+        if not new:
+            return set()
+        query = "SELECT record, void_by FROM event WHERE void_by IS NOT NULL AND record BETWEEN ? AND {in}"
+        return {number for row in select_in(connection, query, [max(new)], min(new)) for number in row}
+
+    def _recompute(
+        self, connection: Connection, dispatches: set[int], changed: set[int], holders: Holders
+    ) -> None:
+        before = {
+            (row.dispatch, row.record): row.whole for row in select_in(connection, _SHOWN_BY, dispatches)
+        }
+        outcome = self._outcome(connection, dispatches, holders)
+        after = {
+            (number, record): whole
+            for number, found in outcome.items()
+            for whole, records in ((1, found.whole), (0, found.part))
+            for record in records
+        }
+        marks = [(number,) for number in sorted(dispatches)]
+        execute_rows(connection, "DELETE FROM shown WHERE dispatch = ?", marks)
+        insert_rows(
+            connection,
+            shown,
+            ("dispatch", "record", "whole"),
+            [(*key, whole) for key, whole in sorted(after.items())],
+        )
+        self._rewrite_handed(connection, dispatches, outcome)
+        changed = changed | {record for _, record in before} | {record for _, record in after}
+        # Parties of a dispatch may have changed even where what it shows has not.
+        self._classify(connection, changed, holders)
+
+    def _rewrite_handed(
+        self, connection: Connection, dispatches: set[int], outcome: Mapping[int, Shown]
+    ) -> None:
+        known = {
+            (row.thing, row.dispatch)
+            for row in select_in(
+                connection, "SELECT thing, dispatch FROM handed WHERE dispatch IN ({in})", dispatches
+            )
+        }
+        wanted = {(thing, number) for number, found in outcome.items() for thing in found.things}
+        execute_rows(
+            connection, "DELETE FROM handed WHERE thing = ? AND dispatch = ?", sorted(known - wanted)
+        )
+        insert_rows(connection, handed, ("thing", "dispatch"), sorted(wanted - known))
+
+    def _outcome(self, connection: Connection, dispatches: set[int], holders: Holders) -> dict[int, Shown]:
+        """What live dispatches with parties show now; one pass down the carriers for all of them together."""
+        rows = {
+            row.record: row
+            for row in self._rows(connection, _BY_RECORD, dispatches)
+            if row.void_by is None and len(_own_parties(row, holders)) > 1
+        }
+        owns = self._owns(connection, rows)
+        packings: dict[tuple[str, int], list[Own]] = {}
+        seen = {thing for own in owns.values() for thing in handed_over(own)}
+        frontier = set(seen)
+        while frontier:
+            found = self._stating(connection, _PACKINGS, frontier)
+            frontier = set()
+            for member, own in found:
+                parent = parent_of(own)
+                if parent is not None:
+                    packings.setdefault((member, parent), []).append(own)
+                frontier |= {part.thing for part in own.parts if part.role == "child"}
+            frontier -= seen
+            seen |= frontier
+        creations: dict[tuple[str, int], list[Own]] = {}
+        for member, own in self._stating(connection, _CREATIONS, seen):
+            if is_creation(own.type, own.action, own.step):
+                for thing in created(own) & seen:
+                    creations.setdefault((member, thing), []).append(own)
+        return {
+            number: shown_by(own, _of(packings, rows[number].member), _of(creations, rows[number].member))
+            for number, own in owns.items()
+        }
+
+    def _stating(self, connection: Connection, query: str, things: set[int]) -> list[tuple[str, Own]]:
+        records = {row.record for row in select_in(connection, query, things)}
+        rows = {row.record: row for row in self._rows(connection, _BY_RECORD, records)}
+        return [(rows[number].member, own) for number, own in self._owns(connection, rows).items()]
+
+    def _owns(self, connection: Connection, rows: Mapping[int, _Row]) -> dict[int, Own]:
+        parts = self._parts(connection, rows)
+        return {
+            number: Own(
+                number,
+                row.type,
+                row.action,
+                row.step,
+                row.time_us,
+                (row.position, row.digest),
+                tuple(parts.get(number, ())),
+            )
+            for number, row in rows.items()
+        }
+
+    def _parts(self, connection: Connection, records: Iterable[int]) -> dict[int, list[Part]]:
+        found: dict[int, list[Part]] = {}
+        for row in select_in(connection, _LINES, records):
+            found.setdefault(row.record, []).append(Part(row.thing, row.role, row.quantity, row.unit))
+        return found
+
+    def _rows(self, connection: Connection, query: str, values: Iterable[Any]) -> list[_Row]:
+        return [_Row(*row) for row in select_in(connection, query, values)]
+
+    def _classify(self, connection: Connection, records: set[int], holders: Holders) -> None:
+        """Set the classes of records, and of the declarations about them, to what they should be."""
+        rows = {row.record: row for row in self._rows(connection, _BY_RECORD, records)}
+        targets = self._targets(connection, rows.values())
+        rows |= {
+            row.record: row for row in self._rows(connection, _BY_RECORD, set(targets.values()) - rows.keys())
+        }
+        for declaration in self._declarations_about(connection, rows.values()):
+            rows.setdefault(declaration.record, declaration)
+        targets = self._targets(connection, rows.values())
+        seen_by = self._sight(connection, rows, holders)
+        for number, target in targets.items():
+            seen_by[number] = (seen_by[target][0], frozenset())
+        self._update(connection, rows, seen_by)
+
+    def _targets(self, connection: Connection, rows: Iterable[_Row]) -> dict[int, int]:
+        """The first record that each declaration among the rows voids."""
+        declarations = [row for row in rows if row.declares and row.event_id is not None]
+        found: dict[tuple[str, str], int] = {}
+        for row in select_in(connection, _SAME_ID, {row.event_id for row in declarations}):
+            key = (row.member, row.event_id)
+            found[key] = min(row.record, found.get(key, row.record))
+        return {
+            row.record: found[row.member, row.event_id or ""]
+            for row in declarations
+            if (row.member, row.event_id or "") in found
+        }
+
+    def _declarations_about(self, connection: Connection, rows: Iterable[_Row]) -> list[_Row]:
+        voided = {(row.member, row.event_id) for row in rows if row.void_by is not None and not row.declares}
+        found = self._rows(connection, _DECLARATIONS, {event_id for _, event_id in voided})
+        return [row for row in found if (row.member, row.event_id) in voided]
+
+    def _sight(
+        self, connection: Connection, rows: Mapping[int, _Row], holders: Holders
+    ) -> dict[int, tuple[frozenset[str], frozenset[str]]]:
+        showing = list(select_in(connection, _SHOWING, rows))
+        dispatches = {
+            row.record: _own_parties(row, holders)
+            for row in self._rows(connection, _BY_RECORD, {row.dispatch for row in showing})
+        }
+        whole: dict[int, frozenset[str]] = {
+            number: _own_parties(row, holders) for number, row in rows.items()
+        }
+        part: dict[int, frozenset[str]] = {}
+        for row in showing:
+            kept = whole if row.whole else part
+            kept[row.record] = kept.get(row.record, frozenset()) | dispatches[row.dispatch]
+        return {
+            number: (members, part.get(number, frozenset()) - members) for number, members in whole.items()
+        }
+
+    def _update(
+        self,
+        connection: Connection,
+        rows: Mapping[int, _Row],
+        seen_by: Mapping[int, tuple[frozenset[str], frozenset[str]]],
+    ) -> None:
+        ids = self._classes.ids(connection, {one for pair in seen_by.values() for one in pair if one})
+        changes = [
+            (ids[whole], ids[part] if part else None, number)
+            for number, (whole, part) in sorted(seen_by.items())
+            if (rows[number].class_id, rows[number].partial) != (ids[whole], ids[part] if part else None)
+        ]
+        execute_rows(connection, 'UPDATE event SET "class" = ?, partial = ? WHERE record = ?', changes)
+
+
+def _own_parties(row: _Row, holders: Holders) -> frozenset[str]:
+    return parties(row.member, row.type, row.time_us, row.sides, holders)
+
+
+def _of(found: Mapping[tuple[str, int], list[Own]], member: str) -> dict[int, list[Own]]:
+    return {thing: owns for (name, thing), owns in found.items() if name == member}
+
+
+__all__ = ["VERSION", "NewRecord", "VisibilityIndex", "is_packing"]
