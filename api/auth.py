@@ -8,30 +8,16 @@ token bound to the session.
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
 from typing import Protocol
 
 from fastapi import Request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from api.problems import Unauthenticated
+from fabric.store.credentials import Principal
 from ledger.errors import Forbidden
 
 COOKIE = "loomark_session"
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """An authenticated caller: whose credential, which role it carries ("operator" or "member")."""
-
-    credential: int
-    member: str
-    role: str
-
-    @property
-    def is_operator(self) -> bool:
-        """Whether this is the operator's credential, which administers and sees no records."""
-        return self.role == "operator"
 
 
 class Credentials(Protocol):
@@ -41,10 +27,10 @@ class Credentials(Protocol):
     returned to its caller is seen by the next call.
     """
 
-    def by_key(self, api_key: str) -> Caller | None:
+    def by_key(self, api_key: str) -> Principal | None:
         """The caller who holds `api_key`."""
 
-    def by_id(self, credential: int) -> Caller | None:
+    def by_id(self, credential: int) -> Principal | None:
         """The caller of a credential that was valid when its session began."""
 
 
@@ -56,7 +42,7 @@ class Sessions:
         self._csrf_key = secret
         self.life_s = life_s
 
-    def cookie(self, caller: Caller) -> str:
+    def cookie(self, caller: Principal) -> str:
         """The cookie value of a session that begins now."""
         return str(self._cookies.dumps(caller.credential))
 
@@ -85,14 +71,14 @@ class Authenticator:
         self._credentials = credentials
         self.sessions = sessions
 
-    def log_in(self, api_key: str) -> Caller:
+    def log_in(self, api_key: str) -> Principal:
         """The caller of `api_key`; raises Unauthenticated when there is none."""
         caller = self._credentials.by_key(api_key.strip())
         if caller is None:
             raise Unauthenticated("the API key is not known to this node")
         return caller
 
-    def caller(self, request: Request) -> Caller:
+    def caller(self, request: Request) -> Principal:
         """The authenticated caller of `request`; raises Unauthenticated."""
         header = request.headers.get("authorization")
         if header is not None:
@@ -105,7 +91,7 @@ class Authenticator:
             raise Unauthenticated("expected the header 'Authorization: Bearer <API key>', or a session")
         return caller
 
-    def session_caller(self, request: Request) -> Caller | None:
+    def session_caller(self, request: Request) -> Principal | None:
         """The caller of the request's session cookie, if it has a valid one."""
         cookie = request.cookies.get(COOKIE)
         credential = self.sessions.credential(cookie) if cookie else None
