@@ -8,7 +8,6 @@ unknown keys are ignored; a line that names a known key must verify, or the whol
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -24,6 +23,7 @@ MAX_NOTE_BYTES = 1_048_576
 
 _DASH = "\u2014 "
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_NAME = re.compile(r"[^\s+\x00-\x1f\x7f-\x9f]+\Z")
 _KEY_HASH = re.compile(r"[0-9a-f]{8}\Z")
 
 
@@ -187,11 +187,7 @@ def _parse_line(line: str) -> SignatureLine:
 
 
 def _is_name(name: str) -> bool:
-    return bool(name) and "+" not in name and not any(char.isspace() or _is_control(char) for char in name)
-
-
-def _is_control(char: str) -> bool:
-    return unicodedata.category(char) == "Cc"
+    return _NAME.match(name) is not None
 
 
 def _bad(expected: str) -> InvalidInput:

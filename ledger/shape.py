@@ -16,7 +16,6 @@ from typing import Any, cast
 from .errors import InvalidInput
 from .merkle import HASH_SIZE_BYTES, MAX_PATH_HASHES
 
-_HEX = re.compile(r"(?:[0-9a-f]{2})*\Z")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z\Z")
 _NAME = re.compile(r"[a-z0-9-]{1,64}\Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -78,9 +77,20 @@ def count(value: Any, where: str, minimum: int = 0, maximum: int = MAX_TREE_SIZE
 
 def hex_bytes(value: Any, where: str, size: int = HASH_SIZE_BYTES) -> bytes:
     """The bytes of exactly ``2 * size`` lower-case hex characters."""
-    if type(value) is not str or len(value) != 2 * size or not _HEX.match(value):
-        raise InvalidInput(f"{where}: expected {2 * size} lower-case hex characters", rule="bad-hex")
-    return bytes.fromhex(value)
+    if type(value) is str and len(value) == 2 * size:
+        raw = _from_hex(value)
+        if raw is not None:
+            return raw
+    raise InvalidInput(f"{where}: expected {2 * size} lower-case hex characters", rule="bad-hex")
+
+
+def _from_hex(text: str) -> bytes | None:
+    try:
+        raw = bytes.fromhex(text)
+    except ValueError:
+        return None
+    # fromhex also takes capitals and spaces; evidence has one spelling.
+    return raw if raw.hex() == text else None
 
 
 def hex_text(value: Any, where: str, size: int = HASH_SIZE_BYTES) -> str:
@@ -92,7 +102,11 @@ def hex_text(value: Any, where: str, size: int = HASH_SIZE_BYTES) -> str:
 def hash_path(value: Any, where: str) -> tuple[bytes, ...]:
     """A Merkle path: at most 63 hashes in hex."""
     path = array(value, where, 0, MAX_PATH_HASHES)
-    return tuple([hex_bytes(item, where) for item in path])
+    if all([type(one) is str and len(one) == 2 * HASH_SIZE_BYTES for one in path]):
+        raw = _from_hex("".join(path))
+        if raw is not None:
+            return tuple([raw[at : at + HASH_SIZE_BYTES] for at in range(0, len(raw), HASH_SIZE_BYTES)])
+    raise InvalidInput(f"{where}: expected hashes of 64 lower-case hex characters", rule="bad-hex")
 
 
 def base64_bytes(value: Any, where: str, size: int | None = None) -> bytes:
