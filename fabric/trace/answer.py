@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from fabric.lineage import Fact
-
 from .balance import Balance
 from .carrying import Held, Window, carrying
 from .events import Calendar, Occurrence, occurrences
@@ -148,15 +146,20 @@ class Trace:
     @cached_property
     def occurrences(self) -> list[Occurrence]:
         """The events of the members and of their carriers while they were inside."""
-        calendar = Calendar(self.windows, self.held)
+        carriers = {one.carrier for one in self.held} | (self.named - self.things.keys())
+        calendar = Calendar(self.windows, self.held, self.source.fillings(carriers))
         return occurrences(self.source.facts(calendar.things), calendar)
 
     @cached_property
-    def voided(self) -> list[tuple[Fact, str, dict[Node, set[str]]]]:
-        """Voided records that would have been events of members, by what, and of which members."""
-        calendar = Calendar(self.windows, ())
-        rows = ((fact, by, calendar.roles(fact)[0]) for fact, by in self.source.voided(calendar.things))
-        return [row for row in rows if row[2]]
+    def voided(self) -> list[tuple[Occurrence, str]]:
+        """Voided records that name a member itself, and the record that voids each."""
+        calendar = Calendar(self.windows, (), ())
+        found = []
+        for fact, by in self.source.voided(calendar.things):
+            nodes = frozenset(calendar.meant(fact)[0])
+            if nodes:
+                found.append((Occurrence((fact,), nodes, nodes), by))
+        return found
 
     @cached_property
     def contradictions(self) -> list[ContradictionRow]:

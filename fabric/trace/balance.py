@@ -84,8 +84,8 @@ def balances(
                 balance = found[key] = Balance()
             if leg[8] == "received":
                 _add_received(balance, leg, number)
-            elif leg[8] in _OPEN:
-                late = overdue is not None and leg[3] is not None and leg[3] < overdue
+            elif leg[8] in _OPEN and leg[3] is not None:
+                late = overdue is not None and leg[3] < overdue
                 _add_open(balance, leg, number, leaves=leaves(leg), late=late)
     return found
 

@@ -19,14 +19,22 @@ Window: TypeAlias = tuple[int | None, int | None]
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A carrier (`carrier` as a thing, `filling` that use of it) held `node` from `from_us` to `until_us`."""
+    """A carrier (`carrier` as a thing, `filling` that use of it) held `node` from `from_us` to `until_us`.
+
+    From `inferred_from_us` on it is only inferred; None = stated throughout.
+    """
 
     node: Node
     carrier: Node
     filling: Node | None
     from_us: int
     until_us: int | None
-    inferred: bool
+    inferred_from_us: int | None
+
+    @property
+    def inferred(self) -> bool:
+        """Whether any part of the time is only inferred."""
+        return self.inferred_from_us is not None
 
 
 def carrying(
@@ -38,27 +46,37 @@ def carrying(
     without bounds, for a filling its carrier between its ends. `around` is one query for a whole level. It ends
     even where carriers hold each other, since each carrier's use is entered once per member and interval.
     """
-    inside: dict[Node, list[tuple[Node, Window, bool]]] = {}
+    inside: dict[Node, list[tuple[Node, Window, int | None]]] = {}
     for node, (thing, window) in nodes.items():
-        inside.setdefault(thing, []).append((node, window, False))
+        inside.setdefault(thing, []).append((node, window, None))
     found: dict[tuple[Node, Node, Node | None, int, int | None], Held] = {}
     while inside:
-        above: dict[Node, list[tuple[Node, Window, bool]]] = {}
+        above: dict[Node, list[tuple[Node, Window, int | None]]] = {}
         for row in around(inside.keys()):
             for held in _held(row, inside[row[0]]):
                 if _enter(found, held):
                     window = (held.from_us, held.until_us)
-                    above.setdefault(held.carrier, []).append((held.node, window, held.inferred))
+                    above.setdefault(held.carrier, []).append((held.node, window, held.inferred_from_us))
         inside = above
     return list(found.values())
 
 
-def _held(row: IntervalRow, within: Iterable[tuple[Node, Window, bool]]) -> Iterable[Held]:
-    _, carrier, filling, from_us, until_us, inferred = row
-    for node, window, guessed in within:
+def _held(row: IntervalRow, within: Iterable[tuple[Node, Window, int | None]]) -> Iterable[Held]:
+    _, carrier, filling, from_us, until_us, inferred_us = row
+    for node, window, guessed_us in within:
         both = common((from_us, until_us), window)
         if both is not None and both[0] is not None:
-            yield Held(node, carrier, filling, both[0], both[1], inferred or guessed)
+            yield Held(node, carrier, filling, both[0], both[1], _earlier(inferred_us, guessed_us))
+
+
+def _surer(one: Held, other: Held) -> bool:
+    if other.inferred_from_us is None:
+        return False
+    return one.inferred_from_us is None or one.inferred_from_us > other.inferred_from_us
+
+
+def _earlier(one: int | None, other: int | None) -> int | None:
+    return min((time for time in (one, other) if time is not None), default=None)
 
 
 def common(one: Window, other: Window) -> Window | None:
@@ -70,10 +88,10 @@ def common(one: Window, other: Window) -> Window | None:
 
 
 def _enter(found: dict[tuple[Node, Node, Node | None, int, int | None], Held], held: Held) -> bool:
-    """Add an interval, or replace an inferred one by the same one stated; tell whether that is news."""
+    """Add an interval, or replace one by the same one that is stated for longer; tell whether that is news."""
     key = (held.node, held.carrier, held.filling, held.from_us, held.until_us)
     before = found.get(key)
-    if before is not None and (held.inferred or not before.inferred):
+    if before is not None and not _surer(held, before):
         return False
     found[key] = held
     return True

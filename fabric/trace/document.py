@@ -93,9 +93,7 @@ def carriers(trace: Trace) -> list[Object]:
 def events(trace: Trace) -> list[Object]:
     """The events on the way, each occurrence once, voided records among them."""
     found = [_event(trace, one) for one in trace.occurrences]
-    for fact, by, roles in trace.voided:
-        one = Occurrence((fact,), {node: frozenset(names) for node, names in roles.items()}, frozenset(roles))
-        found.append({**_event(trace, one), "voided": by})
+    found += [{**_event(trace, one), "voided": by} for one, by in trace.voided]
     return _sorted(found)
 
 
@@ -252,9 +250,9 @@ def _place(row: StockRow) -> Object:
 def _stops(trace: Trace) -> Iterator[tuple[str, str, str]]:
     for iri, level in trace.ends:
         yield iri, "class-without-lot", f"met at level {level}"
-    for fact, _, roles in trace.voided:
-        for node in roles:
-            yield trace.things[node][2], "voided-record", fact.commitment.hex()
+    for one, _ in trace.voided:
+        for node in one.nodes:
+            yield trace.things[node][2], "voided-record", one.facts[0].commitment.hex()
     for iri in trace.source.iris(trace.hidden[1]).values():
         yield iri, "hidden", "records that this reader may not see name it"
     for node, course in trace.courses.items():

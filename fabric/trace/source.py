@@ -28,8 +28,9 @@ microseconds UTC (until None = still open)."""
 FillingRow: TypeAlias = tuple[Thing, Node, int, int | None]
 """Carrier, node, from, until (None = open), closed at both ends."""
 
-IntervalRow: TypeAlias = tuple[Thing, Thing, Node | None, int, int | None, bool]
-"""Child, parent, the parent's filling (None for a parent that is material), from, until, whether inferred."""
+IntervalRow: TypeAlias = tuple[Thing, Thing, Node | None, int, int | None, int | None]
+"""Child, parent, the parent's filling (None for a parent that is material), from, until (None = open), and from
+when on it is only inferred (None = stated throughout). Closed at both ends."""
 
 StateRow: TypeAlias = Sequence[Any]
 """Record (int), time, place IRI, possessing party IRI, and one of held, in_transit, ended."""
