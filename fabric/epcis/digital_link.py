@@ -22,6 +22,15 @@ def parse_link(text: str) -> Thing | None:
     official = text.startswith(_GS1)
     if official:
         path = text[19:]
+        parts = path.split("/")
+        # Most links are a bare key, or a key and one qualifier, with nothing to cut or decode.
+        if (
+            len(parts) == 4
+            and parts[0] in KEYS
+            and parts[2] in KEYS[parts[0]].kind_with_one
+            and _is_plain(path)
+        ):
+            return thing_of_key(parts[0], parts[1], ((parts[2], parts[3]),))
     else:
         _, _, rest = text.partition("://")
         host, _, path = rest.partition("/")
@@ -37,6 +46,10 @@ def parse_link(text: str) -> Thing | None:
     if problem and problem.rule == "bad-check-digit":
         raise problem
     return None
+
+
+def _is_plain(path: str) -> bool:
+    return not ("%" in path or "?" in path or "#" in path)
 
 
 def _cut(path: str) -> str:

@@ -27,7 +27,7 @@ from .contexts import (
     effective_context,
 )
 from .event import Event, read_event
-from .fields import check_extension, check_text, check_time
+from .fields import TEXT, TIME, check_extension
 from .findings import MOST, EnoughFindings, Findings
 from .identifiers import Position, Thing, read_name
 from .master_data import MASTER_DATA_POSITION, check_vocabularies
@@ -262,11 +262,11 @@ class _Reader:
                 found.missing("", name)
         for name, value in document.items():
             if name == "creationDate":
-                check_time(value, "/creationDate", found, effective)
+                TIME.check(value, "/creationDate", found, effective)
             elif name not in _MEMBERS:
                 self._check_frame_extension(name, value, effective)
             elif name not in ("@context", "epcisHeader", "epcisBody"):
-                check_text(value, "/" + name, found, effective)
+                TEXT.check(value, "/" + name, found, effective)
         if type(document.get("schemaVersion")) is str and not document["schemaVersion"].startswith("2."):
             found.refuse("/schemaVersion", "schema-version", "2.0 or a later 2.x", document["schemaVersion"])
 

@@ -7,7 +7,7 @@ before the record was committed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -16,9 +16,9 @@ from typing import Any
 
 from ledger.errors import InvalidInput
 
-from .identifiers import Kind, Position, Thing, read_name
+from .identifiers import Kind, Named, Position, Thing, name_reader
 from .times import parse_offset, parse_time
-from .words import word_iri
+from .words import word_iri, word_reader
 
 
 class Role(StrEnum):
@@ -109,7 +109,7 @@ def read_event(committed: Mapping[str, Any]) -> Event:
             refs += [_quantity_ref(element, role) for element in value]
         else:
             for text in value if is_list else (value,):
-                refs.append(Ref(read_name(text, _EPC)[0], role, text, None))
+                refs.append(Ref(_read_epc(text)[0], role, text, None))
     mentions = _Mentions(refs)
     step, disposition, number = get("bizStep"), get("disposition"), get("transformationID")
     return Event(
@@ -118,8 +118,8 @@ def read_event(committed: Mapping[str, Any]) -> Event:
         event_id=get("eventID"),
         time_us=time[0],
         offset_min=offset,
-        biz_step=word_iri("bizStep", step) if step else None,
-        disposition=word_iri("disposition", disposition) if disposition else None,
+        biz_step=_step_iri(step) if step else None,
+        disposition=_disposition_iri(disposition) if disposition else None,
         read_point=mentions.place(get("readPoint")),
         biz_location=mentions.place(get("bizLocation")),
         sources=mentions.parties(get("sourceList"), "source"),
@@ -127,7 +127,7 @@ def read_event(committed: Mapping[str, Any]) -> Event:
         transactions=mentions.transactions(get("bizTransactionList")),
         sensor=mentions.devices(get("sensorElementList")),
         things=tuple(refs),
-        transformation_id=read_name(number, Position.DOCUMENT)[0].iri if number else None,
+        transformation_id=_read_document(number)[0].iri if number else None,
         error_declaration=_declaration(committed["errorDeclaration"])
         if "errorDeclaration" in committed
         else None,
@@ -142,7 +142,7 @@ def _quantity_ref(element: Mapping[str, Any], role: Role) -> Ref:
     # The shortest decimal of a JSON number is what was written: the parser refused every other.
     value = None if amount is None else Decimal(amount if type(amount) is int else repr(amount))
     quantity = Quantity(value, element.get("uom")) if value is not None else None
-    return Ref(read_name(text, _CLASS)[0], role, text, quantity)
+    return Ref(_read_class(text)[0], role, text, quantity)
 
 
 def _declaration(value: Mapping[str, Any]) -> ErrorDeclaration:
@@ -166,49 +166,56 @@ class _Mentions:
         self.refs = refs
         self.seen: set[str] = set()
 
-    def _name(self, text: str, position: Position) -> str:
-        thing = read_name(text, position)[0]
-        if thing.iri not in self.seen:
-            self.seen.add(thing.iri)
-            self.refs.append(Ref(thing, Role.MENTION, text, None))
-        return thing.iri
+    def add(self, text: str, read: Callable[[str], Named]) -> str:
+        thing = read(text)[0]
+        iri = thing.iri
+        if iri not in self.seen:
+            self.seen.add(iri)
+            self.refs.append(Ref(thing, _MENTION, text, None))
+        return iri
 
     def place(self, value: Mapping[str, Any] | None) -> str | None:
-        return self._name(value["id"], Position.PLACE) if value else None
+        return self.add(value["id"], _read_place) if value else None
 
     def parties(self, value: list[Mapping[str, Any]] | None, name: str) -> tuple[tuple[str, str], ...]:
         if not value:
             return ()
-        return tuple(
-            (word_iri("sourceOrDestinationType", item["type"]) or item["type"], self._party(item, name))
-            for item in value
-        )
-
-    def _party(self, item: Mapping[str, Any], name: str) -> str:
-        is_place = word_iri("sourceOrDestinationType", item["type"]) == _LOCATION
-        return self._name(item[name], Position.PLACE if is_place else Position.PARTY)
+        pairs = []
+        for item in value:
+            kind = _party_type_iri(item["type"]) or item["type"]
+            pairs.append((kind, self.add(item[name], _read_place if kind == _LOCATION else _read_party)))
+        return tuple(pairs)
 
     def transactions(self, value: list[Mapping[str, Any]] | None) -> tuple[tuple[str | None, str], ...]:
         if not value:
             return ()
         return tuple(
             (
-                word_iri("bizTransactionType", item["type"]) if "type" in item else None,
-                self._name(item["bizTransaction"], Position.DOCUMENT),
+                _transaction_type_iri(item["type"]) if "type" in item else None,
+                self.add(item["bizTransaction"], _read_document),
             )
             for item in value
         )
 
     def devices(self, value: list[Mapping[str, Any]] | None) -> tuple[Mapping[str, Any], ...]:
-        for element in value or ():
+        if not value:
+            return ()
+        for element in value:
             for part in (element.get("sensorMetadata", _NONE), *element["sensorReport"]):
                 if "deviceID" in part:
-                    self._name(part["deviceID"], Position.DEVICE)
-        return tuple(value or ())
+                    self.add(part["deviceID"], _read_device)
+        return tuple(value)
 
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 _EPC, _CLASS = Position.EPC, Position.EPC_CLASS
+_MENTION = Role.MENTION
+_read_epc, _read_class = name_reader(_EPC), name_reader(_CLASS)
+_read_place, _read_party = name_reader(Position.PLACE), name_reader(Position.PARTY)
+_read_document, _read_device = name_reader(Position.DOCUMENT), name_reader(Position.DEVICE)
+_step_iri, _disposition_iri = word_reader("bizStep"), word_reader("disposition")
+_party_type_iri = word_reader("sourceOrDestinationType")
+_transaction_type_iri = word_reader("bizTransactionType")
 _LOCATION = word_iri("sourceOrDestinationType", "location")
 
 # (field, role, position, whether it is a list), in the order of the standard.

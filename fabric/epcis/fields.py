@@ -1,224 +1,181 @@
-"""Checks of single EPCIS fields: each takes the value, its pointer from the record, and where to report.
+"""Checks of single EPCIS fields: the leaves of validation; which field belongs where is in `validation`.
 
-They are the leaves of validation; which field belongs to which event is in `validation`.
+A `Field` answers twice. `accepts` says quickly that a value is good, and builds nothing; only where it says
+no does `check` walk the value again and report each finding with its pointer. Good documents pay for the
+first alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 from .contexts import EffectiveContext, escape
 from .findings import Findings
-from .identifiers import Position, is_absolute_uri, read_name
+from .identifiers import Position, is_absolute_uri, name_reader
 from .times import parse_offset, parse_time
-from .words import word_iri
+from .words import word_reader
 
+Accepts = Callable[[Any], bool]
 Check = Callable[[Any, str, Findings, EffectiveContext], None]
 """(value, pointer from the record, findings, context in force)"""
 
-_ALLOWED_KEYWORDS = frozenset({"@id", "@type", "@value", "@language"})
-_UNIT = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
-_HEX = frozenset("0123456789abcdefABCDEF")
+
+def _accepts_nothing(value: Any) -> bool:
+    return False
 
 
-def check_time(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
-    """A dateTimeStamp with seconds and offset."""
-    if type(value) is not str or parse_time(value) is None:
-        found.refuse(where, "bad-time", "a time such as 2026-01-31T23:59:59.000+01:00", value)
+@dataclass(frozen=True, slots=True)
+class Field:
+    """How one field is checked. `accepts` may say no to good values, never yes to bad ones."""
+
+    check: Check
+    accepts: Accepts = _accepts_nothing
 
 
-def check_offset(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
-    """An eventTimeZoneOffset."""
-    if type(value) is not str or parse_offset(value) is None:
-        found.refuse(where, "bad-offset", "an offset such as +01:00, 14:00 at most", value)
+Fields = Mapping[str, Field]
 
 
-def check_uri(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
-    """An absolute URI that is no thing (an event, a certificate, a method)."""
-    if type(value) is not str or not is_absolute_uri(value):
-        found.refuse(where, "not-a-uri", "an absolute URI", value)
+def leaf(accepts: Accepts, rule: str, expected: str) -> Field:
+    """A field whose value is good or not as a whole."""
+
+    def check(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
+        if not accepts(value):
+            found.refuse(where, rule, expected, value)
+
+    return Field(check, accepts)
 
 
-def check_uris(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
-    """A list of absolute URIs."""
-    if type(value) is not list:
-        found.refuse(where, "wrong-type", "a list of URIs", value)
-        return
-    for index, item in enumerate(value):
-        check_uri(item, f"{where}/{index}", found, context)
-
-
-def check_uri_or_uris(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
-    """One absolute URI or a list of them."""
-    (check_uris if type(value) is list else check_uri)(value, where, found, context)
-
-
-def check_thing(
-    value: Any, where: str, found: Findings, context: EffectiveContext, *, position: Position
-) -> None:
+def thing_field(position: Position) -> Field:
     """One identifier of a thing."""
-    if type(value) is not str:
-        found.refuse(where, "wrong-type", "an identifier as text", value)
-        return
-    problem = read_name(value, position)[1]
-    if problem is not None:
-        found.identifier(where, problem)
+    read = name_reader(position)
+
+    def accepts(value: Any) -> bool:
+        return type(value) is str and read(value)[1] is None
+
+    def check(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
+        if type(value) is not str:
+            found.refuse(where, "wrong-type", "an identifier as text", value)
+            return
+        problem = read(value)[1]
+        if problem is not None:
+            found.identifier(where, problem)
+
+    return Field(check, accepts)
 
 
-def check_things(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
-    """A list of EPCs."""
-    if type(value) is not list:
-        found.refuse(where, "wrong-type", "a list of identifiers", value)
-        return
-    for index, item in enumerate(value):
-        if type(item) is not str or read_name(item, Position.EPC)[1] is not None:
-            check_thing(item, f"{where}/{index}", found, context, position=Position.EPC)
-
-
-def check_unique_things(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
-    """A list of EPCs without repetition."""
-    check_things(value, where, found, context)
-    if type(value) is not list or len(value) < 2:
-        return
-    texts = [item for item in value if type(item) is str]
-    if len(set(texts)) != len(texts):
-        seen: set[str] = set()
-        for index, item in enumerate(value):
-            if type(item) is str and item in seen:
-                found.refuse(f"{where}/{index}", "duplicate-item", "each identifier once", item)
-            elif type(item) is str:
-                seen.add(item)
-
-
-def check_word(value: Any, where: str, found: Findings, context: EffectiveContext, *, field: str) -> None:
+def word_field(name: str) -> Field:
     """A word of the standard's list for a field, or a URI."""
-    if type(value) is not str or word_iri(field, value) is None:
-        found.refuse(where, "unknown-word", f"a {field} of CBV 2.0 or an absolute URI", value)
+    read = word_reader(name)
+
+    def accepts(value: Any) -> bool:
+        return type(value) is str and read(value) is not None
+
+    return leaf(accepts, "unknown-word", f"a {name} of CBV 2.0 or an absolute URI")
 
 
-def check_dispositions(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
-    """A persistentDisposition: set, unset or both, each a non-empty list."""
-    if not _is_object(value, where, found, "set and unset"):
-        return
-    if not value:
-        found.missing(where, "set or unset")
-    for name, words in value.items():
-        place = f"{where}/{escape(name)}"
-        if name not in ("set", "unset"):
-            found.refuse(place, "unknown-field", "set or unset", name)
-        elif type(words) is not list or not words:
-            found.refuse(place, "wrong-type", "a list of dispositions that is not empty", words)
-        else:
-            for index, word in enumerate(words):
-                check_word(word, f"{place}/{index}", found, context, field="disposition")
+def list_field(item: Field, *, unique: bool = False, filled: bool = False) -> Field:
+    """A list whose items are one field each; `unique` for no text twice, `filled` for at least one."""
+    accepts_item, check_item = item.accepts, item.check
+
+    def accepts(value: Any) -> bool:
+        if type(value) is not list or (filled and not value):
+            return False
+        for inner in value:
+            if not accepts_item(inner):
+                return False
+        return not unique or len(value) < 2 or len(set(value)) == len(value)
+
+    def check(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
+        if type(value) is not list or (filled and not value):
+            found.refuse(where, "wrong-type", "a list that is not empty" if filled else "a list", value)
+            return
+        for index, inner in enumerate(value):
+            check_item(inner, f"{where}/{index}", found, context)
+        if unique:
+            _check_unique(value, where, found)
+
+    return Field(check, accepts)
 
 
-def check_place(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
-    """A readPoint or bizLocation: an object with `id`, and extensions."""
-    if type(value) is dict and len(value) == 1 and "id" in value:
-        check_thing(value["id"], f"{where}/id", found, context, position=Position.PLACE)
-        return
-    check_members(value, where, found, context, fields=_PLACE, required=("id",))
-
-
-def check_quantities(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
-    """A list of quantity elements."""
-    if type(value) is not list:
-        found.refuse(where, "wrong-type", "a list of quantities", value)
-        return
+def _check_unique(value: list[Any], where: str, found: Findings) -> None:
+    seen: set[str] = set()
     for index, item in enumerate(value):
-        check_closed(item, f"{where}/{index}", found, context, fields=_QUANTITY, required=("epcClass",))
-        if type(item) is dict and "uom" in item and "quantity" not in item:
-            found.missing(f"{where}/{index}", "a quantity beside the uom")
+        if type(item) is str and item in seen:
+            found.refuse(f"{where}/{index}", "duplicate-item", "each item once", item)
+        elif type(item) is str:
+            seen.add(item)
 
 
-def check_quantity(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
-    """An amount: a JSON number that is not negative."""
-    if type(value) is not int and type(value) is not float:
-        found.refuse(where, "bad-quantity", "a number", value)
-    elif value < 0:
-        found.refuse(where, "bad-quantity", "a number that is not negative", value)
+def object_field(fields: Fields, required: tuple[str, ...], needs: tuple[str, str] | None = None) -> Field:
+    """An object that holds the given fields and no extension; `needs` = (a, b): b stands only beside a."""
+    what = f"an object with {' and '.join(required)}"
+
+    def accepts(value: Any) -> bool:
+        if type(value) is not dict:
+            return False
+        for name, inner in value.items():
+            field = fields.get(name)
+            if field is None or not field.accepts(inner):
+                return False
+        for name in required:
+            if name not in value:
+                return False
+        return needs is None or needs[1] not in value or needs[0] in value
+
+    def check(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
+        if type(value) is not dict:
+            found.refuse(where, "wrong-type", what, value)
+            return
+        for name, inner in value.items():
+            field = fields.get(name)
+            if field is None:
+                found.refuse(f"{where}/{escape(name)}", "unknown-field", f"one of {', '.join(fields)}", name)
+            else:
+                field.check(inner, f"{where}/{name}", found, context)
+        for name in required:
+            if name not in value:
+                found.missing(where, name)
+        if needs is not None and needs[1] in value and needs[0] not in value:
+            found.missing(where, f"a {needs[0]} beside the {needs[1]}")
+
+    return Field(check, accepts)
 
 
-def check_unit(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
-    """A UN/ECE Recommendation 20 unit code by its form."""
-    if type(value) is not str or not 2 <= len(value) <= 3 or not _UNIT.issuperset(value):
-        found.refuse(where, "bad-unit", "a unit code of two or three capitals or digits, such as KGM", value)
-
-
-def check_list_of(
-    value: Any,
-    where: str,
-    found: Findings,
-    context: EffectiveContext,
-    *,
-    fields: Mapping[str, Check],
-    required: tuple[str, ...],
-) -> None:
-    """A list of objects that hold exactly the given fields (business transactions, sources)."""
-    if type(value) is not list:
-        found.refuse(where, "wrong-type", "a list of objects", value)
-        return
-    for index, item in enumerate(value):
-        check_closed(item, f"{where}/{index}", found, context, fields=fields, required=required)
-
-
-def check_closed(
-    value: Any,
-    where: str,
-    found: Findings,
-    context: EffectiveContext,
-    *,
-    fields: Mapping[str, Check],
-    required: tuple[str, ...],
-) -> None:
-    """An object that holds the given fields and no extension."""
-    if not _is_object(value, where, found, " and ".join(required)):
-        return
-    for name, inner in value.items():
-        check = fields.get(name)
-        if check is None:
-            found.refuse(f"{where}/{escape(name)}", "unknown-field", f"one of {', '.join(fields)}", name)
-        else:
-            check(inner, f"{where}/{name}", found, context)
-    for name in required:
-        if name not in value:
-            found.missing(where, name)
-
-
-def check_members(
-    value: Any,
-    where: str,
-    found: Findings,
-    context: EffectiveContext,
-    *,
-    fields: Mapping[str, Check],
-    required: tuple[str, ...] = (),
-) -> None:
+def open_object_field(fields: Fields, required: tuple[str, ...] = ()) -> Field:
     """An object that holds the given fields, and extensions with a declared prefix."""
-    if not _is_object(value, where, found, " and ".join(required) or "extensions"):
-        return
-    for name, inner in value.items():
-        check = fields.get(name)
-        if check is None:
-            check_extension(name, inner, where, found, context, known=fields)
-        else:
-            check(inner, f"{where}/{name}", found, context)
-    for name in required:
-        if name not in value:
-            found.missing(where, name)
+    what = f"an object with {' and '.join(required) or 'extensions'}"
+
+    def accepts(value: Any) -> bool:
+        # Extensions need the context, so their declaration is left to the full check.
+        if type(value) is not dict:
+            return False
+        for name, inner in value.items():
+            field = fields.get(name)
+            if field is None or not field.accepts(inner):
+                return False
+        return all(name in value for name in required)
+
+    def check(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
+        if type(value) is not dict:
+            found.refuse(where, "wrong-type", what, value)
+            return
+        for name, inner in value.items():
+            field = fields.get(name)
+            if field is None:
+                check_extension(name, inner, where, found, context, known=fields)
+            elif not field.accepts(inner):
+                field.check(inner, f"{where}/{name}", found, context)
+        for name in required:
+            if name not in value:
+                found.missing(where, name)
+
+    return Field(check, accepts)
 
 
 def check_extension(
-    name: str,
-    value: Any,
-    where: str,
-    found: Findings,
-    context: EffectiveContext,
-    *,
-    known: Mapping[str, Check],
+    name: str, value: Any, where: str, found: Findings, context: EffectiveContext, *, known: Fields
 ) -> None:
     """A member that is no field of EPCIS: it needs a declared prefix, and so do prefixed names inside it."""
     if ":" not in name:
@@ -252,55 +209,80 @@ def _undeclared(name: str, where: str, found: Findings) -> None:
     found.refuse(where, "undeclared-prefix", "a prefix declared in @context", prefix)
 
 
-def check_ilmd(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
-    """Instance or lot master data: every name at its top has a declared prefix."""
-    check_members(value, where, found, context, fields={})
+def either_field(one: Field, several: Field) -> Field:
+    """One value, or a list of them."""
+
+    def check(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
+        (several if type(value) is list else one).check(value, where, found, context)
+
+    def accepts(value: Any) -> bool:
+        return (several if type(value) is list else one).accepts(value)
+
+    return Field(check, accepts)
 
 
-def check_number(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
-    """A JSON number."""
-    if type(value) is not int and type(value) is not float:
-        found.refuse(where, "wrong-type", "a number", value)
+def _is_time(value: Any) -> bool:
+    return type(value) is str and parse_time(value) is not None
 
 
-def check_text(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
-    """A JSON string."""
-    if type(value) is not str:
-        found.refuse(where, "wrong-type", "text", value)
+def _is_offset(value: Any) -> bool:
+    return type(value) is str and parse_offset(value) is not None
 
 
-def check_boolean(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
-    """A JSON boolean."""
-    if type(value) is not bool:
-        found.refuse(where, "wrong-type", "true or false", value)
+def _is_uri(value: Any) -> bool:
+    return type(value) is str and is_absolute_uri(value)
 
 
-def check_hex(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
-    """Hexadecimal digits."""
-    if type(value) is not str or not value or not _HEX.issuperset(value):
-        found.refuse(where, "wrong-type", "hexadecimal digits", value)
+def _is_number(value: Any) -> bool:
+    return type(value) is int or type(value) is float
 
 
-def _is_object(value: Any, where: str, found: Findings, what: str) -> bool:
-    if type(value) is dict:
-        return True
-    found.refuse(where, "wrong-type", f"an object with {what}", value)
-    return False
+def _is_amount(value: Any) -> bool:
+    return (type(value) is int or type(value) is float) and value >= 0
 
 
-def thing_check(position: Position) -> Check:
-    """The check of one identifier that stands in a given position."""
-    return partial(check_thing, position=position)
+def _is_unit(value: Any) -> bool:
+    return type(value) is str and 2 <= len(value) <= 3 and _UNIT.issuperset(value)
 
 
-def word_check(field: str) -> Check:
-    """The check of one word of a field's list."""
-    return partial(check_word, field=field)
+def _is_text(value: Any) -> bool:
+    return type(value) is str
 
 
-_PLACE: dict[str, Check] = {"id": thing_check(Position.PLACE)}
-_QUANTITY: dict[str, Check] = {
-    "epcClass": thing_check(Position.EPC_CLASS),
-    "quantity": check_quantity,
-    "uom": check_unit,
-}
+def _is_boolean(value: Any) -> bool:
+    return type(value) is bool
+
+
+def _is_hex(value: Any) -> bool:
+    return type(value) is str and bool(value) and _HEX.issuperset(value)
+
+
+_ALLOWED_KEYWORDS = frozenset({"@id", "@type", "@value", "@language"})
+_UNIT = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+_HEX = frozenset("0123456789abcdefABCDEF")
+
+TIME = leaf(_is_time, "bad-time", "a time such as 2026-01-31T23:59:59.000+01:00")
+OFFSET = leaf(_is_offset, "bad-offset", "an offset such as +01:00, 14:00 at most")
+URI = leaf(_is_uri, "not-a-uri", "an absolute URI")
+URIS = list_field(URI)
+URI_OR_URIS = either_field(URI, URIS)
+NUMBER = leaf(_is_number, "wrong-type", "a number")
+TEXT = leaf(_is_text, "wrong-type", "text")
+BOOLEAN = leaf(_is_boolean, "wrong-type", "true or false")
+HEX = leaf(_is_hex, "wrong-type", "hexadecimal digits")
+EPC = thing_field(Position.EPC)
+EPCS = list_field(EPC)
+UNIQUE_EPCS = list_field(EPC, unique=True)
+PLACE = open_object_field({"id": thing_field(Position.PLACE)}, ("id",))
+QUANTITIES = list_field(
+    object_field(
+        {
+            "epcClass": thing_field(Position.EPC_CLASS),
+            "quantity": leaf(_is_amount, "bad-quantity", "a number that is not negative"),
+            "uom": leaf(_is_unit, "bad-unit", "a unit code of two or three capitals or digits, such as KGM"),
+        },
+        ("epcClass",),
+        needs=("quantity", "uom"),
+    )
+)
+ILMD = open_object_field({})

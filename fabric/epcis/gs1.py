@@ -46,6 +46,7 @@ class Key:
     kind: Kind
     kind_with_tail: Kind | None
     kind_with: dict[str, Kind]
+    kind_with_one: dict[str, Kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,11 @@ def thing_of_key(ai: str, value: str, qualifiers: Qualifiers = ()) -> Thing:
     if not qualifiers:
         has_tail = key.kind_with_tail is not None and len(value) > key.digits
         return Thing(f"{ROOT}{ai}/{encode(value)}", _kind(key, has_tail, ()))
+    if len(qualifiers) == 1:
+        name, text = qualifiers[0]
+        kind = key.kind_with_one.get(name)
+        if kind is not None and text != QUALIFIERS[name].none and QUALIFIERS[name].matches(text):
+            return Thing(f"{ROOT}{ai}/{encode(value)}/{name}/{encode(text)}", kind)
     ordered = _ordered(key, qualifiers)
     head = f"{ROOT}{ai}/{encode(value)}"
     names = [name for name, _ in ordered]
@@ -185,16 +191,15 @@ def _matcher(characters: str, most: int, exact: bool = False) -> tuple[Callable[
     pattern = re.compile(f"[{re.escape(_CHARACTERS[characters])}]{{{least},{most}}}")
     kinds = {"N": "digits", "X": "characters of the GS1 set of 82", "Y": "characters of the GS1 set of 39"}
     count = str(most) if exact else f"1 to {most}"
-
-    def matches(text: str) -> object:
-        return pattern.fullmatch(text)
-
-    return matches, f"{count} {kinds[characters]}"
+    return pattern.fullmatch, f"{count} {kinds[characters]}"
 
 
 def _read_key(ai: str, row: dict[str, Any]) -> Key:
     tail, text = _matcher(*row["tail"]) if "tail" in row else (None, "")
     with_tail = row.get("kind_with_tail")
+    kind = Kind(row["kind"])
+    kind_with = {name: Kind(other) for name, other in row.get("kind_with", {}).items()}
+    sequences = tuple(tuple(sequence) for sequence in row.get("qualifiers", ()))
     return Key(
         ai=ai,
         name=row["name"],
@@ -206,10 +211,11 @@ def _read_key(ai: str, row: dict[str, Any]) -> Key:
         tail=tail,
         tail_text=text,
         tail_required=row.get("tail_required", False),
-        sequences=tuple(tuple(sequence) for sequence in row.get("qualifiers", ())),
-        kind=Kind(row["kind"]),
+        sequences=sequences,
+        kind=kind,
         kind_with_tail=Kind(with_tail) if with_tail else None,
-        kind_with={name: Kind(kind) for name, kind in row.get("kind_with", {}).items()},
+        kind_with=kind_with,
+        kind_with_one={name: kind_with.get(name, kind) for sequence in sequences for name in sequence},
     )
 
 

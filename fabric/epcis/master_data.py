@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from .contexts import EffectiveContext, escape
-from .fields import check_extension, check_things, check_uri
+from .fields import EPCS, TEXT, check_extension
 from .findings import Findings
 from .identifiers import Position, is_absolute_uri, read_name
 
@@ -45,7 +45,7 @@ def check_vocabularies(document: dict[str, Any], found: Findings, context: Effec
         return []
     for name, value in header.items():
         if name != "epcisMasterData":
-            check_extension(name, value, "/epcisHeader", found, context, known={"epcisMasterData": check_uri})
+            check_extension(name, value, "/epcisHeader", found, context, known={"epcisMasterData": TEXT})
     master = header.get("epcisMasterData", {})
     lists = master.get("vocabularyList", []) if type(master) is dict else None
     if type(lists) is not list:
@@ -88,11 +88,11 @@ def _check_element(row: dict[str, Any], kind: str, found: Findings, context: Eff
         found.identifier("/id", problem)
     for name, value in row.items():
         if name == "children":
-            check_things(value, "/children", found, context)
+            EPCS.check(value, "/children", found, context)
         elif name == "attributes":
             _check_attributes(value, found)
         elif name != "id":
-            check_extension(name, value, "", found, context, known={"id": check_uri, "attributes": check_uri})
+            check_extension(name, value, "", found, context, known={"id": TEXT, "attributes": TEXT})
 
 
 def _check_attributes(value: Any, found: Findings) -> None:

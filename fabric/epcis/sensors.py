@@ -6,70 +6,62 @@ from typing import Any
 
 from .contexts import EffectiveContext
 from .fields import (
-    Check,
-    check_boolean,
-    check_hex,
-    check_members,
-    check_number,
-    check_text,
-    check_time,
-    check_uri,
-    thing_check,
-    word_check,
+    BOOLEAN,
+    HEX,
+    NUMBER,
+    TEXT,
+    TIME,
+    URI,
+    Field,
+    list_field,
+    open_object_field,
+    thing_field,
+    word_field,
 )
 from .findings import Findings
 from .identifiers import Position
 
-_SHARED: dict[str, Check] = {
-    "time": check_time,
-    "deviceID": thing_check(Position.DEVICE),
-    "deviceMetadata": check_uri,
-    "rawData": check_uri,
-    "dataProcessingMethod": check_uri,
-    "bizRules": check_uri,
+_SHARED: dict[str, Field] = {
+    "time": TIME,
+    "deviceID": thing_field(Position.DEVICE),
+    "deviceMetadata": URI,
+    "rawData": URI,
+    "dataProcessingMethod": URI,
+    "bizRules": URI,
 }
-_METADATA: dict[str, Check] = {**_SHARED, "startTime": check_time, "endTime": check_time}
-_REPORT: dict[str, Check] = {
-    **_SHARED,
-    "type": word_check("measurementType"),
-    "exception": word_check("exception"),
-    "component": word_check("component"),
-    "microorganism": check_uri,
-    "chemicalSubstance": check_uri,
-    "coordinateReferenceSystem": check_uri,
-    "uriValue": check_uri,
-    "stringValue": check_text,
-    "booleanValue": check_boolean,
-    "hexBinaryValue": check_hex,
-    "uom": check_text,
-    **dict.fromkeys(
-        ("value", "minValue", "maxValue", "meanValue", "sDev", "percRank", "percValue"), check_number
-    ),
-}
+_METADATA = open_object_field({**_SHARED, "startTime": TIME, "endTime": TIME})
+_REPORT = open_object_field(
+    {
+        **_SHARED,
+        "type": word_field("measurementType"),
+        "exception": word_field("exception"),
+        "component": word_field("component"),
+        "microorganism": URI,
+        "chemicalSubstance": URI,
+        "coordinateReferenceSystem": URI,
+        "uriValue": URI,
+        "stringValue": TEXT,
+        "booleanValue": BOOLEAN,
+        "hexBinaryValue": HEX,
+        "uom": TEXT,
+        **dict.fromkeys(
+            ("value", "minValue", "maxValue", "meanValue", "sDev", "percRank", "percValue"), NUMBER
+        ),
+    },
+    ("type",),
+)
+_ELEMENTS = list_field(
+    open_object_field(
+        {"sensorMetadata": _METADATA, "sensorReport": list_field(_REPORT, filled=True)}, ("sensorReport",)
+    )
+)
 
 
-def check_sensor_elements(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
-    """A list of sensor elements."""
-    if type(value) is not list:
-        found.refuse(where, "wrong-type", "a list of sensor elements", value)
-        return
-    for index, element in enumerate(value):
-        place = f"{where}/{index}"
-        check_members(element, place, found, context, fields=_ELEMENT, required=("sensorReport",))
+def _check_elements(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
+    _ELEMENTS.check(value, where, found, context)
+    for index, element in enumerate(value if type(value) is list else ()):
         if type(element) is dict:
-            _check_said_once(element, place, found)
-
-
-def _check_metadata(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
-    check_members(value, where, found, context, fields=_METADATA)
-
-
-def _check_reports(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
-    if type(value) is not list or not value:
-        found.refuse(where, "wrong-type", "a list of sensor reports that is not empty", value)
-        return
-    for index, report in enumerate(value):
-        check_members(report, f"{where}/{index}", found, context, fields=_REPORT, required=("type",))
+            _check_said_once(element, f"{where}/{index}", found)
 
 
 def _check_said_once(element: dict[str, Any], where: str, found: Findings) -> None:
@@ -89,4 +81,5 @@ def _check_said_once(element: dict[str, Any], where: str, found: Findings) -> No
             )
 
 
-_ELEMENT: dict[str, Check] = {"sensorMetadata": _check_metadata, "sensorReport": _check_reports}
+SENSOR_ELEMENTS = Field(_check_elements)
+"""A list of sensor elements. It is never accepted unseen: what is said twice is worth a warning."""

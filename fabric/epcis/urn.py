@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
@@ -11,9 +12,41 @@ from ontology import read_table
 from .gs1 import check_digit, is_decimal, thing_of_key
 from .thing import BadIdentifier, Kind, Thing
 
-_SCHEMES = read_table("gs1/schemes.toml")
-_ID: dict[str, dict[str, Any]] = _SCHEMES["id"]
-_CLASS: dict[str, dict[str, Any]] = _SCHEMES["class"]
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """One row of the scheme table, ready for use. `dots` is the number of dots that separate components."""
+
+    key: str
+    shape: str
+    extra: str
+    dots: int
+    length: int
+    zero: bool
+    pattern: bool
+    qualifier: str
+
+
+def _scheme(row: dict[str, Any]) -> Scheme:
+    shape, _, extra = row["shape"].partition("+")
+    return Scheme(
+        key=row["key"],
+        shape=shape,
+        extra=extra,
+        dots=1 + bool(extra) + 2 * (shape == "pieces"),
+        length=row.get("length", 0),
+        zero=row.get("zero", False),
+        pattern=row.get("pattern", False),
+        qualifier=row.get("qualifier", ""),
+    )
+
+
+_SCHEMES = {
+    f"urn:epc:{space}:{name}": _scheme(row)
+    for space in ("id", "class")
+    for name, row in read_table("gs1/schemes.toml")[space].items()
+}
+_PATTERN = "urn:epc:idpat:"
 
 
 def parse_urn(text: str) -> Thing | None:
@@ -21,80 +54,78 @@ def parse_urn(text: str) -> Thing | None:
 
     `text` begins with ``urn:epc:`` in any case.
     """
-    space, _, rest = text[8:].partition(":")
-    name, _, body = rest.partition(":")
-    space = space.lower()
-    if space == "id":
-        scheme = _ID.get(name)
-        return _thing(text, scheme, body) if scheme else None
-    if space == "class":
-        scheme = _CLASS.get(name)
-        return _thing(text, scheme, body) if scheme else None
-    if space == "idpat":
-        return _class_of_pattern(text, name, body)
+    head = text.partition(".")[0]
+    start = head.rfind(":")
+    scheme = _SCHEMES.get(head[:start]) or _SCHEMES.get(head[:start].lower())
+    if scheme is not None:
+        return _thing(text, scheme, text[start + 1 :])
+    if head[:start].lower().startswith(_PATTERN):
+        return _class_of_pattern(text, head[len(_PATTERN) : start], text[start + 1 :])
     return None
 
 
 def _class_of_pattern(text: str, name: str, body: str) -> Thing:
     # Only a pattern that leaves out the last component and nothing else is the name of a class; any other
     # pattern has no key, so it stays itself.
-    scheme = _ID.get(name)
+    scheme = _SCHEMES.get(f"urn:epc:id:{name}")
     head, _, last = body.rpartition(".")
-    if scheme is None or not scheme.get("pattern") or last != "*" or "*" in head:
+    if scheme is None or not scheme.pattern or last != "*" or "*" in head:
         return Thing(text, Kind.CLASS)
     return _thing(text, scheme, head, pattern=True)
 
 
-def _thing(text: str, scheme: dict[str, Any], body: str, pattern: bool = False) -> Thing:
-    shape, _, extra = scheme["shape"].partition("+")
-    count = 1 + bool(extra) + 2 * (shape == "pieces")
-    parts = body.split(".", count)
-    if len(parts) + pattern != count + 1:
+def _thing(text: str, scheme: Scheme, body: str, pattern: bool = False) -> Thing:
+    parts = body.split(".", scheme.dots)
+    if len(parts) + pattern != scheme.dots + 1:
         raise _malformed(text, scheme)
-    value = _value(text, scheme, shape, parts)
-    if pattern or not extra:
-        return thing_of_key(scheme["key"], value)
+    value = _value(text, scheme, parts)
+    if pattern or not scheme.extra:
+        return thing_of_key(scheme.key, value)
     last = _decode(parts[-1])
-    if extra == "tail":
-        return thing_of_key(scheme["key"], value + last) if last else thing_of_key(scheme["key"], value)
-    return thing_of_key(scheme["key"], value, ((scheme["qualifier"], last),))
+    if scheme.extra == "tail":
+        return thing_of_key(scheme.key, value + last)
+    return thing_of_key(scheme.key, value, ((scheme.qualifier, last),))
 
 
-def _value(text: str, scheme: dict[str, Any], shape: str, parts: list[str]) -> str:
+def _value(text: str, scheme: Scheme, parts: list[str]) -> str:
     prefix, reference = parts[0], parts[1]
-    if not (6 <= len(prefix) <= 12 and is_decimal(prefix)):
-        raise BadIdentifier("bad-identifier", "a company prefix of 6 to 12 digits", text)
-    if shape == "alpha":
+    if scheme.shape == "alpha":
+        if not _is_prefix(prefix):
+            raise _bad_prefix(text)
         return prefix + _decode(reference)
-    value = _completed(prefix, reference, scheme["length"], shape != "digits")
+    value = _completed(prefix, reference, scheme.length, scheme.shape != "digits")
     if value is None:
-        raise _malformed(text, scheme)
-    if scheme.get("zero"):
+        raise _malformed(text, scheme) if _is_prefix(prefix) else _bad_prefix(text)
+    if scheme.zero:
         return "0" + value
-    return value + parts[2] + parts[3] if shape == "pieces" else value
+    return value + parts[2] + parts[3] if scheme.shape == "pieces" else value
 
 
 @lru_cache(maxsize=65_536)
 def _completed(prefix: str, reference: str, length: int, leading: bool) -> str | None:
+    """Prefix and reference with their check digit; None if they have not the digits they should."""
     if len(prefix) + len(reference) != length or (reference and not is_decimal(reference)):
         return None
-    if leading:
-        if not reference:
-            return None
-        digits = reference[0] + prefix + reference[1:]
-    else:
-        digits = prefix + reference
+    if not _is_prefix(prefix) or (leading and not reference):
+        return None
+    digits = reference[0] + prefix + reference[1:] if leading else prefix + reference
     return digits + check_digit(digits)
+
+
+def _is_prefix(prefix: str) -> bool:
+    return 6 <= len(prefix) <= 12 and is_decimal(prefix)
 
 
 def _decode(component: str) -> str:
     return unquote(component, errors="replace") if "%" in component else component
 
 
-def _malformed(text: str, scheme: dict[str, Any]) -> BadIdentifier:
+def _bad_prefix(text: str) -> BadIdentifier:
+    return BadIdentifier("bad-identifier", "a company prefix of 6 to 12 digits", text)
+
+
+def _malformed(text: str, scheme: Scheme) -> BadIdentifier:
     expected = (
-        f"company prefix and reference of {scheme['length']} digits"
-        if "length" in scheme
-        else "all components"
+        f"company prefix and reference of {scheme.length} digits" if scheme.length else "all components"
     )
     return BadIdentifier("bad-identifier", f"{expected} in an EPC URN", text)

@@ -7,118 +7,124 @@ The schema of the standard is laxer than the standard, so words, prefixes and ch
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 from .contexts import EffectiveContext
 from .fields import (
-    Check,
-    check_dispositions,
+    EPC,
+    EPCS,
+    ILMD,
+    OFFSET,
+    PLACE,
+    QUANTITIES,
+    TIME,
+    UNIQUE_EPCS,
+    URI,
+    URI_OR_URIS,
+    URIS,
+    Fields,
     check_extension,
-    check_ilmd,
-    check_list_of,
-    check_members,
-    check_offset,
-    check_place,
-    check_quantities,
-    check_things,
-    check_time,
-    check_unique_things,
-    check_uri,
-    check_uri_or_uris,
-    check_uris,
-    thing_check,
-    word_check,
+    leaf,
+    list_field,
+    object_field,
+    open_object_field,
+    thing_field,
+    word_field,
 )
 from .findings import Findings
 from .identifiers import Position
-from .sensors import check_sensor_elements
+from .sensors import SENSOR_ELEMENTS
 from .times import parse_offset, parse_time
 
 ACTIONS = ("ADD", "OBSERVE", "DELETE")
 MOST_NODES = 65_536
 """Units and groups that one record may hold (design: evidence, Limits)."""
 
-
-def _check_action(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
-    if value not in ACTIONS:
-        found.refuse(where, "bad-action", "ADD, OBSERVE or DELETE", value)
+MOST_CONTEXT_NODES = 256
+"""Of those, the ones that its `@context` may take."""
 
 
-def _check_declaration(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
-    check_members(value, where, found, context, fields=_DECLARATION, required=("declarationTime",))
+def _is_action(value: Any) -> bool:
+    return type(value) is str and value in ACTIONS
 
 
-def _check_nothing(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
-    """For members that are checked elsewhere: the type chose the table, the context has its own checks."""
+def _is_anything(value: Any) -> bool:
+    return True
 
 
-_DECLARATION: dict[str, Check] = {
-    "declarationTime": check_time,
-    "reason": word_check("errorReason"),
-    "correctiveEventIDs": check_uris,
+_ACTION = leaf(_is_action, "bad-action", "ADD, OBSERVE or DELETE")
+# The type chose the table, and a context has its own checks.
+_ELSEWHERE = leaf(_is_anything, "", "")
+_DISPOSITION = word_field("disposition")
+_DISPOSITIONS = list_field(_DISPOSITION, unique=True, filled=True)
+_PERSISTENT = object_field({"set": _DISPOSITIONS, "unset": _DISPOSITIONS}, ())
+_DECLARATION = open_object_field(
+    {"declarationTime": TIME, "reason": word_field("errorReason"), "correctiveEventIDs": URIS},
+    ("declarationTime",),
+)
+_TRANSACTION = object_field(
+    {"type": word_field("bizTransactionType"), "bizTransaction": thing_field(Position.DOCUMENT)},
+    ("bizTransaction",),
+)
+_PARTY_TYPE = word_field("sourceOrDestinationType")
+_SOURCE = object_field({"type": _PARTY_TYPE, "source": thing_field(Position.PARTY)}, ("type", "source"))
+_DESTINATION = object_field(
+    {"type": _PARTY_TYPE, "destination": thing_field(Position.PARTY)}, ("type", "destination")
+)
+
+_COMMON: Fields = {
+    "type": _ELSEWHERE,
+    "@context": _ELSEWHERE,
+    "eventTime": TIME,
+    "eventTimeZoneOffset": OFFSET,
+    "recordTime": TIME,
+    "eventID": URI,
+    "certificationInfo": URI_OR_URIS,
+    "errorDeclaration": _DECLARATION,
+    "bizStep": word_field("bizStep"),
+    "disposition": _DISPOSITION,
+    "readPoint": PLACE,
+    "bizLocation": PLACE,
+    "bizTransactionList": list_field(_TRANSACTION),
+    "sourceList": list_field(_SOURCE),
+    "destinationList": list_field(_DESTINATION),
+    "sensorElementList": SENSOR_ELEMENTS,
 }
-_TRANSACTION: dict[str, Check] = {
-    "type": word_check("bizTransactionType"),
-    "bizTransaction": thing_check(Position.DOCUMENT),
-}
-_PARTY_TYPE = word_check("sourceOrDestinationType")
-_SOURCE: dict[str, Check] = {"type": _PARTY_TYPE, "source": thing_check(Position.PARTY)}
-_DESTINATION: dict[str, Check] = {"type": _PARTY_TYPE, "destination": thing_check(Position.PARTY)}
-
-_COMMON: dict[str, Check] = {
-    "type": _check_nothing,
-    "@context": _check_nothing,
-    "eventTime": check_time,
-    "eventTimeZoneOffset": check_offset,
-    "recordTime": check_time,
-    "eventID": check_uri,
-    "certificationInfo": check_uri_or_uris,
-    "errorDeclaration": _check_declaration,
-    "bizStep": word_check("bizStep"),
-    "disposition": word_check("disposition"),
-    "readPoint": check_place,
-    "bizLocation": check_place,
-    "bizTransactionList": partial(check_list_of, fields=_TRANSACTION, required=("bizTransaction",)),
-    "sourceList": partial(check_list_of, fields=_SOURCE, required=("type", "source")),
-    "destinationList": partial(check_list_of, fields=_DESTINATION, required=("type", "destination")),
-    "sensorElementList": check_sensor_elements,
-}
-_WITH_CHILDREN: dict[str, Check] = {
+_WITH_CHILDREN: Fields = {
     **_COMMON,
-    "action": _check_action,
-    "parentID": thing_check(Position.EPC),
-    "childEPCs": check_things,
-    "childQuantityList": check_quantities,
+    "action": _ACTION,
+    "parentID": EPC,
+    "childEPCs": EPCS,
+    "childQuantityList": QUANTITIES,
 }
 
-FIELDS: Mapping[str, Mapping[str, Check]] = {
+FIELDS: Mapping[str, Fields] = {
     "ObjectEvent": {
         **_COMMON,
-        "action": _check_action,
-        "epcList": check_unique_things,
-        "quantityList": check_quantities,
-        "persistentDisposition": check_dispositions,
-        "ilmd": check_ilmd,
+        "action": _ACTION,
+        "epcList": UNIQUE_EPCS,
+        "quantityList": QUANTITIES,
+        "persistentDisposition": _PERSISTENT,
+        "ilmd": ILMD,
     },
     "AggregationEvent": _WITH_CHILDREN,
     "AssociationEvent": _WITH_CHILDREN,
     "TransactionEvent": {
         **_COMMON,
-        "action": _check_action,
-        "parentID": thing_check(Position.EPC),
-        "epcList": check_things,
-        "quantityList": check_quantities,
+        "action": _ACTION,
+        "parentID": EPC,
+        "epcList": EPCS,
+        "quantityList": QUANTITIES,
     },
     "TransformationEvent": {
         **_COMMON,
-        "inputEPCList": check_unique_things,
-        "inputQuantityList": check_quantities,
-        "outputEPCList": check_unique_things,
-        "outputQuantityList": check_quantities,
-        "transformationID": thing_check(Position.DOCUMENT),
-        "persistentDisposition": check_dispositions,
-        "ilmd": check_ilmd,
+        "inputEPCList": UNIQUE_EPCS,
+        "inputQuantityList": QUANTITIES,
+        "outputEPCList": UNIQUE_EPCS,
+        "outputQuantityList": QUANTITIES,
+        "transformationID": thing_field(Position.DOCUMENT),
+        "persistentDisposition": _PERSISTENT,
+        "ilmd": ILMD,
     },
 }
 """The fields of each event type."""
@@ -137,9 +143,10 @@ def check_event(event: Any, found: Findings, context: EffectiveContext) -> None:
         _refuse_type(event, found)
         return
     for name, value in event.items():
-        check = fields.get(name)
-        if check is not None:
-            check(value, "/" + name, found, context)
+        field = fields.get(name)
+        if field is not None:
+            if not field.accepts(value):
+                field.check(value, "/" + name, found, context)
         elif name in _ANY_FIELD:
             found.refuse("/" + name, "field-not-allowed", f"no {name} in a {kind}", name)
         else:
@@ -165,14 +172,12 @@ def _check_across(event: dict[str, Any], found: Findings) -> None:
         moment, minutes = parse_time(time), parse_offset(offset)
         if moment and minutes is not None and moment[1] is not None and moment[1] != minutes:
             found.warn("/eventTimeZoneOffset", "offset-differs", f"the offset of {time}", offset)
-    if len(event) > 1_000 or any(len(value) > 1_000 for value in event.values() if type(value) is list):
-        _check_size(event, found)
-
-
-def _check_size(event: dict[str, Any], found: Findings) -> None:
     nodes = 1 + len(event)
-    nodes += sum(len(value) for value in event.values() if type(value) in (list, dict) and len(value) > 1)
-    if nodes >= MOST_NODES:
+    for value in event.values():
+        if (type(value) is list or type(value) is dict) and len(value) > 1:
+            nodes += len(value)
+    # The context that the committed form adds or replaces has a node for each of its entries.
+    if nodes + MOST_CONTEXT_NODES > MOST_NODES:
         found.refuse("", "too-many-units", f"{MOST_NODES} units in a record at most", nodes)
 
 
@@ -183,6 +188,7 @@ def _need_action(event: dict[str, Any], found: Findings) -> None:
 
 def _object_rules(event: dict[str, Any], found: Findings) -> None:
     _need_action(event, found)
+    _check_persistent(event, found)
     if not (event.get("epcList") or event.get("quantityList") or event.get("sensorElementList")):
         found.refuse("", "no-things", "epcList, quantityList or sensorElementList", event)
     if "ilmd" in event and event.get("action") in ("OBSERVE", "DELETE"):
@@ -222,7 +228,13 @@ def _transaction_rules(event: dict[str, Any], found: Findings) -> None:
         found.refuse("", "no-things", "epcList, quantityList or parentID", event)
 
 
+def _check_persistent(event: dict[str, Any], found: Findings) -> None:
+    if event.get("persistentDisposition") == {}:
+        found.missing("/persistentDisposition", "set or unset")
+
+
 def _transformation_rules(event: dict[str, Any], found: Findings) -> None:
+    _check_persistent(event, found)
     inputs = event.get("inputEPCList") or event.get("inputQuantityList")
     outputs = event.get("outputEPCList") or event.get("outputQuantityList")
     if "transformationID" in event:
