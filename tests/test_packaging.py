@@ -26,7 +26,8 @@ SERVER_MODULES = (
 )  # fmt: skip
 
 needs_verify = pytest.mark.skipif(
-    not (ROOT / "api" / "cli" / "verify.py").exists(), reason="this checkout has no api.cli.verify yet"
+    not (ROOT / "ledger" / "verify.py").exists(),
+    reason="this checkout has no ledger.verify yet for the command to run",
 )
 
 
@@ -142,7 +143,6 @@ def test_loomark_verify_runs_in_an_environment_with_base_dependencies_only(
     assert "--policy" in told
 
 
-@needs_verify
 def test_importing_the_verify_command_loads_no_server_library() -> None:
     probe = f"import sys, api.cli.verify; print([m for m in {SERVER_MODULES!r} if m in sys.modules])"
     assert _must(sys.executable, "-c", probe).strip() == "[]"
