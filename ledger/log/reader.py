@@ -6,20 +6,21 @@ published checkpoint covers. It does not verify: whoever gets the bytes does.
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine, bindparam, func, select
+from sqlalchemy import Engine, bindparam, func, select
 
 from ..checkpoint import checkpoint_of
 from ..entry import is_seal
 from ..errors import NotFound, Unavailable
-from ..merkle import HashReader, consistency_path_from, inclusion_path_from
+from ..merkle import HashReader, consistency_path_from
 from ..note import parse_note
 from ..registry import Registry
-from ..statement import UnverifiedEnvelope, parse_envelope
 from ..tile import TILE_WIDTH, Tile, bundle_entries
 from . import schema
 from .database import archived_note, entry_data, read_head, registry_entries, seal_at
@@ -53,7 +54,7 @@ class SeenProof:
 
 
 @dataclass(frozen=True, slots=True)
-class ProofParts:
+class StatementProof:
     """What proves one statement against one checkpoint (design/evidence.md, "Proof bundle", steps 4 to 8).
 
     `key` is the signing key's record under the `before` of `seal`, `key_last` the one under the `after` of
@@ -61,7 +62,6 @@ class ProofParts:
     """
 
     published: Published
-    envelope: UnverifiedEnvelope
     entry: Placed
     seal: Placed
     key: ProvenKey
@@ -171,7 +171,7 @@ class LogReader:
         size = self._covered(view, size)
         if not 0 <= index < size:
             raise NotFound(f"expected an entry below {size}, got {index}", rule="no-entry")
-        return inclusion_path_from(view.tree, index, size)
+        return self._tree.inclusion_path(index, size)
 
     def consistency_path(self, old_size: int, size: int | None = None) -> list[bytes]:
         """The proof that the tree of `old_size` >= 1 entries is a prefix of the one of `size`. Raises NotFound."""
@@ -195,7 +195,7 @@ class LogReader:
             raise NotFound("expected a statement of this log, got none", rule="no-statement")
         return StatementState(*found)
 
-    def proof_parts(self, index: int) -> ProofParts:
+    def proof_parts(self, index: int) -> StatementProof:
         """All that a bundle says about the log for the statement at `index`, against one checkpoint.
 
         Raises NotFound for a seal or for what the published checkpoint does not cover.
@@ -208,31 +208,25 @@ class LogReader:
             data, seal_index, seal_data, changes = connection.execute(_PROVEN, {"index": index}).one()
             if is_seal(data):
                 raise NotFound(f"expected a statement, got a seal at {index}", rule="no-entry")
-            envelope = parse_envelope(data)
-            seen_note = self._seen_note(connection, envelope)
-        registries, keyid = self._registries(), envelope.statement.key
-        return ProofParts(
+            keyid, seen = _signer_and_seen(data)
+            seen_note = archived_note(connection, seen[0]) if seen[0] else None
+        registries = self._registries()
+        return StatementProof(
             view.published,
-            envelope,
             self._placed(view, index, data),
             self._placed(view, seal_index, seal_data),
             registries.key(changes, keyid),
             view.last_seal,
             registries.key(view.changes, keyid),
-            None if seen_note is None else self._seen(view, envelope, seen_note),
+            None if seen_note is None else self._seen(view, *seen, seen_note),
         )
 
-    def _seen_note(self, connection: Connection, envelope: UnverifiedEnvelope) -> bytes | None:
-        size = envelope.statement.seen[0]
-        return archived_note(connection, size) if size else None
-
-    def _seen(self, view: _View, envelope: UnverifiedEnvelope, note: bytes) -> SeenProof:
-        size, root = envelope.statement.seen
+    def _seen(self, view: _View, size: int, root: bytes, note: bytes) -> SeenProof:
         path = consistency_path_from(view.tree, size, view.published.checkpoint.size)
         return SeenProof(size, root, note, tuple(path))
 
     def _placed(self, view: _View, index: int, data: bytes) -> Placed:
-        path = inclusion_path_from(view.tree, index, view.published.checkpoint.size)
+        path = self._tree.inclusion_path(index, view.published.checkpoint.size)
         return Placed(index, data, tuple(path))
 
     def _covered(self, view: _View, size: int | None) -> int:
@@ -265,7 +259,7 @@ class LogReader:
             registries.extend(known, registry_entries(connection, known, size))
             data = entry_data(connection, seal.index, size)[0]
         tree = self._tree.at(size)
-        last_seal = Placed(seal.index, data, tuple(inclusion_path_from(tree, seal.index, size)))
+        last_seal = Placed(seal.index, data, tuple(self._tree.inclusion_path(seal.index, size)))
         return _View(published, tree, last_seal, seal.changes_after)
 
     def _registries(self) -> RegistryHistory:
@@ -273,6 +267,13 @@ class LogReader:
             with self._engine.connect() as connection:
                 self._history = RegistryHistory(read_head(connection).origin)
         return self._history
+
+
+def _signer_and_seen(envelope: bytes) -> tuple[str, tuple[int, bytes]]:
+    # The strict parser took these bytes before they became an entry; proofs read only two members again.
+    payload = json.loads(b64decode(json.loads(envelope)["payload"]))
+    size, root = payload["seen"]
+    return payload["key"], (size, bytes.fromhex(root))
 
 
 _sealed = schema.entry.alias("sealed")

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import Unavailable
-from ..merkle import HASH_SIZE_BYTES, HashReader
+from ..merkle import HASH_SIZE_BYTES, HashReader, range_hash
 from ..tile import TILE_HEIGHT, TILE_WIDTH, Tile, locate
 from .durable import DiskFiles, Files
 from .edge import Growth
 
 _CACHED_TILES: Final = 512
 """Expanded tiles kept by a reader, at most 40 KiB each."""
+
+_CACHED_EDGES: Final = 64
 
 
 class TileStore:
@@ -76,18 +78,44 @@ class TileTree:
     def __init__(self, store: TileStore) -> None:
         self._store = store
         self._expanded = lru_cache(maxsize=_CACHED_TILES)(self._expand)
+        self._right_edge = lru_cache(maxsize=_CACHED_EDGES)(self._unfinished_nodes)
 
     def at(self, size: int) -> HashReader:
         """The reader of the tree of `size` leaves; it raises Unavailable where a tile is missing."""
 
         def read(level: int, index: int) -> bytes:
             place = locate(level, index)
-            hashes = size >> (TILE_HEIGHT * place.level)
-            width = min(hashes - place.index * TILE_WIDTH, TILE_WIDTH)
+            nodes = self._nodes(place.level, place.index, size)
             inner = level % TILE_HEIGHT
-            return self._expanded(place.level, place.index, width)[inner][place.start >> inner]
+            return nodes[inner][place.start >> inner]
 
         return read
+
+    def inclusion_path(self, index: int, size: int) -> list[bytes]:
+        """As `ledger.merkle.inclusion_path_from`, several times faster: the right edge is hashed once a size."""
+        path: list[bytes] = []
+        count = size
+        for level, unfinished in enumerate(self._right_edge(size)):
+            sibling = index ^ 1
+            if sibling < size >> level:
+                tile_level, inner = divmod(level, TILE_HEIGHT)
+                width = TILE_WIDTH >> inner
+                path.append(self._nodes(tile_level, sibling // width, size)[inner][sibling % width])
+            elif sibling < count:
+                path.append(unfinished)
+            index >>= 1
+            count = (count + 1) >> 1
+        return path
+
+    def _nodes(self, level: int, index: int, size: int) -> list[list[bytes]]:
+        hashes = size >> (TILE_HEIGHT * level)
+        return self._expanded(level, index, min(hashes - index * TILE_WIDTH, TILE_WIDTH))
+
+    def _unfinished_nodes(self, size: int) -> tuple[bytes, ...]:
+        """For each level below the root, the head of what lies right of the last complete node; else nothing."""
+        read = self.at(size)
+        levels = range((size - 1).bit_length())
+        return tuple([range_hash(read, size >> level << level, size) for level in levels])
 
     def _expand(self, level: int, index: int, width: int) -> list[list[bytes]]:
         tile = Tile(level, index, width)

@@ -11,7 +11,7 @@ from ledger.ed25519 import key_id
 from ledger.entry import is_seal
 from ledger.errors import NotFound, Unavailable
 from ledger.log.history import ProvenKey
-from ledger.log.reader import LogReader, Placed, ProofParts
+from ledger.log.reader import LogReader, Placed, StatementProof
 from ledger.merkle import is_consistent, is_included, leaf_hash
 from ledger.seal import parse_seal
 from ledger.statement import parse_envelope
@@ -32,7 +32,7 @@ def reader(node: Node) -> LogReader:
     return LogReader(node.reader(), node.folder / "log")
 
 
-def check_placed(parts: ProofParts, placed: Placed) -> None:
+def check_placed(parts: StatementProof, placed: Placed) -> None:
     checkpoint = parts.published.checkpoint
     leaf = leaf_hash(placed.data)
     assert is_included(placed.index, checkpoint.size, leaf, placed.path, checkpoint.root)
@@ -43,7 +43,7 @@ def check_key(key: ProvenKey, head: tuple[int, bytes]) -> None:
     assert is_included(key.position, head[0], leaf_hash(key.record.leaf()), key.path, head[1])
 
 
-def check_parts(parts: ProofParts, index: int) -> None:
+def check_parts(parts: StatementProof, index: int) -> None:
     """Steps 4 to 8 of a proof, by the pure functions that a verifier uses."""
     seal, last = parse_seal(parts.seal.data), parse_seal(parts.last_seal.data)
     assert parts.entry.index == index
@@ -53,10 +53,10 @@ def check_parts(parts: ProofParts, index: int) -> None:
         check_placed(parts, placed)
     check_key(parts.key, seal.before)
     check_key(parts.key_last, last.after)
-    assert parts.key.record.keyid == parts.envelope.statement.key
+    assert parts.key.record.keyid == parse_envelope(parts.entry.data).statement.key
     if parts.seen is not None:
         checkpoint = parts.published.checkpoint
-        assert (parts.seen.size, parts.seen.root) == parts.envelope.statement.seen
+        assert (parts.seen.size, parts.seen.root) == parse_envelope(parts.entry.data).statement.seen
         assert is_consistent(
             parts.seen.size, checkpoint.size, parts.seen.path, parts.seen.root, checkpoint.root
         )

@@ -59,12 +59,14 @@ def test_70000_entries_have_the_root_and_paths_of_an_independent_log(
     note = parse_note(vector["checkpoint"].encode())
     verify_note(note, [parse_vkey(vector["vkeys"][0])])
     checkpoint = checkpoint_of(note)
-    reader = TileTree(TileStore(log70k[0])).at(checkpoint.size)
+    tree = TileTree(TileStore(log70k[0]))
+    reader = tree.at(checkpoint.size)
     assert root_from(reader, checkpoint.size) == checkpoint.root
     for proof in vector["proofs"]:
         lines = proof["tlog_proof"].split("\n\n")[0].split("\n")[2:]
         expected = [b64decode(line) for line in lines]
         assert inclusion_path_from(reader, proof["index"], checkpoint.size) == expected
+        assert tree.inclusion_path(proof["index"], checkpoint.size) == expected
 
 
 def test_tiles_of_the_tessera_test_log_come_out_byte_for_byte(tmp_path: Path, shared_data: Path) -> None:
@@ -112,6 +114,7 @@ def test_the_tree_read_from_tiles_answers_like_the_tree_in_memory(
     assert root_from(tree.at(size), size) == root(leaves)
     assert root_from(tree.at(older), older) == root(leaves[:older])
     assert inclusion_path_from(tree.at(older), index, older) == inclusion_path(leaves[:older], index)
+    assert tree.inclusion_path(index, older) == inclusion_path(leaves[:older], index)
 
 
 @settings(max_examples=25)
@@ -160,3 +163,28 @@ def test_a_torn_tile_is_not_taken_for_the_tile(tmp_path: Path) -> None:
     assert store.read(Tile(0, 0, 20)) is None
     with pytest.raises(Unavailable, match=r"0/000\.p/20"):
         root_from(TileTree(store).at(20), 20)
+
+
+def test_the_quick_path_is_the_path_at_every_index_of_every_small_size(
+    log70k: tuple[Path, list[bytes]],
+) -> None:
+    tree = TileTree(TileStore(log70k[0]))
+    for size in (1, 2, 3, 255, 256, 257, 511, 512, 513, 65_535, 65_536, 65_537, 65_536 + 256, 70_000):
+        for index in {
+            0,
+            1,
+            254,
+            255,
+            256,
+            257,
+            511,
+            65_534,
+            65_535,
+            65_536,
+            65_791,
+            65_792,
+            size - 2,
+            size - 1,
+        }:
+            if 0 <= index < size:
+                assert tree.inclusion_path(index, size) == inclusion_path_from(tree.at(size), index, size)
