@@ -25,11 +25,6 @@ SERVER_MODULES = (
     "sqlalchemy", "starlette", "structlog", "uvicorn", "uvloop",
 )  # fmt: skip
 
-needs_verify = pytest.mark.skipif(
-    not (ROOT / "ledger" / "verify.py").exists(),
-    reason="this checkout has no ledger.verify yet for the command to run",
-)
-
 
 def _run(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     words = [str(word) for word in command]
@@ -133,7 +128,6 @@ def test_every_import_of_the_packages_is_a_declared_dependency_and_of_the_tests_
     assert {name: path for name, path in _third_party_imports("tests").items() if name not in locked} == {}
 
 
-@needs_verify
 def test_loomark_verify_runs_in_an_environment_with_base_dependencies_only(
     empty_environment: Path, tmp_path: Path
 ) -> None:
@@ -148,7 +142,6 @@ def test_importing_the_verify_command_loads_no_server_library() -> None:
     assert _must(sys.executable, "-c", probe).strip() == "[]"
 
 
-@needs_verify
 def test_running_the_verify_command_loads_no_server_library() -> None:
     probe = (
         "import atexit, sys\n"
