@@ -19,9 +19,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("ledger", "fabric", "ontology", "api")
-# What `loomark[node]` brings, by the name it is imported under.
+# What `loomark[node]` alone brings, by the name it is imported under; pydantic is not among it, Typer depends on it.
 SERVER_MODULES = (
-    "alembic", "fastapi", "httptools", "jinja2", "prometheus_client", "psycopg", "pydantic", "pyoxigraph",
+    "alembic", "fastapi", "httptools", "jinja2", "prometheus_client", "psycopg", "pyoxigraph",
     "sqlalchemy", "starlette", "structlog", "uvicorn", "uvloop",
 )  # fmt: skip
 
