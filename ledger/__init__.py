@@ -7,10 +7,13 @@ writes the log, ``ledger.keyfile`` reads and writes key files. What records mean
 
 ::
 
-    from ledger import parse_bundle, parse_policy, verify
+    from ledger import Verifier, parse_bundle, parse_policy
 
-    verified = verify(parse_bundle(data), parse_policy(policy_text))
+    verified = Verifier(parse_policy(policy_text)).verify(parse_bundle(data))
     print(verified.member, verified.index, verified.record)
+
+Functions that share their module's name (``canonical``, ``verify``) are imported from it, so that neither hides the
+other.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from .bundle import (
     bundle_of,
     parse_bundle,
 )
-from .canonical import JSON, canonical, parse_json
+from .canonical import JSON, parse_json
 from .capture import capture_commitment, capture_path, verify_position
 from .checkpoint import Checkpoint, checkpoint_of, parse_checkpoint, sign_checkpoint
 from .commitment import commitment_nodes, record_commitment
@@ -77,7 +80,7 @@ from .submission import (
     submission_bytes,
     verify_submission,
 )
-from .verify import STEPS, StepResult, VerifiedBundle, Verifier, verify, verify_all
+from .verify import STEPS, StepResult, VerifiedBundle, Verifier, verify_all
 
 __all__ = [
     "DEFAULT_SIGNATURES",
@@ -127,7 +130,6 @@ __all__ = [
     "build_bundle",
     "build_submission",
     "bundle_of",
-    "canonical",
     "capture_commitment",
     "capture_path",
     "capture_statement",
@@ -160,7 +162,6 @@ __all__ = [
     "sign_checkpoint",
     "sign_statement",
     "submission_bytes",
-    "verify",
     "verify_all",
     "verify_note",
     "verify_position",

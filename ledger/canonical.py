@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 from typing import Any, NoReturn, TypeAlias
 
 import rfc8785
@@ -67,16 +68,30 @@ def canonical(value: JSON) -> bytes:
     ``too-deep``, ``not-json``).
     """
     fast = _dump(value)
-    if type(value) is str and fast is not None:
-        return fast
-    if (
-        type(value) is float
-        or fast is None
-        or _DOUBTFUL.search(fast)
-        or not (fast.isascii() or _ASTRAL.search(fast) is None)
-    ):
+    if fast is None or not _is_certain(value, fast):
         return canonical_slowly(value)
     return fast
+
+
+def _is_certain(value: JSON, fast: bytes) -> bool:
+    """Whether a fast writer's bytes are the canonical ones beyond doubt."""
+    kind = type(value)
+    if kind is str:
+        return True
+    if kind is int or kind is float:
+        return kind is int and -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER
+    if _DOUBTFUL.search(fast) or (b"null" in fast and _holds_non_finite(value)):
+        return False
+    return fast.isascii() or _ASTRAL.search(fast) is None
+
+
+def _holds_non_finite(value: JSON) -> bool:
+    # orjson writes NaN and the infinities as null, where they must be refused.
+    if type(value) is dict:
+        return any(_holds_non_finite(item) for item in value.values())
+    if type(value) is list or type(value) is tuple:
+        return any(_holds_non_finite(item) for item in value)
+    return type(value) is float and not isfinite(value)
 
 
 def canonical_slowly(value: JSON) -> bytes:

@@ -102,7 +102,7 @@ def hex_text(value: Any, where: str, size: int = HASH_SIZE_BYTES) -> str:
 def hash_path(value: Any, where: str) -> tuple[bytes, ...]:
     """A Merkle path: at most 63 hashes in hex."""
     path = array(value, where, 0, MAX_PATH_HASHES)
-    if all([type(one) is str and len(one) == 2 * HASH_SIZE_BYTES for one in path]):
+    if all(type(one) is str and len(one) == 2 * HASH_SIZE_BYTES for one in path):
         raw = _from_hex("".join(path))
         if raw is not None:
             return tuple([raw[at : at + HASH_SIZE_BYTES] for at in range(0, len(raw), HASH_SIZE_BYTES)])
