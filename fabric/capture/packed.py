@@ -7,13 +7,13 @@ record again, so there is one way from a record to its rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Final, NamedTuple
 
 from fabric.epcis.event import Event
 from fabric.lineage.fact import Fact, Line, Sort, fact_of
 from fabric.lineage.quantity import exact_text
+from fabric.store.things import smaller_kind
 
 _SORTS: Final = {sort.value: sort for sort in Sort}
 
@@ -79,13 +79,13 @@ def fact_from(
     return Fact(record, commitment, packed.digest, position, seq, member, *packed[1:-1], lines)
 
 
-def tell_things(packed: Packed, told: dict[str, str], smaller: Callable[[str, str], str]) -> None:
+def tell_things(packed: Packed, told: dict[str, str]) -> None:
     """Add every thing that an event names, places, parties and lots included, with its kind to `told`."""
     for iri, kind, _, _, _, _, lot, _ in packed.lines:
         before = told.get(iri)
         if before is None:
             told[iri] = kind
         elif before != kind:
-            told[iri] = smaller(before, kind)
+            told[iri] = smaller_kind(before, kind)
         if lot is not None:
             told[lot] = "lot"

@@ -91,6 +91,12 @@ def first_of_document(connection: Connection, document_row: int) -> Job | None:
     return None if row is None else _job(row)
 
 
+def first_of_capture(connection: Connection, capture_row: int) -> Job | None:
+    """The job that made a capture."""
+    row = connection.execute(_QUERY.where(job.c.capture == capture_row).limit(1)).one_or_none()
+    return None if row is None else _job(row)
+
+
 def list_of_member(connection: Connection, member: str, limit: int) -> list[Job]:
     """A member's latest jobs, newest first."""
     query = _QUERY.where(job.c.member == member).order_by(job.c.created_at.desc(), job.c.id).limit(limit)
@@ -121,6 +127,7 @@ __all__ = [
     "STAGED",
     "Job",
     "create",
+    "first_of_capture",
     "first_of_document",
     "list_of_member",
     "load",

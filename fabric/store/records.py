@@ -79,6 +79,7 @@ class StoredRecord:
         return None if self.body is None else json.loads(self.body)
 
 
+_HIGHEST: Final = select(func.coalesce(func.max(record.c.id), 0))
 _COLUMNS: Final = (
     "id",
     "capture",
@@ -106,14 +107,19 @@ def insert_capture(connection: Connection, values: dict[str, Any]) -> int:
     return int(key[0]) if key is not None else 0
 
 
-def insert_records(connection: Connection, capture_id: int, member: str, records: Sequence[NewRecord]) -> int:
-    """Store records in the order of their positions; gives the id of the first, the others follow it."""
-    first = 1 + int(connection.execute(select(func.coalesce(func.max(record.c.id), 0))).scalar_one())
+def next_record(connection: Connection) -> int:
+    """The id that the next record gets. Only the one writer may rely on it."""
+    return 1 + int(connection.execute(_HIGHEST).scalar_one())
+
+
+def insert_records(
+    connection: Connection, capture_id: int, member: str, first: int, records: Sequence[NewRecord]
+) -> None:
+    """Store records in the order of their positions, with ids from `first` on."""
     rows = [
         (first + position, capture_id, position, member, *fields) for position, fields in enumerate(records)
     ]
     insert_rows(connection, record, _COLUMNS, rows)
-    return first
 
 
 def earlier_by_event_id(

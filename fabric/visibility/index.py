@@ -39,17 +39,18 @@ NO_SIDES: Final = Sides()
 
 
 class NewRecord(NamedTuple):
-    """An event that was just given its rows: `own` are the parties it has by itself, `things` its material ids."""
+    """An event whose rows were just written.
+
+    `own` are the parties it has by itself; `stated` the parents of which it states the contents, or the things
+    that it creates: a dispatch that hands one of them over shows it.
+    """
 
     record: int
-    type: str
-    action: str | None
     step: str | None
     sides: Sides
     declares: bool
     own: frozenset[str]
-    parents: tuple[int, ...]
-    created: tuple[int, ...]
+    stated: tuple[int, ...]
 
 
 class _Row(NamedTuple):
@@ -137,7 +138,7 @@ class VisibilityIndex:
             and not item.declares
             and is_dispatch(item.step, bool(item.sides.destinations))
         }
-        things = {thing for item in new for thing in (*item.parents, *item.created)}
+        things = {thing for item in new for thing in item.stated}
         declarations = [item.record for item in new if item.declares]
         dispatches |= {row.dispatch for row in select_in(connection, _HANDED, things)}
         changed: set[int] = set()

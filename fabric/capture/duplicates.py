@@ -1,0 +1,98 @@
+"""The duplicates rule: which records of a submission were captured before, and which contradict one that was.
+
+Pure (design: meaning, section 2). An eventID is unique per capturing member among records without an error
+declaration: an equal body is a duplicate, another body a conflict. Without an eventID, an equal body is a
+duplicate. The header record is never one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from fabric.store.records import Earlier, NewRecord
+from fabric.store.schema import HEADER
+from ledger.errors import Finding
+
+MOST_FINDINGS = 100
+
+
+class Same(NamedTuple):
+    """What a record repeats: a stored record, or one at an earlier position of the same submission."""
+
+    commitment: bytes
+    record: int | None
+    position: int | None
+
+
+class Judgement(NamedTuple):
+    """Duplicates by position, and what contradicts an earlier record (at most a hundred findings)."""
+
+    duplicates: dict[int, Same]
+    conflicts: list[Finding]
+
+
+def judge(
+    records: Sequence[NewRecord],
+    pointers: Sequence[str],
+    by_event_id: Mapping[str, Sequence[Earlier]],
+    by_digest: Mapping[bytes, Earlier],
+) -> Judgement:
+    """Apply the rule to records in order of position, given the same member's earlier records."""
+    duplicates: dict[int, Same] = {}
+    conflicts: list[Finding] = []
+    here: dict[object, tuple[int, NewRecord]] = {}
+    for position, record in enumerate(records):
+        if record.kind == HEADER:
+            continue
+        same = _stored(record, by_event_id, by_digest) or _submitted(record, here)
+        if same is None and _contradicts(record, by_event_id, here):
+            conflicts.append(_conflict(position, pointers[position], record))
+            if len(conflicts) == MOST_FINDINGS:
+                break
+        elif same is not None:
+            duplicates[position] = same
+        for key in _keys(record):
+            here.setdefault(key, (position, record))
+    return Judgement(duplicates, conflicts)
+
+
+def _keys(record: NewRecord) -> tuple[object, ...]:
+    whole = (record.event_id, record.digest)
+    return (whole,) if record.event_id is None or record.declares else (whole, record.event_id)
+
+
+def _stored(
+    record: NewRecord, by_event_id: Mapping[str, Sequence[Earlier]], by_digest: Mapping[bytes, Earlier]
+) -> Same | None:
+    if record.event_id is None:
+        found = by_digest.get(record.digest)
+    else:
+        earlier = by_event_id.get(record.event_id, ())
+        found = next((one for one in earlier if one.digest == record.digest), None)
+    return None if found is None else Same(found.commitment, found.id, None)
+
+
+def _submitted(record: NewRecord, here: Mapping[object, tuple[int, NewRecord]]) -> Same | None:
+    found = here.get((record.event_id, record.digest))
+    return None if found is None else Same(found[1].commitment, None, found[0])
+
+
+def _contradicts(
+    record: NewRecord,
+    by_event_id: Mapping[str, Sequence[Earlier]],
+    here: Mapping[object, tuple[int, NewRecord]],
+) -> bool:
+    if record.event_id is None or record.declares:
+        return False
+    return record.event_id in here or any(not one.declares for one in by_event_id.get(record.event_id, ()))
+
+
+def _conflict(position: int, pointer: str, record: NewRecord) -> Finding:
+    return Finding(
+        position,
+        f"{pointer}/eventID",
+        "event-id-conflict",
+        "an eventID that this member has not used, or the same event again",
+        f"{record.event_id} with other content",
+    )

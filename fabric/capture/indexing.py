@@ -1,0 +1,219 @@
+"""From sequenced captures to projections, inside the transaction that gave them their indices.
+
+Every projection is therefore always exactly at the head, and a capture that was refused has none. What a fresh
+capture needs is remembered from its preparation; after a crash, and in a rebuild, it is read from the stored
+records: the same rows follow either way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any, Final
+
+from sqlalchemy.engine import Connection
+
+from fabric.epcis.event import read_event
+from fabric.epcis.identifiers import Position, read_name
+from fabric.epcis.master_data import MASTER_DATA_POSITION
+from fabric.lineage.fact import Fact
+from fabric.lineage.schema import VERSION as LINEAGE_VERSION
+from fabric.lineage.sql import NewFact, index_facts
+from fabric.store.bulk import execute_rows, insert_rows, select_in
+from fabric.store.records import StoredCapture, load_captures
+from fabric.store.schema import EVENT, MASTER, master
+from fabric.store.things import Interner, Sitting, smaller_kind
+from fabric.visibility import Holders, Sides, parties
+from fabric.visibility.classes import Classes
+from fabric.visibility.handover import is_creation, is_packing
+from fabric.visibility.index import NO_SIDES, NewRecord, VisibilityIndex
+from fabric.visibility.index import VERSION as VISIBILITY_VERSION
+from ledger.log.plan import Sequenced
+from ledger.registry import Registry
+
+from .packed import Packed, fact_from, pack, tell_things
+
+STORE_VERSION: Final = 1
+VERSIONS: Final = {"store": STORE_VERSION, "lineage": LINEAGE_VERSION, "visibility": VISIBILITY_VERSION}
+"""Versions of the projections; a database with others is rebuilt before it is used."""
+
+_MASTER: Final = ("record", "seq", "thing", "member", "type")
+_RECORDS: Final = "SELECT id, position, kind, commitment, body, duplicate_of FROM record WHERE capture IN ({in}) ORDER BY position"
+
+MasterRow = tuple[str, str, str]
+"""Vocabulary type, IRI and kind of what a master-data record is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Indexable:
+    """A capture on its way into the projections: its records follow `first` in order of position.
+
+    `commitments` has one a record; `masters` follow the header record, `events` follow them. `duplicates` maps
+    a record to the one that it repeats.
+    """
+
+    capture: StoredCapture
+    first: int
+    commitments: Sequence[bytes]
+    masters: Sequence[MasterRow]
+    events: Sequence[Packed]
+    duplicates: Mapping[int, int]
+
+
+class Indexer:
+    """Writes the projections of sequenced captures; give `on_sequenced` to the sequencer.
+
+    After each committed sequencing call `committed`; after a rollback `forget`.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._interner = Interner()
+        self._sitting: Sitting | None = None
+        self._classes = Classes()
+        self._visibility = VisibilityIndex(self._classes)
+        self._holders = Holders(registry.identifiers)
+        self._identifiers = registry.identifiers
+        self._waiting: dict[int, Indexable] = {}
+        self._done: list[int] = []
+
+    def remember(self, fresh: Indexable) -> None:
+        """Keep what was prepared until its statement is sequenced."""
+        self._waiting[fresh.capture.statement] = fresh
+
+    def drop(self, statements: Iterable[int]) -> None:
+        """Let go of captures whose statements were refused."""
+        for row in statements:
+            self._waiting.pop(row, None)
+
+    def on_sequenced(self, connection: Connection, sequenced: Sequence[Sequenced]) -> None:
+        """Project the captures among the sequenced statements, in the order of their indices."""
+        indices = {one.row: one.index for one in sequenced if one.envelope.statement.type == "capture"}
+        self._follow(connection, sequenced[-1].registry)
+        unknown = [row for row in indices if row not in self._waiting]
+        known = self._waiting | {one.capture.statement: one for one in load_indexables(connection, unknown)}
+        placed = [place(known[row], index) for row, index in indices.items() if row in known]
+        marks = [(one.capture.idx, one.capture.id) for one in placed]
+        execute_rows(connection, "UPDATE capture SET idx = ? WHERE id = ?", marks)
+        self.project(connection, placed)
+        self._done = list(indices)
+
+    def committed(self) -> None:
+        """The transaction of the last `on_sequenced` is durable: what it taught may be kept."""
+        self.drop(self._done)
+        self._done = []
+        if self._sitting is not None:
+            self._sitting.keep()
+            self._sitting = None
+
+    def forget(self) -> None:
+        """The transaction was rolled back: nothing it taught is true."""
+        self._interner.clear()
+        self._sitting = None
+        self._classes.clear()
+        self._done = []
+
+    def _follow(self, connection: Connection, registry: Registry) -> None:
+        """Recompute the classes of records that name an identifier whose holder changed."""
+        if registry.identifiers == self._identifiers:
+            return
+        holders = Holders(registry.identifiers)
+        self._visibility.reassign(connection, self._holders, holders)
+        self._identifiers, self._holders = registry.identifiers, holders
+
+    def project(self, connection: Connection, captures: Sequence[Indexable]) -> None:
+        """Write the rows of captures that have their index: things, lines, classes, derived relations."""
+        if not captures:
+            return
+        sitting = self._sitting = self._sitting or self._interner.sitting(connection)
+        told: dict[str, str] = {}
+        for one in captures:
+            for _, iri, kind in one.masters:
+                told[iri] = smaller_kind(kind, told.get(iri, kind))
+            for event in one.events:
+                tell_things(event, told)
+        ids = sitting.ids(told)
+        rows = [row for one in captures for row in _event_rows(one, ids, self._holders)]
+        classes = self._visibility.own_classes(connection, {row.own for row, _, _ in rows})
+        new = [NewFact(fact, classes[row.own], None, duplicate) for row, fact, duplicate in rows]
+        index_facts(connection, new, ids, self._holders.member_of)
+        self._visibility.add(connection, [row for row, _, _ in rows], ids, self._holders)
+        insert_rows(connection, master, _MASTER, [row for one in captures for row in _master_rows(one, ids)])
+
+
+def place(one: Indexable, index: int) -> Indexable:
+    """A capture with its log index."""
+    return replace(one, capture=replace(one.capture, idx=index))
+
+
+def _event_rows(
+    one: Indexable, ids: Mapping[str, int], holders: Holders
+) -> Iterator[tuple[NewRecord, Fact, int | None]]:
+    found, offset = one.capture, 1 + len(one.masters)
+    seq = -1 if found.idx is None else found.idx
+    for position, event in enumerate(one.events, offset):
+        number = one.first + position
+        named = bool(event.sources or event.destinations)
+        sides = Sides(event.sources, event.destinations) if named else NO_SIDES
+        own = parties(found.member, event.type, event.time_us, sides, holders)
+        yield (
+            _new_record(number, event, sides, own, ids),
+            fact_from(
+                event,
+                record=number,
+                commitment=one.commitments[position],
+                position=position,
+                seq=seq,
+                member=found.member,
+            ),
+            one.duplicates.get(number),
+        )
+
+
+def _new_record(
+    number: int, event: Packed, sides: Sides, own: frozenset[str], ids: Mapping[str, int]
+) -> NewRecord:
+    """What visibility needs of an event; parents and created things, because a late one may widen a class."""
+    parents: tuple[int, ...] = ()
+    made: tuple[int, ...] = ()
+    if event.declares:
+        pass
+    elif is_packing(event.type):
+        parents = tuple([ids[line[0]] for line in event.lines if line[2] == "parent"])
+    elif is_creation(event.type, event.action, event.step):
+        role = "output" if event.type == "TransformationEvent" else "object"
+        made = tuple([ids[line[0]] for line in event.lines if line[2] == role])
+    return NewRecord(number, event.step, sides, event.declares, own, parents + made)
+
+
+def _master_rows(one: Indexable, ids: Mapping[str, int]) -> Iterator[tuple[object, ...]]:
+    for position, (kind, iri, _) in enumerate(one.masters, 1):
+        yield one.first + position, one.capture.idx, ids[iri], one.capture.member, kind
+
+
+def load_indexables(connection: Connection, statements: Iterable[int]) -> list[Indexable]:
+    """Captures read back from the store, by the rows of their statements."""
+    return [_load(connection, found) for found in load_captures(connection, statements).values()]
+
+
+def _load(connection: Connection, found: StoredCapture) -> Indexable:
+    rows = list(select_in(connection, _RECORDS, [found.id]))
+    return Indexable(
+        found,
+        rows[0].id,
+        [row.commitment for row in rows],
+        [_master_row(json.loads(row.body)) for row in rows if row.kind == MASTER and row.body is not None],
+        [_packed(row.body) for row in rows if row.kind == EVENT and row.body is not None],
+        {row.id: row.duplicate_of for row in rows if row.duplicate_of is not None},
+    )
+
+
+def _packed(body: bytes) -> Packed:
+    return pack(read_event(json.loads(body)), sha256(body).digest())
+
+
+def _master_row(record: Mapping[str, Any]) -> MasterRow:
+    position = MASTER_DATA_POSITION.get(record["type"], Position.EPC)
+    thing = read_name(record["element"]["id"], position)[0]
+    return record["type"], thing.iri, thing.kind.value

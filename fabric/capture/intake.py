@@ -1,0 +1,252 @@
+"""The first transaction of a capture: duplicates, authority, signature, and everything stored with its statement.
+
+Durable before anybody is told. Whatever is refused is refused before the first row of it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy.engine import Connection
+
+from fabric.store import documents, jobs, records
+from fabric.store.jobs import Job
+from fabric.store.records import NewRecord, StoredCapture
+from fabric.store.schema import HEADER
+from ledger.capture import CAPTURE_SALT_SIZE_BYTES, capture_commitment
+from ledger.ed25519 import SigningKey
+from ledger.errors import Conflict, Forbidden, Unavailable
+from ledger.log.stage import stage
+from ledger.registry import Registry
+from ledger.shape import time_text
+from ledger.statement import parse_envelope
+from ledger.submission import capture_statement
+
+from .duplicates import Judgement, Same, judge
+from .indexing import Indexable
+from .keyring import Keyring
+from .prepare import Draw, Prepared
+
+Clock = Callable[[], int]
+"""Milliseconds since 1970, UTC."""
+
+RECORD_IRI: Final = "urn:loomark:record:"
+
+
+class Stored(NamedTuple):
+    """A job, and its capture as the projections will want it: None when an earlier job answers."""
+
+    job: Job
+    fresh: Indexable | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogView:
+    """What the log says now: `seen` is the head last published, (size, root)."""
+
+    origin: str
+    registry: Registry
+    seen: tuple[int, bytes]
+
+
+class Intake:
+    """Stores captures on a connection it is given. Never commits, and writes nothing of what it refuses."""
+
+    def __init__(self, keyring: Keyring, clock: Clock, draw: Draw) -> None:
+        self._keyring = keyring
+        self._clock = clock
+        self._draw = draw
+
+    def store(self, connection: Connection, member: str, prepared: Prepared, log: LogView) -> Stored:
+        """Store a capture and stage its statement, or find the job that did.
+
+        Raises Conflict (`event-id-conflict`, `statement-id-reused`), Forbidden, InvalidInput.
+        """
+        known = documents.find(connection, member, prepared.sha256)
+        if known is not None:
+            first = jobs.first_of_document(connection, known)
+            if first is not None:
+                return Stored(first, None)
+        now_ms = self._clock()
+        judgement = self._judge(connection, member, prepared)
+        if prepared.envelope is None:
+            plan = self._in_custody(member, prepared, judgement, log, now_ms)
+        else:
+            plan = _as_signed(member, prepared, judgement, log, now_ms)
+        row = None if plan is None else stage(connection, plan.envelope, origin=log.origin, now_ms=now_ms)
+        if row is not None and (earlier := records.load_captures(connection, [row]).get(row)):
+            # The same statement came with other bytes around the same records: its first job answers.
+            return Stored(_job_of(connection, earlier), None)
+        document = known if known is not None else _keep_document(connection, member, prepared, now_ms)
+        fresh = None
+        if plan is not None and row is not None:
+            fresh = _keep_capture(connection, member, document, row, plan, now_ms)
+        notes = prepared.notes | _duplicate_notes(judgement)
+        name = self._draw(16).hex()
+        capture = None if fresh is None else fresh.capture.id
+        jobs.create(connection, name, member, document, capture, notes, now_ms)
+        return Stored(_load(connection, name), fresh)
+
+    def _judge(self, connection: Connection, member: str, prepared: Prepared) -> Judgement:
+        ids = {record.event_id for record in prepared.records if record.event_id is not None}
+        unnamed = {one.digest for one in prepared.records if one.event_id is None and one.kind != HEADER}
+        judgement = judge(
+            prepared.records,
+            prepared.pointers,
+            records.earlier_by_event_id(connection, member, ids),
+            records.earlier_by_digest(connection, member, unnamed),
+        )
+        if judgement.conflicts:
+            first = judgement.conflicts[0]
+            raise Conflict(
+                f"{first.pointer}: expected {first.expected}, got {first.got}",
+                judgement.conflicts,
+                first.rule,
+            )
+        return judgement
+
+    def _in_custody(
+        self, member: str, prepared: Prepared, judgement: Judgement, log: LogView, now_ms: int
+    ) -> _Plan | None:
+        kept = [number for number in range(len(prepared.records)) if number not in judgement.duplicates]
+        if len(kept) == 1 and len(prepared.records) > 1:
+            return None
+        key = self._keyring.delegated(log.registry, member, now_ms)
+        if key is None:
+            raise Forbidden(
+                f"expected a key of this node that {member} delegated to it, or a capture that {member} signed",
+                rule="no-delegation",
+            )
+        chosen = [prepared.records[number] for number in kept]
+        salt = self._draw(CAPTURE_SALT_SIZE_BYTES)
+        commitment = capture_commitment(salt, [one.commitment for one in chosen])
+        envelope = self._sign(member, key, commitment, log, now_ms)
+        first_master, first_event = 1, 1 + len(prepared.masters)
+        return _Plan(
+            envelope,
+            True,
+            commitment,
+            salt,
+            chosen,
+            [
+                prepared.masters[number - first_master]
+                for number in kept
+                if first_master <= number < first_event
+            ],
+            [prepared.events[number - first_event] for number in kept if number >= first_event],
+            {},
+        )
+
+    def _sign(self, member: str, key: SigningKey, commitment: bytes, log: LogView, now_ms: int) -> bytes:
+        return capture_statement(
+            commitment,
+            key=key,
+            log=log.origin,
+            member=member,
+            seen=log.seen,
+            issued=time_text(now_ms),
+            statement_id=self._draw(16).hex(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    envelope: bytes
+    custody: bool
+    commitment: bytes
+    salt: bytes
+    records: Sequence[NewRecord]
+    masters: Sequence[tuple[str, str, str]]
+    events: Sequence[Any]
+    duplicates: dict[int, Same]
+
+
+def _as_signed(member: str, prepared: Prepared, judgement: Judgement, log: LogView, now_ms: int) -> _Plan:
+    """A member-signed capture as it stands; authority is decided again when it is sequenced."""
+    envelope = parse_envelope(prepared.envelope or b"")
+    if envelope.statement.member != member:
+        raise Forbidden(
+            f"expected a capture by {member}, whose API key this is, got one by {envelope.statement.member}",
+            rule="wrong-member",
+        )
+    authority = log.registry.authorise(envelope, now_ms)
+    if authority.custody != "member":
+        raise Forbidden(f"expected a key of {member}, got a {authority.custody} key", rule="wrong-use")
+    return _Plan(
+        envelope.data,
+        False,
+        bytes.fromhex(str(envelope.statement.body["commitment"])),
+        prepared.salt or b"",
+        prepared.records,
+        prepared.masters,
+        prepared.events,
+        judgement.duplicates,
+    )
+
+
+def _keep_document(connection: Connection, member: str, prepared: Prepared, now_ms: int) -> int:
+    return documents.store(
+        connection,
+        member,
+        prepared.sha256,
+        prepared.media_type,
+        prepared.size,
+        prepared.document,
+        now_ms,
+    )
+
+
+def _keep_capture(
+    connection: Connection, member: str, document: int, row: int, plan: _Plan, now_ms: int
+) -> Indexable:
+    values = {
+        "document": document,
+        "member": member,
+        "statement": row,
+        "custody": int(plan.custody),
+        "commitment": plan.commitment,
+        "salt": plan.salt,
+        "count": len(plan.records),
+    }
+    number = records.insert_capture(connection, values | {"created_at": now_ms})
+    first = records.next_record(connection)
+    repeated = {
+        first + position: same.record if same.record is not None else first + (same.position or 0)
+        for position, same in plan.duplicates.items()
+    }
+    kept = [
+        record
+        if first + position not in repeated
+        else record._replace(duplicate_of=repeated[first + position])
+        for position, record in enumerate(plan.records)
+    ]
+    records.insert_records(connection, number, member, first, kept)
+    found = StoredCapture(
+        number, member, document, row, plan.custody, plan.commitment, plan.salt, len(plan.records), None
+    )
+    commitments = [record.commitment for record in plan.records]
+    return Indexable(found, first, commitments, plan.masters, plan.events, repeated)
+
+
+def _duplicate_notes(judgement: Judgement) -> dict[str, Any]:
+    found = [
+        {"record": position, "duplicateOf": RECORD_IRI + same.commitment.hex()}
+        for position, same in sorted(judgement.duplicates.items())
+    ]
+    return {"duplicates": found} if found else {}
+
+
+def _job_of(connection: Connection, earlier: StoredCapture) -> Job:
+    found = jobs.first_of_capture(connection, earlier.id)
+    if found is None:
+        raise Unavailable("expected the job of a stored capture, got none: run loomark fsck")
+    return found
+
+
+def _load(connection: Connection, name: str) -> Job:
+    found = jobs.load(connection, name)
+    if found is None:
+        raise Unavailable("expected the job that was just stored, got none")
+    return found

@@ -1,0 +1,144 @@
+"""The prepare pool: one spawned process a core, which validates and commits; no database, no keys.
+
+Workers end with their parent: each waits on its sentinel, so a killed node leaves no process. A worker that
+dies takes the requests in the pool with it, which may be sent again; the pool is made anew at once.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from typing import Protocol
+
+from ledger.errors import LoomarkError, Unavailable
+
+from .prepare import Limits, Prepared, prepare
+
+
+class Preparer(Protocol):
+    """Prepares submissions, several at a time. The future raises what `prepare` raises, or Unavailable."""
+
+    def submit(self, body: bytes, media_type: str) -> Future[Prepared]:
+        """Begin to prepare a submission."""
+
+    def close(self) -> None:
+        """Stop; what was begun is finished first."""
+
+
+class PreparePool:
+    """`Preparer` over spawned processes. Safe to share by threads."""
+
+    def __init__(self, limits: Limits, workers: int | None = None) -> None:
+        self._limits = limits
+        self._workers = workers or os.cpu_count() or 1
+        self._lock = threading.Lock()
+        self._closed = False
+        self._executor = self._start()
+
+    def submit(self, body: bytes, media_type: str) -> Future[Prepared]:
+        """Begin to prepare a submission in some worker."""
+        outcome: Future[Prepared] = Future()
+        executor = self._executor
+        try:
+            running = executor.submit(_prepare, body, media_type, self._limits)
+        except (BrokenProcessPool, RuntimeError):
+            self._renew(executor)
+            outcome.set_exception(_lost())
+            return outcome
+        running.add_done_callback(lambda done: self._settle(done, outcome, executor))
+        return outcome
+
+    def warm(self) -> None:
+        """Wait until every worker has started and imported what it needs."""
+        for begun in [self._executor.submit(_pid) for _ in range(self._workers)]:
+            begun.result()
+
+    def pids(self) -> list[int]:
+        """The process ids of the workers that run now."""
+        return sorted(self._executor._processes or {})
+
+    def close(self) -> None:
+        """Stop the workers; what was begun is finished first."""
+        with self._lock:
+            self._closed = True
+        self._executor.shutdown(wait=True)
+
+    def _start(self) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(self._workers, context, initializer=_end_with_parent)
+
+    def _settle(
+        self, done: Future[Prepared | LoomarkError], outcome: Future[Prepared], executor: ProcessPoolExecutor
+    ) -> None:
+        try:
+            result = done.result()
+        except BrokenProcessPool:
+            self._renew(executor)
+            outcome.set_exception(_lost())
+            return
+        except BaseException as error:
+            outcome.set_exception(error)
+            return
+        if isinstance(result, LoomarkError):
+            outcome.set_exception(result)
+        else:
+            outcome.set_result(result)
+
+    def _renew(self, broken: ProcessPoolExecutor) -> None:
+        with self._lock:
+            if self._executor is broken and not self._closed:
+                self._executor = self._start()
+        broken.shutdown(wait=False)
+
+
+class InlinePreparer:
+    """`Preparer` in the calling thread: for tests, and for tools that prepare one document."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+
+    def submit(self, body: bytes, media_type: str) -> Future[Prepared]:
+        """Prepare now."""
+        outcome: Future[Prepared] = Future()
+        try:
+            outcome.set_result(prepare(body, media_type, self._limits, os.urandom))
+        except LoomarkError as error:
+            outcome.set_exception(error)
+        return outcome
+
+    def close(self) -> None:
+        """Nothing to stop."""
+
+
+def _prepare(body: bytes, media_type: str, limits: Limits) -> Prepared | LoomarkError:
+    # An exception with more than one argument does not survive pickling by its arguments; as a value it does.
+    try:
+        return prepare(body, media_type, limits, os.urandom)
+    except LoomarkError as error:
+        return error
+
+
+def _pid() -> int:
+    return os.getpid()
+
+
+def _lost() -> Unavailable:
+    return Unavailable("the process that prepared this document ended; send it again")
+
+
+def _end_with_parent() -> None:
+    # Ctrl-C reaches the whole terminal group; the parent decides when its workers stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_watch, args=(parent.sentinel,), daemon=True).start()
+
+
+def _watch(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)

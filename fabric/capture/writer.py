@@ -1,0 +1,220 @@
+"""The writer: one thread that stores, sequences, publishes, and wakes who waits.
+
+Each round takes what is queued, stores it in one transaction (then it is durable, and a job is answered),
+sequences what is staged in a second one with every projection, and publishes the new head. One statement's
+refusal is its own; a failure of the environment ends the writer, because only a restart can tell what was
+stored: `failure` says so, and every later request is Unavailable.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Engine
+from sqlalchemy.engine import Connection
+
+from fabric.store.jobs import Job
+from ledger.errors import InvalidInput, LoomarkError, Unavailable
+from ledger.log.plan import Refused
+from ledger.log.sequencer import Sequencer
+
+from .indexing import Indexer
+from .intake import Intake, LogView
+from .prepare import Prepared
+
+QUEUE: Final = 64
+MOST_RECORDS: Final = 4096
+"""Records after which a round takes no further submission: bounds how long a one-event capture waits."""
+
+RETRY_AFTER_S: Final = 1
+
+
+class QueueFull(Unavailable):
+    """More is queued than the node can store soon; `retry_after_s` says when to try again."""
+
+    retry_after_s = RETRY_AFTER_S
+
+
+@dataclass(slots=True)
+class Ticket:
+    """What the submitter of work holds: `stored` once durable, `settled` once it is sequenced or refused."""
+
+    stored: Future[Any] = field(default_factory=Future)
+    settled: Future[None] = field(default_factory=Future)
+
+
+@dataclass(slots=True)
+class _Work:
+    """Something to do in the first transaction; `weight` is its number of records."""
+
+    run: Callable[[Connection], Any]
+    weight: int
+    ticket: Ticket
+
+
+class Writer:
+    """The one thread that writes. `start`, then `submit_*` from any thread, then `stop`."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        sequencer: Sequencer,
+        indexer: Indexer,
+        intake: Intake,
+        *,
+        on_failure: Callable[[BaseException], None] | None = None,
+        capacity: int = QUEUE,
+    ) -> None:
+        self._engine = engine
+        self._sequencer = sequencer
+        self._indexer = indexer
+        self._intake = intake
+        self._on_failure = on_failure
+        self._queue: queue.Queue[_Work | None] = queue.Queue(capacity)
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._accepting = True
+        self.failure: BaseException | None = None
+
+    def start(self) -> None:
+        """Sequence what an earlier run left staged, then serve the queue."""
+        self.sequence()
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """Accept nothing more, finish what is queued, end the thread."""
+        self._accepting = False
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join(timeout_s)
+
+    def submit_capture(self, member: str, prepared: Prepared) -> Ticket:
+        """Queue a prepared capture; `stored` gives its Job. Raises QueueFull, Unavailable."""
+        return self._submit(
+            lambda connection: self._store(connection, member, prepared), len(prepared.records)
+        )
+
+    def submit(self, run: Callable[[Connection], Any]) -> Ticket:
+        """Queue any other writing; `stored` gives what it returns once that is durable."""
+        return self._submit(run, 1)
+
+    def log_view(self) -> LogView:
+        """What the log says now; exact in the writer's own thread, recent in others."""
+        published = self._sequencer.published
+        if published is None:
+            raise Unavailable("the log has no published checkpoint yet")
+        head = published.checkpoint
+        return LogView(head.origin, self._sequencer.registry, (head.size, head.root))
+
+    def sequence(self) -> None:
+        """Sequence all that is staged. Called by `start`, by the thread, and by nobody else."""
+        while self._sequencer.sequence(self._indexer.on_sequenced, self._refused) is not None:
+            self._indexer.committed()
+
+    def _refused(self, _connection: Connection, refused: Sequence[Refused]) -> None:
+        self._indexer.drop([one.row for one in refused])
+
+    def _store(self, connection: Connection, member: str, prepared: Prepared) -> Job:
+        stored = self._intake.store(connection, member, prepared, self.log_view())
+        if stored.fresh is not None:
+            self._indexer.remember(stored.fresh)
+        return stored.job
+
+    def _submit(self, run: Callable[[Connection], Any], weight: int) -> Ticket:
+        self._require_able()
+        work = _Work(run, weight, Ticket())
+        try:
+            self._queue.put_nowait(work)
+        except queue.Full:
+            raise QueueFull("the queue of captures is full; try again soon") from None
+        if self.failure is not None:
+            self._abandon()
+        return work.ticket
+
+    def _require_able(self) -> None:
+        if self.failure is not None:
+            raise Unavailable("the writer stopped; restarting the node recovers it") from self.failure
+        if not self._accepting:
+            raise Unavailable("the node is stopping")
+
+    def _run(self) -> None:
+        try:
+            while (first := self._queue.get()) is not None:
+                again = self._round(first)
+                if not again:
+                    return
+        except BaseException as error:
+            self.failure = error
+            self._abandon()
+            if self._on_failure is not None:
+                self._on_failure(error)
+
+    def _round(self, first: _Work) -> bool:
+        """Store and sequence one batch; False when it ended with the order to stop."""
+        batch, go_on = self._batch(first)
+        try:
+            done = self._store_all(batch)
+            for work, outcome in done:
+                _answer(work.ticket.stored, outcome)
+            self.sequence()
+        except BaseException as error:
+            for work in batch:
+                _answer(work.ticket.stored, error)
+                _answer(work.ticket.settled, error)
+            raise
+        for work in batch:
+            _answer(work.ticket.settled, None)
+        return go_on
+
+    def _batch(self, first: _Work) -> tuple[list[_Work], bool]:
+        batch, weight = [first], first.weight
+        while weight < MOST_RECORDS:
+            try:
+                work = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if work is None:
+                return batch, False
+            batch.append(work)
+            weight += work.weight
+        return batch, True
+
+    def _store_all(self, batch: list[_Work]) -> list[tuple[_Work, Any]]:
+        """One transaction; a refusal undoes its own part only, because each part has a savepoint."""
+        done: list[tuple[_Work, Any]] = []
+        with self._engine.begin() as connection:
+            for work in batch:
+                try:
+                    with connection.begin_nested():
+                        done.append((work, work.run(connection)))
+                except InvalidInput as refusal:
+                    done.append((work, refusal))
+        return done
+
+    def _abandon(self) -> None:
+        while True:
+            try:
+                work = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if work is not None:
+                error = Unavailable("the writer stopped before this was stored; send it again")
+                _answer(work.ticket.stored, error)
+                _answer(work.ticket.settled, error)
+
+
+def _answer(future: Future[Any], outcome: Any) -> None:
+    if future.done():
+        return
+    if isinstance(outcome, LoomarkError):
+        future.set_exception(outcome)
+    elif isinstance(outcome, BaseException):
+        lost = Unavailable("the writer stopped; restarting the node recovers it")
+        lost.__cause__ = outcome
+        future.set_exception(lost)
+    else:
+        future.set_result(outcome)
