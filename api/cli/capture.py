@@ -22,7 +22,7 @@ from .output import REFUSED, out, print_json
 from .seen import Pinned, see
 from .signing import now_text
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 EPCIS_JSON = "application/ld+json"
 

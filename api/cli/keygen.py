@@ -12,7 +12,7 @@ from ledger.keyfile import write_key_file
 
 from .output import out, print_json
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

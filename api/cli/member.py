@@ -18,7 +18,7 @@ from .output import out, print_json
 from .seen import see
 from .signing import signed_statement
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _ALWAYS = "1970-01-01T00:00:00.000Z"

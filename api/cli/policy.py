@@ -10,7 +10,7 @@ import typer
 from .client import DEFAULT_URL, ApiKeyFile, Url, connect
 from .output import out, print_json
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

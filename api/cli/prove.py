@@ -12,7 +12,7 @@ from ledger.errors import Conflict
 from .client import DEFAULT_URL, ApiKeyFile, Url, connect, segment
 from .output import WRONG_USE, err, out, print_json
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from rich.table import Table
 from .client import DEFAULT_URL, ApiKeyFile, Url, connect
 from .output import out, print_json
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _SHOWN = 40
 

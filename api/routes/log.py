@@ -1,0 +1,48 @@
+"""`/log/`: checkpoint, key and tiles as C2SP tlog-tiles serves them.
+
+Checkpoint, vkey and hash tiles are public. Entry bundles are for members, witnesses and auditors, unless the
+charter opened them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.services import Services, services
+from ledger.errors import NotFound
+from ledger.tile import parse_tile_path
+
+router = APIRouter(prefix="/log", tags=["log"])
+
+Serving = Annotated[Services, Depends(services)]
+_IMMUTABLE = {"Cache-Control": "public, max-age=604800, immutable"}
+_FRESH = {"Cache-Control": "public, max-age=2"}
+
+
+@router.get("/checkpoint", summary="The newest signed checkpoint", response_class=Response)
+def checkpoint(serving: Serving) -> Response:
+    """A C2SP tlog-checkpoint: origin, tree size and root, signed by the log."""
+    note = serving.node.log.published().note
+    return Response(note, media_type="text/plain; charset=utf-8", headers=_FRESH)
+
+
+@router.get("/vkey", summary="The log's verifier key", response_class=Response)
+def vkey(serving: Serving) -> Response:
+    """The log's key as a C2SP vkey line. Compare it with one you got elsewhere before you trust it."""
+    return Response(serving.node.vkey + "\n", media_type="text/plain; charset=utf-8")
+
+
+@router.get("/tile/{path:path}", summary="A tile of hashes, or a bundle of entries", response_class=Response)
+def tile(path: str, request: Request, serving: Serving) -> Response:
+    """`<L>/<N>[.p/<W>]` or `entries/<N>[.p/<W>]`, immutable. 404 where the checkpoint implies no such tile."""
+    asked = parse_tile_path(path)
+    headers = _IMMUTABLE
+    if asked.level == "entries" and serving.node.log.registry().charter.bundles != "public":
+        serving.authenticator.caller(request)
+        headers = {"Cache-Control": "private, max-age=604800, immutable"}
+    data = serving.node.log.tile(asked)
+    if data is None:
+        raise NotFound("the checkpoint implies no such tile", rule="no-tile")
+    return Response(data, media_type="application/octet-stream", headers=headers)

@@ -1,0 +1,32 @@
+"""What the routes work with: one value, made by the composition in `api.serve`, kept on the application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fastapi import Request
+
+from .auth import Authenticator
+from .metrics import Metrics
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from fabric.capture.node import Node
+
+
+@dataclass(frozen=True)
+class Services:
+    """The node behind this application, its settings, and who may ask."""
+
+    node: Node
+    settings: Settings
+    authenticator: Authenticator
+    metrics: Metrics
+
+
+def services(request: Request) -> Services:
+    """The services of the application that serves `request`."""
+    found = request.app.state.services
+    assert isinstance(found, Services)
+    return found
