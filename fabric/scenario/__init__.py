@@ -10,5 +10,18 @@ books and portions; nothing here knows the lineage index or the trace.
 from __future__ import annotations
 
 from .generation import Generated, generate
+from .levels import Run, recall_levels, recall_source
+from .reference import reference_documents, reference_events, reference_world
+from .world import members_json
 
-__all__ = ["Generated", "generate"]
+__all__ = [
+    "Generated",
+    "Run",
+    "generate",
+    "members_json",
+    "recall_levels",
+    "recall_source",
+    "reference_documents",
+    "reference_events",
+    "reference_world",
+]
