@@ -75,7 +75,7 @@ class Filling(NamedTuple):
 class Interval(NamedTuple):
     """A child in a parent, closed at both ends. `quantity` is what was last inside; None is unknown.
 
-    For serial parents that are material `filling` is None. `by_class` tells a balance from one item;
+    `steps` are the amounts inside and since when. For parents that are material `filling` is None. `by_class` tells a balance from one item;
     `aggregated` tells aggregation from association.
     """
 
@@ -91,6 +91,7 @@ class Interval(NamedTuple):
     inferred_from: Instant | None
     opened_by: int
     closed_by: int | None
+    steps: tuple[tuple[Instant, Decimal | None], ...] = ()
 
 
 class Leg(NamedTuple):
@@ -172,7 +173,8 @@ class Summary:
 class Derived:
     """Derived rows by scope. An empty list under a scope means: there is nothing now.
 
-    `edges` are by process node; `contains` by parent; `fillings` and `intervals` by parent; `summaries` by thing.
+    `edges` are by process node; `contains`, `fillings`, `intervals` and `clashes` by parent; `summaries` by thing;
+    `lots` are the lot_of edges that new facts state, each in the scope of its record.
     """
 
     edges: dict[Node, list[Edge]] = field(default_factory=dict)
@@ -181,3 +183,4 @@ class Derived:
     intervals: dict[ThingKey, list[Interval]] = field(default_factory=dict)
     clashes: dict[ThingKey, list[Contradiction]] = field(default_factory=dict)
     summaries: dict[ThingKey, Summary] = field(default_factory=dict)
+    lots: list[Edge] = field(default_factory=list)

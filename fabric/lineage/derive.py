@@ -1,0 +1,336 @@
+"""The lineage of whatever a set of new or voided records touches, from the facts around it.
+
+`derive` is the only place that derives, for a capture, a rebuild, an earlier tree size, a limited reader and a
+verifier alike. Its cost follows from what is touched, not from the size of the store::
+
+    derived = derive(Touched.by(new_facts), reader)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from .containment import AGGREGATING, CARRIERS, Contents, departs, read_contents
+from .derived import Derived, Interval, Node, RunNode
+from .fact import CHILD, INPUT, MATERIAL, MENTION, OUTPUT, PARENT, Fact, FactReader, Sort, ThingKey
+from .history import history
+from .occurrence import Occurrence, occurrences
+from .process import TRANSFORMATION, contains_edges, lot_edges, process_edges, process_of
+from .stock import summarise
+from .words import NEAR_US, is_unmaking
+
+_LATEST: Final = 2**63
+
+
+@dataclass(slots=True)
+class Touched:
+    """What has to be derived again. `since` is when, at the earliest, something changed for a thing.
+
+    `restless` things may have entered or left a parent, or are carriers; `transformations` are whole new facts;
+    `gone` are processes whose record was voided.
+    """
+
+    since: dict[ThingKey, int] = field(default_factory=dict)
+    sorts: dict[ThingKey, Sort] = field(default_factory=dict)
+    restless: set[ThingKey] = field(default_factory=set)
+    transformations: list[Fact] = field(default_factory=list)
+    gone: set[Node] = field(default_factory=set)
+    fresh: list[Fact] = field(default_factory=list)
+
+    @classmethod
+    def by(cls, facts: Iterable[Fact], gone: Iterable[Fact] = ()) -> Touched:
+        """What live facts touch that are new or count differently, and facts that were voided; all whole."""
+        touched = cls()
+        for fact in facts:
+            touched._add(fact)
+            touched.fresh.append(fact)
+            if fact.type == TRANSFORMATION:
+                touched.transformations.append(fact)
+        for fact in gone:
+            touched._add(fact)
+            if fact.type == TRANSFORMATION:
+                touched.gone.add(process_of(fact))
+        return touched
+
+    def _add(self, fact: Fact) -> None:
+        time_us = fact.time_us
+        moves = fact.type in AGGREGATING or is_unmaking(fact)
+        for line in fact.lines:
+            sort = line.sort
+            if line.role == MENTION or sort not in MATERIAL:
+                continue
+            thing = line.thing
+            before = self.since.get(thing)
+            if before is None or time_us < before:
+                self.since[thing] = time_us
+            self.sorts[thing] = sort
+            if sort is not Sort.LOT and (moves or sort in CARRIERS or line.role == INPUT):
+                self.restless.add(thing)
+
+
+def derive(touched: Touched, reader: FactReader) -> Derived:
+    """Everything that follows for what is touched, by scope. See `Derived` for the scopes."""
+    return _Derivation(touched, reader).run()
+
+
+class _Derivation:
+    """One call of `derive`: the facts it loaded, and what it read from them so far."""
+
+    def __init__(self, touched: Touched, reader: FactReader) -> None:
+        self._touched = touched
+        self._reader = reader
+        self._facts: dict[ThingKey, dict[int, Fact]] = {}
+        self._departures: dict[ThingKey, list[Occurrence]] = {}
+        self._happenings: dict[ThingKey, list[Occurrence]] = {}
+        self._whole: set[ThingKey] = set()
+        self._sorts = dict(touched.sorts)
+        self._contents: dict[ThingKey, Contents] = {}
+        self._around: dict[ThingKey, list[Interval]] = {}
+
+    def run(self) -> Derived:
+        touched = self._touched
+        runs = self._load_runs()
+        self._load_slim(touched.since)
+        derived = Derived()
+        changed = self._changed_parents()
+        summaries = self._descend(changed | {thing for thing in touched.since if self._is_parent(thing)})
+        self._ascend(summaries)
+        self._gather_around()
+        self._read_nested(changed)
+        for parent in changed:
+            self._write_parent(parent, derived)
+        self._write_processes(runs, changed, derived)
+        derived.lots = lot_edges(touched.fresh)
+        for thing in summaries:
+            entries = history(thing, self._happenings, self._around, self._contents)
+            derived.summaries[thing] = summarise(thing, self._sorts[thing], entries, self._around)
+        return derived
+
+    # Loading
+
+    def _load_slim(self, things: Collection[ThingKey]) -> None:
+        wanted = {thing for thing in things if thing not in self._facts}
+        if wanted:
+            self._file(self._reader.facts_of(wanted), wanted)
+
+    def _load_whole(self, things: Collection[ThingKey]) -> None:
+        wanted = {thing for thing in things if thing not in self._whole}
+        if wanted:
+            self._whole |= wanted
+            self._file(self._reader.whole_facts_of(wanted), wanted)
+
+    def _file(self, facts: Iterable[Fact], wanted: set[ThingKey]) -> None:
+        found: dict[ThingKey, dict[int, Fact]] = {thing: {} for thing in wanted}
+        for fact in facts:
+            for line in fact.lines:
+                if line.role == MENTION:
+                    continue
+                own = found.get(line.thing)
+                if own is not None:
+                    own[fact.record] = fact
+                self._sorts.setdefault(line.thing, line.sort)
+        self._facts.update(found)
+        for thing, own in found.items():
+            self._happenings[thing] = occurrences(own.values())
+
+    def _load_departures(self, children: Collection[ThingKey]) -> None:
+        wanted = {child for child in children if child not in self._facts and child not in self._departures}
+        if not wanted:
+            return
+        found: dict[ThingKey, dict[int, Fact]] = {child: {} for child in wanted}
+        for fact in self._reader.departures_of(wanted):
+            for line in fact.lines:
+                own = found.get(line.thing)
+                if own is not None and line.role != MENTION:
+                    own[fact.record] = fact
+        for child, facts in found.items():
+            self._departures[child] = occurrences(facts.values())
+
+    def _load_runs(self) -> dict[RunNode, list[Fact]]:
+        """All events of the runs that a touched transformation belongs to."""
+        nodes = {process_of(fact) for fact in self._touched.transformations} | self._touched.gone
+        return self._runs_of(node for node in nodes if isinstance(node, RunNode))
+
+    def _runs_of(self, nodes: Iterable[RunNode]) -> dict[RunNode, list[Fact]]:
+        runs: dict[RunNode, list[Fact]] = {node: [] for node in nodes}
+        if runs:
+            for fact in self._reader.runs({(node.member, node.transformation_id) for node in runs}):
+                runs[RunNode(fact.member, fact.transformation_id or "")].append(fact)
+        return runs
+
+    # What to read
+
+    def _changed_parents(self) -> set[ThingKey]:
+        """Parents whose contents may have changed: restless carriers and parents, and parents of what is restless."""
+        restless = self._touched.restless
+        found = {thing for thing in restless if self._is_carrier_key(thing) or self._is_parent(thing)}
+        for thing in restless:
+            for parent in self._parents_of(thing):
+                found.add(parent)
+                since = self._touched.since
+                since[parent] = min(since.get(parent, since[thing]), since[thing])
+        return found
+
+    def _descend(self, parents: set[ThingKey]) -> set[ThingKey]:
+        """Read the contents of parents and of the parents inside them; give all things to be summarised."""
+        found = set(self._touched.since)
+        since = {parent: self._touched.since[parent] for parent in parents}
+        level = dict(since)
+        while level:
+            self._read(level)
+            children: dict[ThingKey, int] = {}
+            for parent, time_us in level.items():
+                for interval in self._contents[parent].intervals:
+                    if interval.until is None or interval.until.time_us >= time_us - NEAR_US:
+                        children[interval.child] = min(children.get(interval.child, time_us), time_us)
+            self._load_slim(children)
+            found.update(child for child in children if self._sorts[child] in MATERIAL)
+            level = {
+                child: time_us
+                for child, time_us in children.items()
+                if time_us < since.get(child, _LATEST) and self._is_parent(child)
+            }
+            since.update(level)
+        return found
+
+    def _ascend(self, things: set[ThingKey]) -> None:
+        """Read the contents of all parents around things, upwards."""
+        level = things
+        seen: set[ThingKey] = set(things)
+        while level:
+            parents = {parent for thing in level for parent in self._parents_of(thing)}
+            self._read(parents)
+            level = parents - seen
+            seen |= parents
+
+    def _read_nested(self, parents: Iterable[ThingKey]) -> None:
+        """Read the carriers that were ever inside these parents, whatever the time."""
+        inside = {stay.child for parent in parents for stay in self._contents[parent].intervals}
+        inside = {child for child in inside if self._sorts[child] in CARRIERS}
+        self._load_slim(inside)
+        self._read({child for child in inside if self._is_carrier(child)})
+
+    def _ancestors(self, parents: Iterable[ThingKey]) -> set[ThingKey]:
+        """Parents and all parents around them, at any time."""
+        found = set(parents)
+        level = found
+        while level:
+            level = {outer for parent in level for outer in self._parents_of(parent)} - found
+            found |= level
+        return found
+
+    def _read(self, parents: Iterable[ThingKey]) -> None:
+        wanted = {parent for parent in parents if parent not in self._contents}
+        if not wanted:
+            return
+        self._load_whole(wanted)
+        children = {parent: self._serial_children(parent) for parent in wanted}
+        self._load_departures(set().union(*children.values()))
+        for parent in wanted:
+            departures = {
+                child: [happening for happening in self._leaving(child) if departs(happening, child, parent)]
+                for child in children[parent]
+            }
+            self._contents[parent] = read_contents(
+                parent, self._sorts[parent], self._happenings[parent], departures
+            )
+
+    def _leaving(self, child: ThingKey) -> Sequence[Occurrence]:
+        found = self._happenings.get(child)
+        return self._departures[child] if found is None else found
+
+    def _serial_children(self, parent: ThingKey) -> set[ThingKey]:
+        return {
+            line.thing
+            for fact in self._facts[parent].values()
+            if fact.parent == parent
+            for line in fact.lines
+            if line.role == CHILD and line.sort not in (Sort.LOT, Sort.CLASS)
+        }
+
+    def _is_carrier_key(self, thing: ThingKey) -> bool:
+        return self._sorts[thing] in (Sort.SSCC, Sort.ASSET)
+
+    def _is_carrier(self, thing: ThingKey) -> bool:
+        return self._is_carrier_key(thing) or (self._sorts[thing] is Sort.PRIVATE and self._is_parent(thing))
+
+    def _is_parent(self, thing: ThingKey) -> bool:
+        """Whether some loaded fact has the thing as the parent of an aggregation or association."""
+        return any(
+            fact.type in AGGREGATING and fact.parent == thing for fact in self._facts.get(thing, {}).values()
+        )
+
+    def _parents_of(self, thing: ThingKey) -> set[ThingKey]:
+        """Every parent that a thing was ever put into, or seen in."""
+        found: set[ThingKey] = set()
+        for fact in self._facts.get(thing, {}).values():
+            if fact.type not in AGGREGATING:
+                continue
+            for line in fact.lines:
+                if line.role == PARENT and line.thing != thing:
+                    self._sorts.setdefault(line.thing, line.sort)
+                    found.add(line.thing)
+        return found
+
+    # What is written
+
+    def _gather_around(self) -> None:
+        for contents in self._contents.values():
+            for interval in contents.intervals:
+                self._around.setdefault(interval.child, []).append(interval)
+        for stays in self._around.values():
+            if len(stays) > 1:
+                stays.sort(key=lambda stay: (stay.from_, stay.opened_by))
+
+    def _carriers(self) -> dict[ThingKey, Contents]:
+        return {thing: contents for thing, contents in self._contents.items() if self._is_carrier(thing)}
+
+    def _write_parent(self, parent: ThingKey, derived: Derived) -> None:
+        contents = self._contents[parent]
+        derived.fillings[parent] = contents.fillings
+        derived.intervals[parent] = contents.intervals
+        derived.clashes[parent] = contents.clashes
+        derived.contains[parent] = contains_edges(contents, self._is_carrier(parent), self._carriers())
+
+    def _write_processes(
+        self, runs: dict[RunNode, list[Fact]], changed: set[ThingKey], derived: Derived
+    ) -> None:
+        """Edges of touched processes, and of those that name a carrier whose fillings may have changed."""
+        for node in self._touched.gone:
+            derived.edges[node] = []
+        facts = {fact.record: fact for fact in self._touched.transformations}
+        for parent in self._ancestors(changed):
+            for fact in self._facts[parent].values():
+                if fact.type == TRANSFORMATION:
+                    facts[fact.record] = fact
+        missing = {process_of(fact) for fact in facts.values()} - runs.keys()
+        runs |= self._runs_of(node for node in missing if isinstance(node, RunNode))
+        for group in runs.values():
+            facts.update((fact.record, fact) for fact in group)
+        carriers = self._processed_carriers(facts.values())
+        for fact in facts.values():
+            edges = process_edges(fact, carriers)
+            derived.edges.setdefault(process_of(fact), []).extend(edges)
+
+    def _processed_carriers(self, facts: Iterable[Fact]) -> dict[ThingKey, Contents]:
+        """The contents of all carriers that processes name, those inside them included."""
+        named = {
+            line.thing: line.sort
+            for fact in facts
+            for line in fact.lines
+            if line.role in (INPUT, OUTPUT) and line.sort in CARRIERS
+        }
+        for thing, sort in named.items():
+            self._sorts.setdefault(thing, sort)
+        self._load_slim(named)
+        level = {thing for thing in named if self._is_carrier(thing)}
+        seen: set[ThingKey] = set()
+        while level:
+            self._read(level)
+            seen |= level
+            inside = {stay.child for thing in level for stay in self._contents[thing].intervals}
+            self._load_slim({child for child in inside if self._sorts[child] in CARRIERS})
+            level = {child for child in inside - seen if self._is_carrier(child)}
+        return self._carriers()

@@ -1,0 +1,332 @@
+"""Hand-overs of one thing: which receipt belongs to which dispatch (design: meaning, sections 3 and 5).
+
+A receipt that fits one dispatch joins it, several may; one that fits several stays apart as ambiguous. Nothing
+is chosen by guessing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final, TypeAlias
+
+from .derived import Contradiction, Leg
+from .fact import Fact, ThingKey
+from .history import Entry
+from .quantity import EXACT, ZERO
+from .words import DAY_US, is_dispatch, is_receipt, site, words
+
+Amounts: TypeAlias = dict[str | None, Decimal]
+_LOCATION: Final = "location"
+_POSSESSING: Final = "possessing_party"
+
+
+@dataclass(slots=True)
+class Dispatch:
+    """The dispatch records of one carrier or thing, source, destination and day."""
+
+    carrier: ThingKey | None
+    from_place: str | None
+    to_place: str | None
+    sites: frozenset[str]
+    entries: list[Entry] = field(default_factory=list)
+    receipts: list[Entry] = field(default_factory=list)
+    documents: set[str] = field(default_factory=set)
+    stated: bool = False
+    disputed: bool = False
+    taken_back: list[Entry] = field(default_factory=list)
+
+    @property
+    def first_us(self) -> int:
+        """When its first record says that the thing left."""
+        return self.entries[0].happening.instant.time_us
+
+
+@dataclass(slots=True)
+class Handovers:
+    """What became of the dispatches and receipts of one thing. `lone` receipts have no dispatch."""
+
+    dispatches: list[Dispatch]
+    lone: list[list[Entry]]
+    ambiguous: list[list[Entry]]
+    contradictions: list[Contradiction]
+
+
+def from_place(fact: Fact) -> str | None:
+    """Where a dispatch takes its things from: bizLocation unless that is the destination, else readPoint."""
+    away = {site(name) for _, name in fact.destinations}
+    if fact.biz_location is not None and site(fact.biz_location) not in away:
+        return fact.biz_location
+    return fact.read_point or _named(fact.sources, _LOCATION)
+
+
+def to_place(fact: Fact) -> str | None:
+    """Where a dispatch says its things go: the location, else the possessing, else any party."""
+    for kind in (_LOCATION, _POSSESSING):
+        name = _named(fact.destinations, kind)
+        if name is not None:
+            return name
+    return fact.destinations[0][1] if fact.destinations else None
+
+
+def receipt_place(fact: Fact) -> str | None:
+    """Where a receipt took its things in."""
+    return fact.place or _named(fact.destinations, _LOCATION)
+
+
+def _named(pairs: Iterable[tuple[str, str]], kind: str) -> str | None:
+    return min((name for type_, name in pairs if type_ == kind), default=None)
+
+
+def pair(thing: ThingKey, entries: Iterable[Entry]) -> Handovers:
+    """The hand-overs among the events of a thing, given in the order of instants."""
+    dispatches: dict[tuple[object, ...], Dispatch] = {}
+    receipts: list[Entry] = []
+    takebacks: list[Entry] = []
+    for entry in entries:
+        fact = entry.happening.fact
+        if is_receipt(fact):
+            receipts.append(entry)
+        elif is_dispatch(fact):
+            _join(dispatches, entry)
+        elif fact.step in words().takes_back:
+            takebacks.append(entry)
+    found = Handovers(list(dispatches.values()), [], [], [])
+    for entry in takebacks:
+        _take_back(found.dispatches, entry)
+    _match(thing, found, receipts)
+    return found
+
+
+def _join(dispatches: dict[tuple[object, ...], Dispatch], entry: Entry) -> None:
+    fact = entry.happening.fact
+    source, target = from_place(fact), to_place(fact)
+    day = (fact.time_us + fact.offset_min * 60_000_000) // DAY_US
+    key = (entry.carrier, site(source), site(target), day)
+    leg = dispatches.get(key)
+    if leg is None:
+        sites = frozenset(site(name) or "" for _, name in fact.destinations)
+        leg = dispatches[key] = Dispatch(entry.carrier, source, target, sites)
+    leg.entries.append(entry)
+    leg.sites |= {site(name) or "" for _, name in fact.destinations}
+    leg.documents |= documents(fact)
+
+
+def documents(fact: Fact) -> set[str]:
+    """The numbers of an event by which a pair is stated: despatch advice, bill of lading, purchase order."""
+    if not fact.transactions:
+        return set()
+    kinds = words().documents
+    return {name for kind, name in fact.transactions if kind in kinds}
+
+
+def _take_back(dispatches: list[Dispatch], entry: Entry) -> None:
+    """Give a void_shipping to the newest dispatch before it that shares carrier, document and place."""
+    fact = entry.happening.fact
+    names, place = documents(fact), site(fact.place)
+    fitting = [
+        leg
+        for leg in dispatches
+        if leg.carrier == entry.carrier
+        and leg.first_us <= fact.time_us
+        and not (names and leg.documents and not names & leg.documents)
+        and (place is None or place == site(leg.from_place) or place in leg.sites)
+    ]
+    if fitting:
+        fitting[-1].taken_back.append(entry)
+
+
+def _match(thing: ThingKey, found: Handovers, receipts: list[Entry]) -> None:
+    open_legs = [leg for leg in found.dispatches if not is_voided(leg)]
+    waiting: list[tuple[Entry, list[Dispatch], bool]] = []
+    apart: list[Entry] = []
+    for entry in receipts:
+        legs, stated = _candidates(thing, open_legs, entry, found.contradictions)
+        if len(legs) == 1:
+            _receive(legs[0], entry, stated)
+        elif legs:
+            waiting.append((entry, legs, stated))
+        else:
+            apart.append(entry)
+    unsure: list[Entry] = []
+    for entry, legs, stated in waiting:
+        # A dispatch that a receipt had to belong to is no candidate for one that has another choice.
+        left = [leg for leg in legs if not leg.receipts or _same_delivery(leg, entry)]
+        if len(left) == 1:
+            _receive(left[0], entry, stated)
+        else:
+            unsure.append(entry)
+            for leg in left or legs:
+                leg.disputed = leg.disputed or not leg.receipts
+    found.lone = _by_delivery(apart)
+    found.ambiguous = _by_delivery(unsure)
+
+
+def _receive(leg: Dispatch, entry: Entry, stated: bool) -> None:
+    leg.receipts.append(entry)
+    leg.stated = leg.stated or stated
+
+
+def _same_delivery(leg: Dispatch, entry: Entry) -> bool:
+    return any(_delivery(other) == _delivery(entry) for other in leg.receipts)
+
+
+def _delivery(entry: Entry) -> tuple[object, ...]:
+    fact = entry.happening.fact
+    day = (fact.time_us + fact.offset_min * 60_000_000) // DAY_US
+    return entry.carrier, site(receipt_place(fact)), day
+
+
+def _by_delivery(entries: Iterable[Entry]) -> list[list[Entry]]:
+    groups: dict[tuple[object, ...], list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(_delivery(entry), []).append(entry)
+    return list(groups.values())
+
+
+def _candidates(
+    thing: ThingKey, legs: list[Dispatch], entry: Entry, contradictions: list[Contradiction]
+) -> tuple[list[Dispatch], bool]:
+    """The dispatches a receipt may belong to, and whether carrier or document says so."""
+    fact = entry.happening.fact
+    here = {site(name) for name in (fact.biz_location, fact.read_point) if name is not None}
+    here |= {site(name) for _, name in fact.destinations}
+    names = documents(fact)
+    stated: list[Dispatch] = []
+    possible: list[Dispatch] = []
+    early: list[Dispatch] = []
+    for leg in legs:
+        if (leg.sites and not leg.sites & here) or (not leg.sites and site(leg.from_place) in here):
+            continue
+        evident = (entry.carrier is not None and entry.carrier == leg.carrier) or bool(names & leg.documents)
+        if fact.time_us < leg.first_us - words().early_us:
+            if evident:
+                early.append(leg)
+        elif evident:
+            stated.append(leg)
+        else:
+            possible.append(leg)
+    if early and not stated and not possible:
+        contradictions.append(_too_early(thing, early[0], entry))
+    return (stated, True) if stated else (possible, False)
+
+
+def _too_early(thing: ThingKey, leg: Dispatch, entry: Entry) -> Contradiction:
+    records = (leg.entries[0].happening.fact.record, entry.happening.fact.record)
+    hours = (leg.first_us - entry.happening.fact.time_us) // 3_600_000_000
+    return Contradiction(
+        "receipt-before-dispatch", (thing,), records, f"received {hours} h before its dispatch"
+    )
+
+
+def amounts_of(entries: Iterable[Entry]) -> tuple[Amounts, bool]:
+    """How much one movement was, by unit, and whether some record leaves it open.
+
+    Records of one step add up; another step of the same movement says the same again, so the largest counts.
+    """
+    by_step: dict[tuple[str | None, str | None], Decimal] = {}
+    unknown = False
+    for entry in entries:
+        step = entry.happening.fact.step
+        for unit, quantity in entry.amounts:
+            if quantity is None:
+                unknown = True
+            else:
+                by_step[step, unit] = EXACT.add(by_step.get((step, unit), ZERO), quantity)
+    found: Amounts = {}
+    for (_, unit), quantity in by_step.items():
+        found[unit] = max(quantity, found.get(unit, ZERO))
+    return found, unknown and not found
+
+
+def sent(leg: Dispatch) -> tuple[Amounts, bool]:
+    """What a dispatch took away, less what was taken back."""
+    amounts, unknown = amounts_of(leg.entries)
+    back, _ = amounts_of(leg.taken_back)
+    for unit, quantity in back.items():
+        if unit in amounts:
+            amounts[unit] = max(ZERO, EXACT.subtract(amounts[unit], quantity))
+    return amounts, unknown
+
+
+def is_voided(leg: Dispatch) -> bool:
+    """Whether all of a dispatch was taken back: by amount, or without naming one."""
+    if not leg.taken_back:
+        return False
+    unknown = amounts_of(leg.taken_back)[1]
+    return unknown or not any(sent(leg)[0].values())
+
+
+def legs_of(found: Handovers) -> list[Leg]:
+    """The rows of one thing's hand-overs, one a unit."""
+    rows: list[Leg] = []
+    for leg in found.dispatches:
+        rows += _leg_rows(leg)
+    for entries in found.lone:
+        rows += _receipt_rows(entries, "received")
+    for entries in found.ambiguous:
+        rows += _receipt_rows(entries, "ambiguous")
+    return rows
+
+
+def _leg_rows(leg: Dispatch) -> list[Leg]:
+    voided = is_voided(leg)
+    state = "voided" if voided else "received" if leg.receipts else "ambiguous" if leg.disputed else "open"
+    out, _ = amounts_of(leg.entries) if voided else sent(leg)
+    got, _ = amounts_of(leg.receipts)
+    stated = leg.stated if leg.receipts else leg.carrier is not None or bool(leg.documents)
+    inferred = all(entry.inferred for entry in leg.entries)
+    names = tuple(sorted(leg.documents.union(*(documents(entry.happening.fact) for entry in leg.receipts))))
+    return [
+        Leg(
+            leg.carrier,
+            leg.from_place,
+            leg.to_place,
+            leg.first_us,
+            leg.receipts[0].happening.instant.time_us if leg.receipts else None,
+            unit,
+            out.get(unit),
+            got.get(unit),
+            state,
+            stated,
+            inferred,
+            names,
+            _records(leg.entries),
+            _records(leg.receipts),
+        )
+        for unit in _units(out, got)
+    ]
+
+
+def _receipt_rows(entries: list[Entry], state: str) -> list[Leg]:
+    fact = entries[0].happening.fact
+    got, _ = amounts_of(entries)
+    names = set().union(*(documents(entry.happening.fact) for entry in entries))
+    return [
+        Leg(
+            entries[0].carrier,
+            _named(fact.sources, _LOCATION) or _named(fact.sources, _POSSESSING),
+            receipt_place(fact),
+            None,
+            fact.time_us,
+            unit,
+            None,
+            got.get(unit),
+            state,
+            False,
+            all(entry.inferred for entry in entries),
+            tuple(sorted(names)),
+            (),
+            _records(entries),
+        )
+        for unit in _units(got, {})
+    ]
+
+
+def _records(entries: Iterable[Entry]) -> tuple[int, ...]:
+    return tuple(entry.happening.fact.record for entry in entries)
+
+
+def _units(one: Amounts, other: Amounts) -> list[str | None]:
+    return sorted(one.keys() | other.keys(), key=lambda unit: unit or "") or [None]

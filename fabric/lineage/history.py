@@ -1,0 +1,132 @@
+"""The events of a thing: its own, and those of its carriers, transitively, while it was inside."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from .containment import Contents, amount_at, is_inferred, stands
+from .derived import Interval
+from .fact import MENTION, Instant, ThingKey
+from .occurrence import Occurrence
+
+
+class Entry(NamedTuple):
+    """One event of a thing. `carrier` is what the event named instead of the thing; `roles` those of what it named.
+
+    `amounts` are (unit, quantity) pairs, quantity None where unknown.
+    """
+
+    happening: Occurrence
+    carrier: ThingKey | None
+    roles: frozenset[str]
+    amounts: tuple[tuple[str | None, Decimal | None], ...]
+    inferred: bool
+
+
+class _Window(NamedTuple):
+    """When a thing was in a carrier, and the interval of the innermost carrier that says how much of it."""
+
+    innermost: Interval
+    from_: Instant
+    until: Instant | None
+    inferred_from: Instant | None
+
+
+def history(
+    thing: ThingKey,
+    happenings: Mapping[ThingKey, Sequence[Occurrence]],
+    around: Mapping[ThingKey, Sequence[Interval]],
+    contents: Mapping[ThingKey, Contents],
+) -> list[Entry]:
+    """The events of a thing in the order of instants; an event that names it and its carrier is its own.
+
+    `happenings` are by every thing they name, in order; `around` are the intervals of each child.
+    """
+    entries = [_own(thing, happening) for happening in happenings.get(thing, ())]
+    if thing not in around:
+        return entries
+    seen = {entry.happening.fact.record for entry in entries}
+    carried: dict[int, Entry] = {}
+    for interval in around[thing]:
+        for entry in _through(interval, happenings, around, contents):
+            record = entry.happening.fact.record
+            before = carried.get(record)
+            if record not in seen and (before is None or (before.inferred and not entry.inferred)):
+                carried[record] = entry
+    entries += carried.values()
+    entries.sort(key=lambda entry: entry.happening.instant)
+    return entries
+
+
+def _own(thing: ThingKey, happening: Occurrence) -> Entry:
+    lines = [line for line in happening.fact.lines if line.thing == thing and line.role != MENTION]
+    roles = frozenset(line.role for line in lines)
+    return Entry(happening, None, roles, tuple((line.unit, line.quantity) for line in lines), False)
+
+
+def _through(
+    interval: Interval,
+    happenings: Mapping[ThingKey, Sequence[Occurrence]],
+    around: Mapping[ThingKey, Sequence[Interval]],
+    contents: Mapping[ThingKey, Contents],
+) -> Iterator[Entry]:
+    """The events of a carrier during one stay in it, and those of the carriers that carrier was in."""
+    entered: set[tuple[ThingKey, Instant, Instant | None]] = set()
+    level = [(interval.parent, _Window(interval, interval.from_, interval.until, interval.inferred_from))]
+    while level:
+        above: list[tuple[ThingKey, _Window]] = []
+        for carrier, window in level:
+            if (carrier, window.from_, window.until) in entered:
+                continue
+            entered.add((carrier, window.from_, window.until))
+            yield from _during(carrier, window, happenings.get(carrier, ()))
+            if carrier == interval.parent:
+                yield from _near(interval, contents[carrier])
+            for outer in around.get(carrier, ()):
+                narrowed = _narrow(window, outer)
+                if narrowed is not None:
+                    above.append((outer.parent, narrowed))
+        level = above
+
+
+def _during(carrier: ThingKey, window: _Window, happenings: Sequence[Occurrence]) -> Iterator[Entry]:
+    start = bisect_left(happenings, window.from_, key=lambda happening: happening.instant)
+    for position in range(start, len(happenings)):
+        happening = happenings[position]
+        when = happening.instant
+        if window.until is not None and when > window.until:
+            break
+        amounts = ((window.innermost.unit, amount_at(window.innermost, when)),)
+        yield _carried(carrier, happening, amounts, is_inferred(window.inferred_from, when))
+
+
+def _near(interval: Interval, contents: Contents) -> Iterator[Entry]:
+    """Events of a carrier outside every filling: they belong to the nearest within 24 h, inferred."""
+    for happening, filling in contents.strays:
+        if interval.filling == filling.node and stands(interval, filling, happening.instant):
+            amounts = ((interval.unit, amount_at(interval, happening.instant)),)
+            yield _carried(interval.parent, happening, amounts, True)
+
+
+def _carried(
+    carrier: ThingKey,
+    happening: Occurrence,
+    amounts: tuple[tuple[str | None, Decimal | None], ...],
+    inferred: bool,
+) -> Entry:
+    roles = frozenset(line.role for line in happening.fact.lines if line.thing == carrier)
+    return Entry(happening, carrier, roles, amounts, inferred)
+
+
+def _narrow(window: _Window, outer: Interval) -> _Window | None:
+    from_ = max(window.from_, outer.from_)
+    until = window.until
+    if outer.until is not None and (until is None or outer.until < until):
+        until = outer.until
+    if until is not None and until < from_:
+        return None
+    guesses = [guess for guess in (window.inferred_from, outer.inferred_from) if guess is not None]
+    return _Window(window.innermost, from_, until, min(guesses) if guesses else None)

@@ -1,0 +1,131 @@
+"""Records of one happening: copies are listed together and counted once, contradicted ones not at all.
+
+Also which records are live: a record with an error declaration makes no rows and voids what the same member
+recorded under the same eventID, whichever came first (design: meaning, section 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from .fact import Fact, HolderOf, Instant
+
+
+class Occurrence(NamedTuple):
+    """One happening and every record of it; `fact` speaks for all. Copies are in an order of their own."""
+
+    fact: Fact
+    copies: tuple[Fact, ...]
+    instant: Instant
+
+    @property
+    def members(self) -> frozenset[str]:
+        """Who recorded it."""
+        return frozenset(copy.member for copy in self.copies)
+
+
+def occurrences(facts: Iterable[Fact]) -> list[Occurrence]:
+    """The happenings behind facts that each appear once, in the order of instants; contradicted ones left out."""
+    groups: dict[bytes, list[Fact]] = {}
+    for fact in facts:
+        if fact.counts:
+            groups.setdefault(fact.content, []).append(fact)
+    found = []
+    for group in groups.values():
+        if len(group) == 1:
+            fact = group[0]
+            found.append(Occurrence(fact, (fact,), fact.instant))
+        else:
+            found += [_occurrence(copies) for copies in _by_event_id(group)]
+    if len(found) > 1:
+        found.sort(key=lambda occurrence: occurrence.instant)
+    return found
+
+
+def _by_event_id(group: list[Fact]) -> list[list[Fact]]:
+    """One list an eventID; records without one join the smallest, else each other."""
+    by_id: dict[str | None, list[Fact]] = {}
+    for fact in group:
+        by_id.setdefault(fact.event_id, []).append(fact)
+    nameless = by_id.pop(None, [])
+    if not by_id:
+        return [nameless]
+    by_id[min(name for name in by_id if name is not None)] += nameless
+    return list(by_id.values())
+
+
+def _occurrence(copies: list[Fact]) -> Occurrence:
+    ordered = tuple(sorted(copies, key=lambda fact: (fact.instant, fact.commitment)))
+    return Occurrence(ordered[0], ordered, ordered[0].instant)
+
+
+def voided(facts: Iterable[Fact]) -> dict[int, Fact]:
+    """The first declaration (by log index) that voids each record, by the record."""
+    declared: dict[tuple[str, str], Fact] = {}
+    plain: list[Fact] = []
+    for fact in facts:
+        if not fact.declares:
+            plain.append(fact)
+        elif fact.event_id is not None:
+            key = (fact.member, fact.event_id)
+            before = declared.get(key)
+            if before is None or _age(fact) < _age(before):
+                declared[key] = fact
+    found = {}
+    for fact in plain:
+        declaration = declared.get((fact.member, fact.event_id or ""))
+        if declaration is not None:
+            found[fact.record] = declaration
+    return found
+
+
+def _age(fact: Fact) -> tuple[int, int]:
+    return (-1 if fact.seq is None else fact.seq, fact.position)
+
+
+def outvoted(same_id: Iterable[Fact], holder_of: HolderOf) -> tuple[bool, set[int]]:
+    """Whether live facts of one eventID contradict each other, and which records then do not count.
+
+    The member that holds the place counts, and whoever says the same; where nobody does, all count.
+    """
+    facts = list(same_id)
+    contents = {fact.content for fact in facts}
+    if len(contents) < 2:
+        return False, set()
+    trusted = {fact.content for fact in facts if _at_home(fact, holder_of)}
+    if not trusted:
+        return True, set()
+    return True, {fact.record for fact in facts if fact.content not in trusted}
+
+
+def _at_home(fact: Fact, holder_of: HolderOf) -> bool:
+    places = (fact.read_point, fact.biz_location)
+    return any(place is not None and holder_of(place, fact.time_us) == fact.member for place in places)
+
+
+def live_facts(facts: Iterable[Fact], holder_of: HolderOf) -> tuple[list[Fact], list[list[Fact]]]:
+    """Facts that make rows, `counts` decided, and the groups that contradict each other under one eventID."""
+    everything = list(facts)
+    void = voided(everything)
+    live = [fact for fact in everything if not fact.declares and fact.record not in void]
+    by_id: dict[str, list[Fact]] = {}
+    for fact in live:
+        if fact.event_id is not None:
+            by_id.setdefault(fact.event_id, []).append(fact)
+    losers: set[int] = set()
+    rivals: list[list[Fact]] = []
+    for group in by_id.values():
+        if len(group) > 1:
+            contradict, lost = outvoted(group, holder_of)
+            losers |= lost
+            if contradict:
+                rivals.append(group)
+    if losers:
+        live = [_settled(fact, losers) for fact in live]
+        rivals = [[_settled(fact, losers) for fact in group] for group in rivals]
+    return live, rivals
+
+
+def _settled(fact: Fact, losers: set[int]) -> Fact:
+    return fact._replace(counts=False) if fact.record in losers else fact

@@ -1,0 +1,315 @@
+"""What a thing's events say about where how much of it is, who has it, and what cannot be true.
+
+Amounts that measure the same are brought to one unit before anything is added: the unit that was sent, or the
+base unit of the dimension where several were sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from . import handover
+from .derived import Contradiction, Interval, Leg, State, Stock, Summary
+from .fact import INPUT, OBJECT, OUTPUT, Fact, Instant, Sort, ThingKey
+from .handover import Handovers, receipt_place
+from .history import Entry
+from .quantity import EXACT, ZERO, convert, dimension_of, exact_text, units
+from .words import DAY_US, end_column, is_creation, is_dispatch, is_receipt, words
+
+IN: Final = frozenset({"made", "received"})
+_COUNTED: Final = "counted"
+
+
+class Movement(NamedTuple):
+    """One amount that came to a place or left it; `column` is a field of `Stock`. `quantity` None is unknown."""
+
+    instant: Instant
+    place: str | None
+    column: str
+    unit: str | None
+    quantity: Decimal | None
+    fact: Fact
+
+
+def summarise(
+    thing: ThingKey, sort: Sort, entries: list[Entry], around: Mapping[ThingKey, Sequence[Interval]]
+) -> Summary:
+    """Everything derived about one thing from its events, in the order of instants, and the stays of each child."""
+    entries = _in_one_unit(entries)
+    found = handover.pair(thing, entries)
+    movements = _movements(sort, entries, found)
+    summary = Summary(contradictions=found.contradictions)
+    summary.legs = handover.legs_of(found) if found.dispatches or found.lone or found.ambiguous else []
+    summary.stock = _stock(thing, movements, summary.contradictions)
+    summary.state = _state(sort, entries, found, summary.stock, summary.legs)
+    summary.never_received = _never_received(entries)
+    summary.contradictions += _use_before_receipt(thing, movements)
+    if len(around.get(thing, ())) > 1:
+        summary.contradictions += _contained_twice(thing, around)
+    return summary
+
+
+def _in_one_unit(entries: list[Entry]) -> list[Entry]:
+    """The entries with all amounts of one dimension in one unit."""
+    sent = {unit for entry in entries for unit, quantity in entry.amounts if quantity is not None}
+    if len(sent) < 2:
+        return entries
+    by_dimension: dict[str, set[str | None]] = {}
+    for unit in sent:
+        by_dimension.setdefault(dimension_of(unit), set()).add(unit)
+    target = {unit: _base(group) for group in by_dimension.values() if len(group) > 1 for unit in group}
+    if not target:
+        return entries
+    return [
+        entry._replace(amounts=tuple(_converted(pair, target) for pair in entry.amounts)) for entry in entries
+    ]
+
+
+def _base(group: set[str | None]) -> str | None:
+    """The unit to which others of one dimension are brought exactly: that of factor 1, items before their codes."""
+    if None in group:
+        return None
+    table = units()
+    dimension = dimension_of(next(iter(group)))
+    return next(code for code, unit in table.items() if unit.dimension == dimension and unit.factor == 1)
+
+
+def _converted(
+    pair: tuple[str | None, Decimal | None], target: dict[str | None, str | None]
+) -> tuple[str | None, Decimal | None]:
+    unit, quantity = pair
+    if quantity is None or unit not in target:
+        return pair
+    exact = convert(quantity, unit, target[unit])
+    return pair if exact is None else (target[unit], exact)
+
+
+def _movements(sort: Sort, entries: list[Entry], found: Handovers) -> list[Movement]:
+    moves: list[Movement] = []
+    ended = False
+    for entry in entries:
+        column = _column(entry)
+        if column is None:
+            continue
+        if column in ("sold", "destroyed") and sort is not Sort.LOT:
+            # One item ends once: sold, then decommissioned at the till, is one end.
+            if ended:
+                continue
+            ended = True
+        fact = entry.happening.fact
+        for unit, quantity in entry.amounts:
+            moves.append(Movement(entry.happening.instant, fact.place, column, unit, quantity, fact))
+    for leg in found.dispatches:
+        if not handover.is_voided(leg):
+            moves += _moved(leg.entries, leg.from_place, "dispatched", *handover.sent(leg))
+        if leg.receipts:
+            moves += _received(leg.receipts)
+    for entries_ in (*found.lone, *found.ambiguous):
+        moves += _received(entries_)
+    moves.sort(key=lambda move: move.instant)
+    return moves
+
+
+def _column(entry: Entry) -> str | None:
+    """What an event that hands nothing over does to the stock of its place."""
+    fact, roles = entry.happening.fact, entry.roles
+    if fact.type == "TransformationEvent":
+        if INPUT in roles:
+            return "used"
+        return "made" if OUTPUT in roles and entry.carrier is None else None
+    if is_dispatch(fact) or is_receipt(fact) or fact.step in words().takes_back:
+        return None
+    if fact.step in words().counts:
+        return _COUNTED
+    if OBJECT not in roles:
+        return None
+    if is_creation(fact):
+        return "made" if entry.carrier is None else None
+    return end_column(fact, entry.carrier is not None)
+
+
+def _received(entries: list[Entry]) -> list[Movement]:
+    amounts, unknown = handover.amounts_of(entries)
+    return _moved(entries, receipt_place(entries[0].happening.fact), "received", amounts, unknown)
+
+
+def _moved(
+    entries: list[Entry], place: str | None, column: str, amounts: handover.Amounts, unknown: bool
+) -> list[Movement]:
+    first = entries[0].happening
+    moves = [
+        Movement(first.instant, place, column, unit, quantity, first.fact)
+        for unit, quantity in amounts.items()
+    ]
+    if unknown:
+        moves.append(Movement(first.instant, place, column, None, None, first.fact))
+    return moves
+
+
+def _stock(thing: ThingKey, moves: list[Movement], contradictions: list[Contradiction]) -> list[Stock]:
+    """One row a place and unit. The book is read in the order of instants; a count sets it."""
+    rows: dict[tuple[str | None, str | None], Stock] = {}
+    unknown_in: set[str | None] = set()
+    for move in moves:
+        row = rows.get((move.place, move.unit))
+        if row is None:
+            row = rows[move.place, move.unit] = Stock(move.place, move.unit)
+        if move.quantity is None:
+            row.without_quantity += 1
+            if move.column in IN:
+                unknown_in.add(move.place)
+        elif move.column == _COUNTED:
+            _count(thing, row, move, contradictions)
+        else:
+            setattr(row, move.column, EXACT.add(getattr(row, move.column), move.quantity))
+            add = EXACT.add if move.column in IN else EXACT.subtract
+            row.on_hand = add(row.on_hand, move.quantity)
+    for row in rows.values():
+        if row.on_hand < ZERO:
+            _overdrawn(thing, row, moves, row.place in unknown_in, contradictions)
+    return sorted(rows.values(), key=lambda row: (row.place or "", row.unit or ""))
+
+
+def _count(thing: ThingKey, row: Stock, move: Movement, contradictions: list[Contradiction]) -> None:
+    counted = move.quantity or ZERO
+    apart = EXACT.subtract(row.on_hand, counted)
+    row.counted = row.on_hand = counted
+    if not apart:
+        return
+    if apart > ZERO:
+        row.short = EXACT.add(row.short, apart)
+        kind, word = "count-below-book", "less"
+    else:
+        row.surplus = EXACT.subtract(row.surplus, apart)
+        kind, word = "count-above-book", "more"
+    detail = (
+        f"counted {exact_text(counted)} {row.unit or 'items'}, {exact_text(abs(apart))} {word} than the book"
+    )
+    contradictions.append(Contradiction(kind, (thing,), (move.fact.record,), detail))
+
+
+def _overdrawn(
+    thing: ThingKey, row: Stock, moves: list[Movement], unknown_in: bool, contradictions: list[Contradiction]
+) -> None:
+    """More left a place than came to it: surplus, unless an unknown amount came in."""
+    above = -row.on_hand
+    row.on_hand = ZERO
+    if unknown_in:
+        return
+    row.surplus = EXACT.add(row.surplus, above)
+    if row.made or row.received:
+        records = {move.fact.record for move in moves if (move.place, move.unit) == (row.place, row.unit)}
+        detail = f"{exact_text(above)} {row.unit or 'items'} more left {row.place or 'an unnamed place'} than came in"
+        contradictions.append(Contradiction("out-above-in", (thing,), tuple(sorted(records)), detail))
+
+
+def _use_before_receipt(thing: ThingKey, moves: list[Movement]) -> list[Contradiction]:
+    """At one place, something left before anything had come in. A date without a time stands for its day."""
+    first_in: dict[str | None, Movement] = {}
+    first_out: dict[str | None, Movement] = {}
+    for move in moves:
+        if move.column != _COUNTED:
+            (first_in if move.column in IN else first_out).setdefault(move.place, move)
+    found = []
+    for place, out in first_out.items():
+        came = first_in.get(place)
+        if came is None or came.column != "received" or not _earlier(out.fact, came.fact):
+            continue
+        detail = f"{out.column} at {place or 'an unnamed place'} before it was received there"
+        found.append(
+            Contradiction("use-before-receipt", (thing,), (out.fact.record, came.fact.record), detail)
+        )
+    return found
+
+
+def _earlier(one: Fact, other: Fact) -> bool:
+    if _is_date_only(one) or _is_date_only(other):
+        return _local(one) // DAY_US < _local(other) // DAY_US
+    return one.time_us < other.time_us
+
+
+def _is_date_only(fact: Fact) -> bool:
+    return fact.time_us % DAY_US == 0 or _local(fact) % DAY_US == 0
+
+
+def _local(fact: Fact) -> int:
+    return fact.time_us + fact.offset_min * 60_000_000
+
+
+def _contained_twice(thing: ThingKey, around: Mapping[ThingKey, Sequence[Interval]]) -> list[Contradiction]:
+    """A serial inside two parents at once, neither of which was ever inside the other."""
+    single = sorted((stay for stay in around[thing] if not stay.by_class), key=lambda stay: stay.from_)
+    found = []
+    for before, after in pairwise(single):
+        one, other = before.parent, after.parent
+        apart = before.until is not None and before.until <= after.from_
+        if one != other and not apart and not (_was_in(one, other, around) or _was_in(other, one, around)):
+            detail = "inside two parents at the same time"
+            records = tuple(sorted({before.opened_by, after.opened_by}))
+            found.append(
+                Contradiction("contained-twice", (thing, before.parent, after.parent), records, detail)
+            )
+    return found
+
+
+def _was_in(child: ThingKey, parent: ThingKey, around: Mapping[ThingKey, Sequence[Interval]]) -> bool:
+    return any(stay.parent == parent for stay in around.get(child, ()))
+
+
+def _state(
+    sort: Sort, entries: list[Entry], found: Handovers, stock: Iterable[Stock], legs: Iterable[Leg]
+) -> State | None:
+    """Where the last event leaves the thing. A dispatch whose receipt bears an earlier time is not the last."""
+    settled = {
+        entry.happening.fact.record
+        for leg in found.dispatches
+        if leg.receipts or handover.is_voided(leg)
+        for entry in leg.entries
+    }
+    last = _last(entries, settled)
+    if last is None:
+        return None
+    fact = last.happening.fact
+    if is_dispatch(fact):
+        possessor = _party(fact.sources)
+        return State(fact.record, fact.time_us, handover.from_place(fact), possessor, "in_transit")
+    place = receipt_place(fact) if is_receipt(fact) else fact.place
+    possessor = _party(fact.destinations) or _party(fact.sources)
+    ended = _column(last) in ("sold", "destroyed", "used") and (
+        sort is not Sort.LOT or _is_spent(stock, legs)
+    )
+    return State(fact.record, fact.time_us, place, possessor, "ended" if ended else "held")
+
+
+def _last(entries: list[Entry], settled: set[int]) -> Entry | None:
+    for entry in reversed(entries):
+        if entry.happening.fact.record not in settled:
+            return entry
+    return entries[-1] if entries else None
+
+
+def _is_spent(stock: Iterable[Stock], legs: Iterable[Leg]) -> bool:
+    """Whether nothing of a lot is left anywhere, as far as amounts are stated."""
+    if any(leg.state in ("open", "ambiguous") for leg in legs):
+        return False
+    return all(row.on_hand == ZERO and not row.without_quantity for row in stock)
+
+
+def _party(pairs: Iterable[tuple[str, str]]) -> str | None:
+    return min((name for kind, name in pairs if kind == "possessing_party"), default=None)
+
+
+def _never_received(entries: list[Entry]) -> tuple[str, ...]:
+    """Members that acted on the thing, and no record of theirs makes or receives it."""
+    entitled: set[str] = set()
+    acting: list[frozenset[str]] = []
+    for entry in entries:
+        fact, members = entry.happening.fact, entry.happening.members
+        if is_receipt(fact) or (entry.carrier is None and (is_creation(fact) or OUTPUT in entry.roles)):
+            entitled |= members
+        elif entry.carrier is None:
+            acting.append(members)
+    return tuple(sorted({min(members) for members in acting if not members & entitled}))
