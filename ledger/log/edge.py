@@ -6,7 +6,7 @@ never runs ahead of the database.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..merkle import Frontier, HashReader, root
@@ -77,10 +77,16 @@ class Edge:
 
     def take_growth(self) -> Growth:
         """The tiles grown since this edge was made or last asked; asking again gives nothing new."""
-        partial = tuple(self._partial(level) for level in sorted(self.touched) if self.rows[level])
-        growth = Growth(tuple(self.full), partial)
+        growth = Growth(tuple(self.full), self._unfinished(self.touched))
         self.full, self.touched = [], set()
         return growth
+
+    def unfinished(self) -> tuple[TileData, ...]:
+        """Every partial hash tile of the tree as it is."""
+        return self._unfinished(range(len(self.rows)))
+
+    def _unfinished(self, levels: Iterable[int]) -> tuple[TileData, ...]:
+        return tuple([self._partial(level) for level in sorted(levels) if self.rows[level]])
 
     def _partial(self, level: int) -> TileData:
         row = self.rows[level]
