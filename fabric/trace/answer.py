@@ -163,8 +163,22 @@ class Trace:
 
     @cached_property
     def contradictions(self) -> list[ContradictionRow]:
-        """Contradictions about the members."""
-        return list(self.source.contradictions(self.named))
+        """Contradictions about the members; a void record whose copies go on counting is one."""
+        return [*self.source.contradictions(self.named), *self._voided_by_author_only()]
+
+    def _voided_by_author_only(self) -> Iterator[ContradictionRow]:
+        standing: dict[tuple[bytes, str | None], Occurrence] = {}
+        if self.voided:
+            standing = {(one.facts[0].content, one.facts[0].event_id): one for one in self.occurrences}
+        for gone, _ in self.voided:
+            fact = gone.facts[0]
+            left = standing.get((fact.content, fact.event_id))
+            if left is not None:
+                things = tuple(self.things[node][2] for node in gone.nodes)
+                members = ", ".join(sorted({copy.member for copy in left.facts}))
+                detail = f"voided by its author {fact.member}; goes on counting as stated by {members}"
+                records = (fact.record, *(copy.record for copy in left.facts))
+                yield "voided-by-author-only", things, records, detail
 
     @cached_property
     def hidden(self) -> tuple[int, frozenset[Node]]:

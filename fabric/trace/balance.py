@@ -97,11 +97,7 @@ def _add_stock(balance: Balance, row: StockRow, number: _Numbers) -> None:
     if row[2] != "0":
         balance.made = add(balance.made, number(row[2]))
     if row[9] != "0":
-        on_hand = number(row[9])
-        if on_hand < ZERO:
-            balance.surplus = EXACT.subtract(balance.surplus, on_hand)
-        else:
-            balance.on_hand = add(balance.on_hand, on_hand)
+        balance.on_hand = add(balance.on_hand, number(row[9]))
     if row[5] != "0":
         balance.used = add(balance.used, number(row[5]))
     if row[6] != "0":

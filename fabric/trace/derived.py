@@ -7,11 +7,11 @@ questions faster for a reader who sees everything now (`fabric.trace.sql`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from fabric.lineage import (
-    Derived,
+    Contradiction,
     Edge,
     Fact,
     FactReader,
@@ -23,6 +23,7 @@ from fabric.lineage import (
     Stock,
     Summary,
 )
+from fabric.lineage.derive import Touched, derive
 from fabric.lineage.derived import FillingNode, ProcessNode, RunNode
 from fabric.lineage.quantity import exact_text
 
@@ -45,6 +46,15 @@ class Catalogue(Protocol):
     def records(self, records: Collection[int]) -> Mapping[int, str]:
         """Commitments in hex."""
 
+    def serials(self, lots: Collection[Thing]) -> Iterable[Thing]:
+        """At least the serials that a visible record says belong to any of the lots."""
+
+    def mentions(self, things: Collection[Thing]) -> Iterable[Fact]:
+        """Visible live facts, whole, that only mention any of the things: documents, TransactionEvents."""
+
+    def conflicts(self, things: Collection[Thing]) -> Iterable[Contradiction]:
+        """Visible live facts about any of the things that share an eventID and not their content."""
+
     def voided(self, things: Collection[Thing]) -> Iterable[tuple[Fact, str]]:
         """Visible voided facts that name any of the things, and the record that voids each."""
 
@@ -59,17 +69,11 @@ class DerivedSource:
     """`TraceSource` over a `FactReader`. Derives each thing once, and everything a level needs in one call."""
 
     def __init__(
-        self,
-        coverage: Coverage,
-        reader: FactReader,
-        catalogue: Catalogue,
-        derive: Callable[[Collection[Thing]], Derived],
-        holder_of: HolderOf,
+        self, coverage: Coverage, reader: FactReader, catalogue: Catalogue, holder_of: HolderOf
     ) -> None:
         self._coverage = coverage
         self._reader = reader
         self._catalogue = catalogue
-        self._derive = derive
         self._holder_of = holder_of
         self._known: set[Thing] = set()
         self._ahead: dict[Node, dict[Node, bool]] = {}
@@ -161,11 +165,13 @@ class DerivedSource:
 
     def facts(self, things: Collection[Thing]) -> Iterable[Fact]:
         """Every live fact that names any of the things, each once."""
-        return self._reader.facts_of(set(things))
+        found = {fact.record: fact for fact in self._catalogue.mentions(things)}
+        found.update((fact.record, fact) for fact in self._reader.facts_of(set(things)))
+        return found.values()
 
-    def whole_facts(self, things: Collection[Thing]) -> Iterable[Fact]:
-        """As `facts`, with all lines."""
-        return self._reader.whole_facts_of(set(things))
+    def mentions(self, things: Collection[Thing]) -> Iterable[Fact]:
+        """Every live fact that only mentions any of the things, whole."""
+        return self._catalogue.mentions(things)
 
     def voided(self, things: Collection[Thing]) -> Iterable[tuple[Fact, str]]:
         """Every voided fact that names any of the things, and the record (hex) that voids it."""
@@ -181,6 +187,7 @@ class DerivedSource:
         self._need(things)
         wanted = set(things)
         found = {key for thing, key in self._clashes if thing in wanted}
+        found.update(_key(clash) for clash in self._catalogue.conflicts(wanted))
         names = self._catalogue.iris({thing for key in found for thing in key[1]})
         for kind, about, records, detail in found:
             yield kind, tuple(names[thing] for thing in about), records, detail
@@ -207,8 +214,9 @@ class DerivedSource:
         if not missing:
             return
         self._known |= missing
-        derived = self._derive(missing)
-        for edges in (*derived.edges.values(), *derived.contains.values()):
+        touched = missing | set(self._catalogue.serials(missing))
+        derived = derive(Touched.by(self._reader.whole_facts_of(touched)), self._reader)
+        for edges in (derived.lots, *derived.edges.values(), *derived.contains.values()):
             for edge in edges:
                 self._link(edge)
         for one, other, _ in self._catalogue.links(missing):
@@ -222,7 +230,7 @@ class DerivedSource:
                 self._parents.setdefault(interval.child, set()).add(parent)
         for rows in (*derived.clashes.values(), *(one.contradictions for one in derived.summaries.values())):
             for clash in rows:
-                key = (clash.kind, clash.things, clash.records, clash.detail)
+                key = _key(clash)
                 self._clashes.update((thing, key) for thing in clash.things)
 
     def _link(self, edge: Edge) -> None:
@@ -253,6 +261,10 @@ class DerivedSource:
 ContradictionKey = tuple[str, tuple[Thing, ...], tuple[int, ...], str]
 _NOTHING: Mapping[Node, bool] = {}
 _KINDS = {Sort.LOT: "lot", Sort.CLASS: "class"}
+
+
+def _key(clash: Contradiction) -> ContradictionKey:
+    return clash.kind, clash.things, clash.records, clash.detail
 
 
 def _thing(node: Node) -> Thing | None:

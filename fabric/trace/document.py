@@ -243,7 +243,7 @@ def _place(row: StockRow) -> Object:
         "sold": sold,
         "destroyed": destroyed,
         "counted": counted,
-        "on_hand": "0" if on_hand.startswith("-") else on_hand,
+        "on_hand": on_hand,
     }
 
 

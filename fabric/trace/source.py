@@ -94,8 +94,8 @@ class TraceSource(Protocol):
     def facts(self, things: Collection[Thing]) -> Iterable[Fact]:
         """Every live fact that names any of the things, each once, with at least the lines of these things."""
 
-    def whole_facts(self, things: Collection[Thing]) -> Iterable[Fact]:
-        """As `facts`, with all lines."""
+    def mentions(self, things: Collection[Thing]) -> Iterable[Fact]:
+        """Every live fact that only mentions any of the things, whole."""
 
     def voided(self, things: Collection[Thing]) -> Iterable[tuple[Fact, str]]:
         """Every voided fact that names any of the things, and the record (hex) that voids it."""

@@ -41,7 +41,7 @@ def start(question: Question, source: TraceSource) -> Start:
         return Start(frozenset(), frozenset({thing}))
     if sort in _CARRIERS:
         return Start(_carrier(thing, question, source))
-    mentioned = _mentioned(thing, source)
+    mentioned = _mentioned(question.thing, thing, source)
     if not mentioned:
         raise InvalidInput(
             f"expected a lot, serial, carrier or document with events, got {question.thing}",
@@ -100,11 +100,13 @@ def _carrier(thing: Thing, question: Question, source: TraceSource) -> frozenset
     return frozenset(contents([(row, (None, None)) for row in chosen], source))
 
 
-def _mentioned(document: Thing, source: TraceSource) -> set[Node]:
-    """The material of the records that mention a document, carriers in the filling they had then."""
+def _mentioned(iri: str, document: Thing, source: TraceSource) -> set[Node]:
+    """The material of the records with this business transaction, carriers in the filling they had then."""
     nodes: set[Node] = set()
     carriers: dict[Thing, set[int]] = {}
-    for fact in source.whole_facts({document}):
+    for fact in source.mentions({document}):
+        if not any(name == iri for _, name in fact.transactions):
+            continue
         for line in fact.lines:
             if line.sort in _MATERIAL:
                 nodes.add(line.thing)

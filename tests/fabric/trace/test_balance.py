@@ -97,8 +97,8 @@ def test_book_stock_above_a_count_is_unaccounted_and_a_count_above_the_book_is_s
     assert numbers(found.unaccounted, found.surplus, found.on_hand) == ["3", "1", "12"]
 
 
-def test_out_above_in_is_surplus_and_never_a_negative_stock() -> None:
-    found = balance(stock("P", made="2", used="5", on_hand="-3"), stock("Q", on_hand="3"))
+def test_out_above_in_at_one_place_is_not_netted_with_stock_at_another() -> None:
+    found = balance(stock("P", made="2", used="5", surplus="3"), stock("Q", on_hand="3"))
     assert numbers(found.on_hand, found.surplus, found.used) == ["3", "3", "5"]
 
 
