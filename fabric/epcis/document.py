@@ -25,6 +25,7 @@ from .contexts import (
     check_context,
     committed_context,
     effective_context,
+    escape,
 )
 from .event import Event, read_event
 from .fields import TEXT, TIME, check_extension
@@ -182,7 +183,7 @@ class _Reader:
         context, effective = self._in_force(entries or [])
         self._check_frame(document, effective)
         vocabularies = check_vocabularies(document, self.found, effective)
-        events = self._events_of(document, bool(vocabularies))
+        events = self._events_of(document, bool(vocabularies), effective)
         if 1 + len(vocabularies) + len(events) > MOST_RECORDS:
             count = 1 + len(vocabularies) + len(events)
             self.found.refuse(
@@ -264,20 +265,24 @@ class _Reader:
             if name == "creationDate":
                 TIME.check(value, "/creationDate", found, effective)
             elif name not in _MEMBERS:
-                self._check_frame_extension(name, value, effective)
+                self._check_frame_extension(name, value, "", effective)
             elif name not in ("@context", "epcisHeader", "epcisBody"):
                 TEXT.check(value, "/" + name, found, effective)
-        if type(document.get("schemaVersion")) is str and not document["schemaVersion"].startswith("2."):
+        if type(document.get("schemaVersion")) is str and document["schemaVersion"].partition(".")[0] != "2":
             found.refuse("/schemaVersion", "schema-version", "2.0 or a later 2.x", document["schemaVersion"])
 
-    def _check_frame_extension(self, name: str, value: Any, effective: EffectiveContext) -> None:
+    def _check_frame_extension(self, name: str, value: Any, where: str, effective: EffectiveContext) -> None:
         # A remark beside the events binds nobody; partners write them, so they are told and kept.
-        if ":" in name:
-            check_extension(name, value, "", self.found, effective, known={})
+        if name.startswith("@"):
+            self.found.refuse(f"{where}/{escape(name)}", "context-keyword", "no JSON-LD keyword here", name)
+        elif ":" in name:
+            check_extension(name, value, where, self.found, effective, known={})
         else:
-            self.found.warn("/" + name, "unknown-field", "a name with a prefix", name)
+            self.found.warn(f"{where}/{escape(name)}", "unknown-field", "a name with a prefix", name)
 
-    def _events_of(self, document: dict[str, Any], has_master_data: bool) -> list[Any]:
+    def _events_of(
+        self, document: dict[str, Any], has_master_data: bool, effective: EffectiveContext
+    ) -> list[Any]:
         body = document.get("epcisBody")
         if type(body) is not dict:
             if not (body is None and "epcisBody" not in document and has_master_data):
@@ -285,6 +290,9 @@ class _Reader:
                     "/epcisBody" if body else "", "missing-field", "epcisBody as an object", body
                 )
             return []
+        for name, value in body.items():
+            if name != "eventList":
+                self._check_frame_extension(name, value, "/epcisBody", effective)
         events = body.get("eventList")
         if type(events) is list:
             return events

@@ -51,6 +51,7 @@ def check_vocabularies(document: dict[str, Any], found: Findings, context: Effec
     if type(lists) is not list:
         found.refuse("/epcisHeader/epcisMasterData", "wrong-type", "an object with a vocabularyList", master)
         return []
+    _check_names(master, {"vocabularyList"}, "/epcisHeader/epcisMasterData", found, context)
     elements: list[Element] = []
     for index, vocabulary in enumerate(lists):
         found.at(0, f"/epcisHeader/epcisMasterData/vocabularyList/{index}")
@@ -65,6 +66,7 @@ def _check_vocabulary(
     if type(vocabulary) is not dict:
         found.refuse("", "wrong-type", "a vocabulary", vocabulary)
         return
+    _check_names(vocabulary, {"type", "vocabularyElementList"}, "", found, context)
     kind, pointer = vocabulary.get("type"), found.pointer
     if type(kind) is not str or not is_absolute_uri(kind):
         found.refuse("/type", "not-a-uri", "the vocabulary's type, an absolute URI", kind)
@@ -80,6 +82,14 @@ def _check_vocabulary(
             continue
         _check_element(row, kind, found, context)
         elements.append(Element(kind, row["id"], row, found.pointer))
+
+
+def _check_names(
+    value: dict[str, Any], known: set[str], where: str, found: Findings, context: EffectiveContext
+) -> None:
+    for name, inner in value.items():
+        if name not in known:
+            check_extension(name, inner, where, found, context, known=dict.fromkeys(sorted(known), TEXT))
 
 
 def _check_element(row: dict[str, Any], kind: str, found: Findings, context: EffectiveContext) -> None:
