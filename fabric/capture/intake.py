@@ -208,7 +208,7 @@ def _keep_capture(
         "custody": int(plan.custody),
         "commitment": plan.commitment,
         "salt": plan.salt,
-        "count": len(plan.records),
+        "records": len(plan.records),
     }
     number = records.insert_capture(connection, values | {"created_at": now_ms})
     first = records.next_record(connection)

@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection
 from fabric.store.jobs import Job
 from ledger.errors import InvalidInput, LoomarkError, Unavailable
 from ledger.log.plan import Refused
-from ledger.log.sequencer import Sequencer
+from ledger.log.sequencer import ReadOnlyLog, Sequencer
 
 from .indexing import Indexer
 from .intake import Intake, LogView
@@ -81,8 +81,12 @@ class Writer:
         self.failure: BaseException | None = None
 
     def start(self) -> None:
-        """Sequence what an earlier run left staged, then serve the queue."""
-        self.sequence()
+        """Sequence what an earlier run left staged, then serve the queue; a read-only log is left alone."""
+        try:
+            self.sequence()
+        except ReadOnlyLog as error:
+            self.failure = error
+            return
         self._thread.start()
 
     def stop(self, timeout_s: float = 10.0) -> None:
@@ -101,6 +105,11 @@ class Writer:
     def submit(self, run: Callable[[Connection], Any]) -> Ticket:
         """Queue any other writing; `stored` gives what it returns once that is durable."""
         return self._submit(run, 1)
+
+    @property
+    def queued(self) -> int:
+        """How many submissions wait."""
+        return self._queue.qsize()
 
     def log_view(self) -> LogView:
         """What the log says now; exact in the writer's own thread, recent in others."""

@@ -66,6 +66,19 @@ def find(connection: Connection, key: str) -> Principal | None:
     return None if row is None else Principal(row.id, row.member, row.role)
 
 
+def find_row(connection: Connection, row: int) -> Principal | None:
+    """Who a credential's row speaks for, or None when it is unknown or revoked."""
+    query = select(credential).where(credential.c.id == row, credential.c.revoked_at.is_(None))
+    found = connection.execute(query).one_or_none()
+    return None if found is None else Principal(found.id, found.member, found.role)
+
+
+def has_operator(connection: Connection) -> bool:
+    """Whether a valid key of the operator exists."""
+    query = select(credential.c.id).where(credential.c.role == OPERATOR, credential.c.revoked_at.is_(None))
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def revoke(connection: Connection, member: str, now_ms: int) -> int:
     """Revoke all keys of a member; gives how many."""
     change = update(credential).where(credential.c.member == member, credential.c.revoked_at.is_(None))

@@ -66,7 +66,7 @@ def create(
 _QUERY: Final = (
     select(
         job,
-        capture.c.count.label("records"),
+        capture.c.records,
         capture.c.custody,
         statement_table.c.idx,
         statement_table.c.state,

@@ -190,7 +190,7 @@ def _capture(row: Any) -> StoredCapture:
         bool(row.custody),
         row.commitment,
         row.salt,
-        row.count,
+        row.records,
         row.idx,
     )
 

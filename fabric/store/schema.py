@@ -69,7 +69,7 @@ capture: Final = Table(
     Column("custody", SmallInteger, nullable=False, comment="1: the node signed, 0: the member did"),
     Column("commitment", LargeBinary(32), nullable=False),
     Column("salt", LargeBinary(32), nullable=False),
-    Column("count", Integer, nullable=False, comment="records, the header record included"),
+    Column("records", Integer, nullable=False, comment="the header record included"),
     Column("idx", BigInteger, unique=True, comment="log index, null until its records are projected"),
     Column("created_at", BigInteger, nullable=False, comment="milliseconds since 1970, this node's clock"),
 )

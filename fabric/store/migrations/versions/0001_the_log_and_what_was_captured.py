@@ -235,7 +235,7 @@ def upgrade() -> None:
         ),
         sa.Column("commitment", sa.LargeBinary(length=32), nullable=False),
         sa.Column("salt", sa.LargeBinary(length=32), nullable=False),
-        sa.Column("count", sa.Integer(), nullable=False, comment="records, the header record included"),
+        sa.Column("records", sa.Integer(), nullable=False, comment="the header record included"),
         sa.Column(
             "idx", sa.BigInteger(), nullable=True, comment="log index, null until its records are projected"
         ),

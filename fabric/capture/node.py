@@ -1,0 +1,313 @@
+"""One node's core on one data folder: lock, keys, database, log, writer, prepare pool. No HTTP.
+
+    with open_node(NodeSettings(Path("data"), origin="example.org/log")) as node:
+        node.capture.capture("farm", body, "application/ld+json")
+
+Start: lock, migrate, recover the log, rebuild projections of another version, sequence what is staged, start
+the children. Stop: accept nothing more, drain the writer, end the children, release the lock. A crash at any line
+is recovered by the next start with this same code; there is no flag that says how the last run ended.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from sqlalchemy import Engine
+
+from fabric.store import credentials
+from fabric.store.engine import reader_engine, writer_engine
+from fabric.store.migrate import mark_projections, migrate
+from fabric.visibility.reader import Reader
+from fabric.visibility.sight import reader_of
+from ledger.ed25519 import key_id, possession_line
+from ledger.errors import InvalidInput
+from ledger.log.database import create_log, read_head
+from ledger.log.publish import Publisher
+from ledger.log.reader import LogReader
+from ledger.log.recover import open_sequencer
+from ledger.log.sequencer import Sequencer
+from ledger.log.stage import stage
+from ledger.merkle import EMPTY_ROOT
+from ledger.note import ED25519, VerifierKey
+from ledger.registry import Registry
+from ledger.shape import time_text
+from ledger.statement import DEFAULT_SIGNATURES, Statement, payload_bytes, sign_statement
+
+from .companion import Companion, Companions
+from .indexing import VERSIONS, Indexer
+from .intake import Clock, Intake
+from .keyring import LOG, OPERATOR, Keyring
+from .lock import FolderLock
+from .pool import PreparePool, Preparer
+from .prepare import Draw, Limits
+from .proof import Prover
+from .rebuild import needs_rebuild, rebuild
+from .service import CaptureService
+from .writer import Writer
+
+DATABASE: Final = "loomark.db"
+OPERATOR_MEMBER: Final = "operator"
+_EMPTY_SEEN: Final = (0, EMPTY_ROOT)
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """What a node's core is told. `operator_key` is the API key that the operator chose, a secret.
+
+    `workers` is the number of prepare processes, 0 for one a core. `database` is an SQLAlchemy URL, None for
+    SQLite in the folder. `companions` are children that follow the log, such as the graph's projector.
+    """
+
+    data: Path
+    origin: str = "loomark.local/log"
+    operator_name: str = "Operator"
+    operator_key: str | None = field(default=None, repr=False)
+    database: str | None = None
+    workers: int = 0
+    limits: Limits = field(default_factory=Limits)
+    companions: Sequence[Companion] = ()
+
+
+class Node:
+    """A running core. `capture` writes, `log` reads the log, `prover` proves, `reading` opens read connections.
+
+    `new_operator_key` is the operator's API key when this start made one, to be shown once.
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        lock: FolderLock,
+        engine: Engine,
+        reading: Engine,
+        sequencer: Sequencer,
+        writer: Writer,
+        preparer: Preparer,
+        keyring: Keyring,
+        clock: Clock,
+        draw: Draw,
+        companions: Companions,
+        new_operator_key: str | None,
+    ) -> None:
+        self.folder = folder
+        self.reading = reading
+        self.log = LogReader(reading, folder / "log")
+        self.prover = Prover(reading, self.log)
+        self.capture = CaptureService(reading, preparer, writer, keyring, clock, draw)
+        self.origin = sequencer.head.origin
+        self.vkey = vkey_of(self.origin, keyring)
+        self.new_operator_key = new_operator_key
+        self._lock = lock
+        self._engine = engine
+        self._sequencer = sequencer
+        self._writer = writer
+        self._preparer = preparer
+        self._companions = companions
+        self._clock = clock
+
+    @property
+    def registry(self) -> Registry:
+        """The registry in force for the next entry."""
+        return self._sequencer.registry
+
+    def reader(self, member: str | None) -> Reader:
+        """Whose records a member may see now."""
+        return reader_of(self.registry, member, self._clock())
+
+    def state(self) -> dict[str, Any]:
+        """Whether captures are taken, why not, and the size of the log: `{"writable", "reason", "size", ...}`."""
+        reason = None
+        if self._sequencer.read_only is not None:
+            reason = str(self._sequencer.read_only)
+        elif self._writer.failure is not None:
+            reason = f"the writer stopped: {type(self._writer.failure).__name__}"
+        published = self._sequencer.published
+        return {
+            "writable": reason is None,
+            "reason": reason,
+            "origin": self.origin,
+            "size": 0 if published is None else published.checkpoint.size,
+            "queued": self._writer.queued,
+            "children": self._companions.state(),
+        }
+
+    def close(self) -> None:
+        """Drain the writer, end the children, release the lock."""
+        self._writer.stop()
+        self._companions.stop()
+        self._preparer.close()
+        self.reading.dispose()
+        self._engine.dispose()
+        self._lock.release()
+
+    def __enter__(self) -> Node:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_node(
+    settings: NodeSettings,
+    *,
+    clock: Clock | None = None,
+    draw: Draw = secrets.token_bytes,
+    preparer: Preparer | None = None,
+    on_failure: Callable[[BaseException], None] | None = None,
+) -> Node:
+    """Start a node's core on its folder, from nothing or from whatever the last run left.
+
+    `on_failure` is called once, in the writer's thread, when the node cannot go on writing: end the process.
+    Raises InvalidInput for a folder of another origin, Unavailable for one that another node holds.
+    """
+    clock = clock or now_ms
+    settings.data.mkdir(parents=True, exist_ok=True)
+    lock = FolderLock(settings.data / "lock")
+    lock.acquire()
+    engine: Engine | None = None
+    try:
+        keyring = Keyring(settings.data / "keys")
+        keyring.create_folder()
+        engine = writer_engine(_database(settings))
+        migrate(engine)
+        fresh_key = _found(settings, engine, keyring, clock, draw)
+        sequencer = open_sequencer(engine, _publisher(settings.data, keyring), clock)
+        _refresh_projections(engine, sequencer)
+        writer = _writer(engine, sequencer, keyring, clock, draw, on_failure)
+        writer.start()
+        companions = Companions(settings.companions)
+        companions.start()
+        return Node(
+            folder=settings.data,
+            lock=lock,
+            engine=engine,
+            reading=reader_engine(_database(settings)),
+            sequencer=sequencer,
+            writer=writer,
+            preparer=preparer or PreparePool(settings.limits, settings.workers or None),
+            keyring=keyring,
+            clock=clock,
+            draw=draw,
+            companions=companions,
+            new_operator_key=fresh_key,
+        )
+    except BaseException:
+        if engine is not None:
+            engine.dispose()
+        lock.release()
+        raise
+
+
+def rebuild_folder(settings: NodeSettings, progress: Callable[[int, int], None] | None = None) -> int:
+    """Make all relational projections of a folder anew; gives the number of captures. Needs the lock."""
+    lock = FolderLock(settings.data / "lock")
+    lock.acquire()
+    engine = writer_engine(_database(settings))
+    try:
+        migrate(engine)
+        sequencer = open_sequencer(engine, _publisher(settings.data, Keyring(settings.data / "keys")), now_ms)
+        return rebuild(engine, sequencer.registry, progress)
+    finally:
+        engine.dispose()
+        lock.release()
+
+
+def now_ms() -> int:
+    """This machine's clock, milliseconds since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def vkey_of(origin: str, keyring: Keyring) -> str:
+    """The log's C2SP verifier key line."""
+    return VerifierKey(origin, ED25519, keyring.named(LOG).public_bytes).text()
+
+
+def charter_envelope(settings: NodeSettings, keyring: Keyring, statement_id: str, time_ms: int) -> bytes:
+    """Entry 0: the log's key, the operator's key, and which signatures each kind of statement needs."""
+    key = keyring.named(OPERATOR)
+    body: Mapping[str, Any] = {
+        "name": settings.operator_name,
+        "vkey": vkey_of(settings.origin, keyring),
+        "operatorKeys": [possession_line(key)],
+        "signatures": {kind: [list(one) for one in rules] for kind, rules in DEFAULT_SIGNATURES.items()},
+        "bundles": "members",
+    }
+    statement = Statement(
+        "charter",
+        settings.origin,
+        OPERATOR_MEMBER,
+        key_id(key.public_bytes),
+        statement_id,
+        time_text(time_ms),
+        _EMPTY_SEEN,
+        body,
+    )
+    return sign_statement(payload_bytes(statement), [key])
+
+
+def _found(settings: NodeSettings, engine: Engine, keyring: Keyring, clock: Clock, draw: Draw) -> str | None:
+    """Genesis, in one transaction, where there is none; the operator's API key; gives the key it made up."""
+    with engine.begin() as connection:
+        create_log(connection, settings.origin)
+        if read_head(connection).size == 0:
+            # Died after this line: the charter is staged, and the same id is not drawn again.
+            waiting = connection.exec_driver_sql("SELECT count(*) FROM statement").scalar_one()
+            if not waiting:
+                envelope = charter_envelope(settings, keyring, draw(16).hex(), clock())
+                stage(connection, envelope, origin=settings.origin, now_ms=clock())
+                mark_projections(connection, VERSIONS)
+        if settings.operator_key is not None:
+            if not credentials.is_strong(settings.operator_key):
+                raise InvalidInput(
+                    "expected an operator key of 32 or more different characters; leave it out to get one",
+                    rule="weak-operator-key",
+                )
+            credentials.issue(
+                connection, OPERATOR_MEMBER, credentials.OPERATOR, settings.operator_key, clock()
+            )
+            return None
+        if credentials.has_operator(connection):
+            return None
+        key = credentials.new_key(draw(credentials.KEY_SIZE_BYTES))
+        credentials.issue(connection, OPERATOR_MEMBER, credentials.OPERATOR, key, clock())
+        return key
+
+
+def _refresh_projections(engine: Engine, sequencer: Sequencer) -> None:
+    if needs_rebuild(engine):
+        rebuild(engine, sequencer.registry)
+
+
+def _writer(
+    engine: Engine,
+    sequencer: Sequencer,
+    keyring: Keyring,
+    clock: Clock,
+    draw: Draw,
+    on_failure: Callable[[BaseException], None] | None,
+) -> Writer:
+    intake = Intake(keyring, clock, draw)
+    return Writer(engine, sequencer, Indexer(sequencer.registry), intake, on_failure=on_failure)
+
+
+def _publisher(data: Path, keyring: Keyring) -> Publisher:
+    return Publisher(data / "log", data / "high-water", keyring.named(LOG))
+
+
+def _database(settings: NodeSettings) -> Path | str:
+    return settings.database or settings.data / DATABASE
+
+
+def exit_on_failure(_error: BaseException) -> None:
+    """End the process at once: only the next start can tell what was stored."""
+    os._exit(70)

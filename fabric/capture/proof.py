@@ -1,0 +1,170 @@
+"""Proofs of stored records: what the record store and the log hold, put into one bundle.
+
+The bundle of one record is a proof, that of many is the evidence of a report; all are against one checkpoint.
+Nothing is verified here: whoever gets the bytes does that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Engine
+
+from fabric.store import records
+from fabric.store.records import StoredCapture, StoredRecord
+from fabric.visibility.handover import creation_pointers
+from fabric.visibility.reader import Reader
+from fabric.visibility.sight import Sight, shown_value, sight
+from ledger import merkle
+from ledger.bundle import BundleBuilder
+from ledger.disclosure import disclose
+from ledger.errors import Forbidden, InvalidInput, NotFound, Unavailable
+from ledger.log.reader import LogReader
+from ledger.seal import parse_seal
+
+from .intake import RECORD_IRI
+
+_TREES: Final = 256
+_ATTEMPTS: Final = 8
+
+
+class Disclosed(NamedTuple):
+    """A record that goes into a bundle; `pointers` None opens it in full."""
+
+    record: StoredRecord
+    pointers: Sequence[str] | None
+
+
+class Prover:
+    """Builds bundles. Safe to share by threads; `engine` gives connections that need not be able to write."""
+
+    def __init__(self, engine: Engine, log: LogReader) -> None:
+        self._engine = engine
+        self._log = log
+        self._tree = lru_cache(maxsize=_TREES)(self._read_tree)
+
+    def record(self, name: str, reader: Reader) -> tuple[StoredRecord, Sight]:
+        """A record by its name (`urn:loomark:record:<hex>`, or the hex alone) and what the reader sees of it.
+
+        Raises NotFound for a hidden record as for one that does not exist.
+        """
+        with self._engine.connect() as connection:
+            for found in records.find_records(connection, commitment_of(name)):
+                seen = sight(connection, reader, found)
+                if seen is not Sight.NOTHING and not records.is_refused(connection, found.capture.statement):
+                    return found, seen
+        raise NotFound("no such record", rule="unknown-record")
+
+    def value(self, name: str, reader: Reader) -> dict[str, Any]:
+        """What the reader sees of a record's committed value. Raises NotFound."""
+        found, seen = self.record(name, reader)
+        value = found.value()
+        if value is None:
+            raise NotFound("this record was erased", rule="erased")
+        return shown_value(seen, value)
+
+    def bundle_for(self, name: str, reader: Reader, pointers: Sequence[str] | None = None) -> bytes:
+        """The proof of one record: in full, or with what the pointers name.
+
+        A reader who sees a part is given that part, and may ask for less. Raises NotFound, Forbidden for a
+        pointer beyond it, Unavailable while the record waits for its index.
+        """
+        found, seen = self.record(name, reader)
+        return self.bundle([Disclosed(found, _allowed(found, seen, pointers))]).to_bytes()
+
+    def bundle(self, disclosed: Iterable[Disclosed]) -> BundleBuilder:
+        """One bundle of records, all against the checkpoint that is published now."""
+        wanted = list(disclosed)
+        if not wanted:
+            raise InvalidInput("expected one record or more", rule="no-records")
+        for _ in range(_ATTEMPTS):
+            builder = self._attempt(wanted)
+            if builder is not None:
+                return builder
+        raise Unavailable("the log grew while the proof was made; try again")
+
+    def _attempt(self, wanted: Sequence[Disclosed]) -> BundleBuilder | None:
+        first = self._log.proof_parts(_index(wanted[0].record.capture))
+        note, last = first.published.note, first.last_seal
+        builder = BundleBuilder(note, last.data, last.path)
+        entries: dict[int, int] = {}
+        for item in wanted:
+            found = item.record.capture
+            if found.id not in entries:
+                number = self._add_entry(builder, found, note)
+                if number is None:
+                    return None
+                entries[found.id] = number
+            self._add_record(builder, entries[found.id], item)
+        return builder
+
+    def _add_entry(self, builder: BundleBuilder, found: StoredCapture, note: bytes) -> int | None:
+        parts = self._log.proof_parts(_index(found))
+        if parts.published.note != note:
+            return None
+        seal = builder.seal(parts.seal.index, parse_seal(parts.seal.data), parts.seal.path)
+        key, latest = parts.key, parts.key_last
+        return builder.entry(
+            parts.entry.index,
+            parts.entry.data,
+            parts.entry.path,
+            seal=seal,
+            key=builder.key(seal, key.record, key.position, key.path),
+            latest=builder.latest(latest.record, latest.position, latest.path),
+            salt=found.salt,
+            count=found.count,
+            seen=None if parts.seen is None else (parts.seen.path, parts.seen.note),
+        )
+
+    def _add_record(self, builder: BundleBuilder, entry: int, item: Disclosed) -> None:
+        record = item.record
+        value = record.value()
+        if value is None or record.salt is None:
+            raise NotFound("this record was erased", rule="erased")
+        levels = self._tree(record.capture.id)
+        path = merkle.inclusion_path_from(
+            lambda level, index: levels[level][index], record.position, record.capture.count
+        )
+        disclosure = disclose(value, record.salt, item.pointers)
+        builder.record(entry, record.position, path, record.commitment, disclosure)
+
+    def _read_tree(self, capture_id: int) -> list[list[bytes]]:
+        """The complete subtrees over a capture's record commitments, by level."""
+        with self._engine.connect() as connection:
+            levels = [records.commitments_of(connection, capture_id)]
+        while len(levels[-1]) > 1:
+            below = levels[-1]
+            pairs = range(0, len(below) - 1, 2)
+            levels.append([merkle.node_hash(below[at], below[at + 1]) for at in pairs])
+        return levels
+
+
+def commitment_of(name: str) -> bytes:
+    """The commitment that a record's name states. Raises NotFound for what is no such name."""
+    text = name.removeprefix(RECORD_IRI)
+    try:
+        found = bytes.fromhex(text)
+    except ValueError:
+        found = b""
+    if len(found) != merkle.HASH_SIZE_BYTES or found.hex() != text:
+        raise NotFound("no such record", rule="unknown-record")
+    return found
+
+
+def _index(found: StoredCapture) -> int:
+    if found.idx is None:
+        raise Unavailable("this record waits for its place in the log; try again")
+    return found.idx
+
+
+def _allowed(found: StoredRecord, seen: Sight, pointers: Sequence[str] | None) -> Sequence[str] | None:
+    if seen is Sight.WHOLE:
+        return pointers
+    value = found.value()
+    shown = creation_pointers(value or {})
+    beyond = [one for one in pointers or () if "/" + one.split("/")[1] not in shown] if pointers else []
+    if beyond:
+        raise Forbidden(f"expected a pointer below {', '.join(shown)}, got {beyond[0]}", rule="not-shown")
+    return shown if pointers is None else pointers

@@ -1,0 +1,125 @@
+"""Statements that are posted: a member's own envelope, or what the operator states and the node signs.
+
+The operator's form is JSON `{type, ...}` with the members of docs/spec/statement.md. For a `member` statement
+more can be left out: `subject` follows from the name, a party may be a bare identifier, and a member without a
+key of its own is captured for by the node, with a service key made for it alone.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from ledger.ed25519 import SigningKey, key_id, possession_line
+from ledger.errors import Forbidden, InvalidInput
+from ledger.registry import Registry, Void
+from ledger.shape import time_text
+from ledger.statement import Statement, UnverifiedEnvelope, payload_bytes, sign_statement
+
+from .intake import LogView
+from .keyring import OPERATOR, Keyring
+
+DELEGATION_MS: Final = 5 * 365 * 24 * 3600 * 1000
+"""How long a service key of a member without a key may sign, unless the statement says until when."""
+
+STATED_BY_OPERATOR: Final = frozenset({"member", "key", "role"})
+_ALWAYS: Final = time_text(0)
+
+
+class Draft(NamedTuple):
+    """A signed statement of the operator; `admits` names the member it would admit, else None."""
+
+    envelope: bytes
+    admits: str | None
+
+
+def draft(value: Mapping[str, Any], keyring: Keyring, log: LogView, statement_id: str, now_ms: int) -> Draft:
+    """Complete and sign what the operator states. Raises InvalidInput for what is no statement of theirs."""
+    kind = value.get("type")
+    if kind not in STATED_BY_OPERATOR:
+        expected = ", ".join(sorted(STATED_BY_OPERATOR))
+        raise InvalidInput(
+            f"expected a statement of type {expected}, got {str(kind)[:40]}", rule="unknown-type"
+        )
+    body = {name: item for name, item in value.items() if name != "type"}
+    admits = None
+    if kind == "member":
+        body = _member(body, keyring, log.registry, now_ms)
+        admits = None if body["subject"] in log.registry.members else str(body["subject"])
+    elif kind == "role":
+        body = {"for": "all", "until": None, **body}
+    key = keyring.named(OPERATOR)
+    charter = log.registry.charter
+    if charter is None:
+        raise InvalidInput("expected a log with a charter", rule="no-charter")
+    statement = Statement(
+        kind,
+        log.origin,
+        charter.operator,
+        key_id(key.public_bytes),
+        statement_id,
+        time_text(now_ms),
+        log.seen,
+        body,
+    )
+    return Draft(sign_statement(payload_bytes(statement), [key]), admits)
+
+
+def require_author(statement: Statement, poster: str | None) -> None:
+    """Refuse a statement by another member than the one whose API key it came with; None posts for anybody."""
+    if poster is not None and statement.member != poster:
+        raise Forbidden(
+            f"expected a statement by {poster}, got one by {statement.member}", rule="wrong-member"
+        )
+
+
+def check(envelope: UnverifiedEnvelope, log: LogView, now_ms: int) -> None:
+    """Refuse at the door what sequencing would refuse. Raises Forbidden, InvalidInput."""
+    statement = envelope.statement
+    if statement.type == "capture":
+        raise InvalidInput(
+            "expected a capture with its document, got its statement alone", rule="not-a-submission"
+        )
+    log.registry.authorise(envelope, now_ms)
+    if statement.is_registry:
+        outcome = log.registry.apply(log.seen[0], envelope)
+        if isinstance(outcome, Void):
+            raise InvalidInput(outcome.reason, rule=outcome.rule)
+
+
+def _member(body: dict[str, Any], keyring: Keyring, registry: Registry, now_ms: int) -> dict[str, Any]:
+    subject = body.setdefault("subject", slug(str(body.get("name", ""))))
+    for name in ("parties", "roles"):
+        if not body.get(name, True):
+            del body[name]
+    if isinstance(body.get("parties"), list):
+        body["parties"] = [_party(item) for item in body["parties"]]
+    if isinstance(body.get("roles"), list):
+        body["roles"] = sorted({"member", *map(str, body["roles"])})
+    known = registry.members.get(subject) if isinstance(subject, str) else None
+    if known is None and not {"publicKey", "delegation"} & body.keys() and re.fullmatch(_NAME, str(subject)):
+        body["delegation"] = delegation(keyring.service(str(subject)), now_ms + DELEGATION_MS)
+    return body
+
+
+def delegation(service: SigningKey, until_ms: int) -> dict[str, str]:
+    """The body by which a service key is delegated to this node until a time."""
+    return {"service": possession_line(service), "until": time_text(until_ms)}
+
+
+def slug(name: str) -> str:
+    """A member id from a name: lower-case letters, digits and single hyphens, at most 64."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:64].strip("-")
+
+
+def _party(item: Any) -> Any:
+    if not isinstance(item, str):
+        return {"from": _ALWAYS, "until": None, **item} if isinstance(item, dict) else item
+    kind = "iri" if not item.isdigit() else "gln" if len(item) == 13 else "prefix"
+    return {"kind": kind, "value": item, "from": _ALWAYS, "until": None}
+
+
+_NAME: Final = r"[a-z0-9-]{1,64}"
