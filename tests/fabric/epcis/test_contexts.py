@@ -135,7 +135,7 @@ def test_a_later_entry_rebinds_a_prefix() -> None:
 def test_prefixed_terms_may_be_typed() -> None:
     rail = {"rail": "urn:gs1:epcisapp:rail:", "rail:axles": {"@type": "xsd:integer"}}
     read = read_document(
-        raw(document(event(ilmd=None, **{"rail:axles": 8}), **{"@context": [GS1, rail]})), "application/json"
+        raw(document(event(ilmd=None) | {"rail:axles": 8}, **{"@context": [GS1, rail]})), "application/json"
     )
     types = effective_context(read.events[0].committed["@context"]).types
     assert types == {"urn:gs1:epcisapp:rail:axles": "http://www.w3.org/2001/XMLSchema#integer"}

@@ -138,7 +138,7 @@ def test_a_declaration_keeps_reason_and_correctives() -> None:
 
 
 def test_ilmd_and_extensions_are_the_json_as_sent() -> None:
-    got = read(event(**{"ex:note": {"plain": [1, 2]}, "urn:example:x": None}) | {"urn:example:x": None})
+    got = read(event() | {"ex:note": {"plain": [1, 2]}, "urn:example:x": None})
     assert got.ilmd == {"ex:harvest": {"field": 7}}
     assert got.extensions == {"ex:note": {"plain": [1, 2]}, "urn:example:x": None}
 
