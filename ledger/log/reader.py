@@ -10,6 +10,7 @@ import json
 from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +33,8 @@ from .tiles import TileStore, TileTree
 
 MAX_ENTRIES: Final = 1024
 """Most entries that one call reads."""
+
+_VIEWS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,8 @@ class LogReader:
         self._tiles = TileStore(folder, self._files)
         self._tree = TileTree(self._tiles)
         self._heads = KnownHeads(engine, self._tree)
-        self._view_kept: _View | None = None
+        self._latest: _View | None = None
+        self._view_of = lru_cache(maxsize=_VIEWS)(self._read_view)
         self._history: RegistryHistory | None = None
 
     def published(self) -> Published:
@@ -195,12 +199,13 @@ class LogReader:
             raise NotFound("expected a statement of this log, got none", rule="no-statement")
         return StatementState(*found)
 
-    def proof_parts(self, index: int) -> StatementProof:
+    def proof_parts(self, index: int, published: Published | None = None) -> StatementProof:
         """All that a bundle says about the log for the statement at `index`, against one checkpoint.
 
-        Raises NotFound for a seal or for what the published checkpoint does not cover.
+        That is the latest, or the one in `published`, which an earlier call gave: so many proofs can share a
+        checkpoint while the log grows. Raises NotFound for a seal or for what the checkpoint does not cover.
         """
-        view = self._view()
+        view = self._view() if published is None else self._view_of(published)
         size = view.published.checkpoint.size
         if not 0 <= index < size:
             raise NotFound(f"expected an entry below {size}, got {index}", rule="no-entry")
@@ -240,13 +245,13 @@ class LogReader:
         note = self._files.read(self._checkpoint)
         if note is None:
             raise Unavailable("nothing is published yet")
-        kept = self._view_kept
-        if kept is None or kept.published.note != note:
-            kept = self._view_of(Published(checkpoint_of(parse_note(note)), note))
-            self._view_kept = kept
-        return kept
+        latest = self._latest
+        if latest is None or latest.published.note != note:
+            latest = self._view_of(Published(checkpoint_of(parse_note(note)), note))
+            self._latest = latest
+        return latest
 
-    def _view_of(self, published: Published) -> _View:
+    def _read_view(self, published: Published) -> _View:
         size = published.checkpoint.size
         registries = self._registries()
         with self._engine.connect() as connection:

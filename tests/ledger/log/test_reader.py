@@ -189,3 +189,17 @@ def test_a_reader_cannot_write(node: Node) -> None:
     with pytest.raises(Exception, match="readonly"), node.reader().begin() as connection:
         connection.exec_driver_sql("DELETE FROM entry")
     assert len(node.entries()) == 4
+
+
+def test_many_proofs_can_share_a_checkpoint_while_the_log_grows(node: Node, reader: LogReader) -> None:
+    node.found("farm")
+    node.sequence(capture(1), capture(2))
+    first = reader.proof_parts(4)
+    node.sequence(admission("packer"), *[capture((3, i)) for i in range(300)])
+    second = reader.proof_parts(5, first.published)
+    assert second.published == first.published
+    assert second.last_seal == first.last_seal
+    check_parts(second, 5)
+    assert reader.proof_parts(5).published.checkpoint.size == reader.size > second.published.checkpoint.size
+    with pytest.raises(NotFound):
+        reader.proof_parts(9, first.published)
