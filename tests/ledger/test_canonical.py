@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,31 +19,23 @@ from .strategies import texts, values
 
 
 @pytest.fixture(params=["orjson", "json"])
-def writer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def writer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each of the two fast writers in turn."""
     if request.param == "orjson":
         pytest.importorskip("orjson")
         monkeypatch.setattr(module, "_dump", module._dump_with_orjson)
     else:
         monkeypatch.setattr(module, "_dump", module._dump_with_json)
-    yield request.param
+    return str(request.param)
 
 
 @given(values)
 def test_fast_paths_write_what_the_reference_implementation_writes(value: Any) -> None:
     expected = rfc8785.dumps(value)
     assert canonical(value) == expected
-    for dump in (
-        module._dump_with_json,
-        module._dump_with_orjson if module.orjson else module._dump_with_json,
-    ):
+    for dump in (module._dump_with_json, module._dump):
         fast = dump(value)
-        if (
-            type(value) is not float
-            and fast is not None
-            and not module._DOUBTFUL.search(fast)
-            and fast.isascii()
-        ):
+        if fast is not None and module._is_certain(value, fast):
             assert fast == expected
 
 
