@@ -9,14 +9,17 @@ books and portions; nothing here knows the lineage index or the trace.
 
 from __future__ import annotations
 
+from .demo import Demo, demo_scenario
 from .generation import Generated, generate
 from .levels import Run, recall_levels, recall_source
 from .reference import reference_documents, reference_events, reference_world
 from .world import members_json
 
 __all__ = [
+    "Demo",
     "Generated",
     "Run",
+    "demo_scenario",
     "generate",
     "members_json",
     "recall_levels",

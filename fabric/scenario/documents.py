@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .emit import CONTEXT, Event
+from .names import trade_class
 from .world import ROLES, Member, World
 
 EVENTS_PER_DOCUMENT = 1_000
@@ -31,15 +33,22 @@ def _fastest_dumps() -> Callable[[Any], bytes]:
 dumps = _fastest_dumps()
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How documents are cut: events in each, the creation date, and the disorder (None: as it happened)."""
+
+    per_document: int = EVENTS_PER_DOCUMENT
+    created: str = "2026-07-01T00:00:00Z"
+    disorder: random.Random | None = None
+
+
 class MemberFolder:
     """The documents of one member. Events go out in seeded disorder; late ones in documents of their own."""
 
-    def __init__(
-        self, folder: Path, member: Member, header: dict[str, Any], rng: random.Random, per: int
-    ) -> None:
+    def __init__(self, folder: Path, member: Member, layout: Layout) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._member, self._rng, self._per = folder, member, rng, per
-        self._header: dict[str, Any] | None = header
+        self._folder, self._member, self._layout = folder, member, layout
+        self._header: dict[str, Any] | None = master_data(member)
         self._waiting: dict[bool, list[bytes]] = {False: [], True: []}
         self.documents = 0
 
@@ -48,8 +57,11 @@ class MemberFolder:
         queue = self._waiting[late]
         queue.append(dumps(event))
         # Late events leave in documents of half the size, well after those that happened beside them.
-        if len(queue) >= (max(self._per // 2, 1) if late else self._per):
+        if len(queue) >= self._room(late):
             self._write(queue)
+
+    def _room(self, late: bool) -> int:
+        return max(self._layout.per_document // 2, 1) if late else self._layout.per_document
 
     def close(self) -> None:
         """Write what is left; the late ones last. A member without events still states its master data."""
@@ -59,12 +71,13 @@ class MemberFolder:
 
     def _write(self, queue: list[bytes]) -> None:
         self.documents += 1
-        self._rng.shuffle(queue)
+        if self._layout.disorder is not None:
+            self._layout.disorder.shuffle(queue)
         envelope: dict[str, Any] = {
             "@context": CONTEXT,
             "type": "EPCISDocument",
             "schemaVersion": "2.0",
-            "creationDate": "2026-07-01T00:00:00Z",
+            "creationDate": self._layout.created,
             "sender": self._member.party.iri,
         }
         if self._header is not None:
@@ -80,19 +93,19 @@ class MemberFolder:
 def master_data(member: Member) -> dict[str, Any]:
     """The header in which a member names its party, places and products."""
     places = [
-        _element(p.key.iri, name=p.name, owning_party=member.party.iri, countryCode="US")
+        _element(
+            p.key.iri, {"name": p.name, "owning_party": member.party.iri, "countryCode": "US"} | p.details
+        )
         for p in member.places
     ]
     roles = list(dict.fromkeys(p.role for p in member.places if p.role in ROLES))
-    products = [
-        _element(f"https://id.gs1.org/01/{product.gtin}", descriptionShort=f"{product.name} ({member.name})")
-        for role in roles
-        for product in [member.product(role)]
-    ]
+    products = list(member.catalogue.values()) or [member.product(role) for role in roles]
     vocabularies = {
         "Location": places,
-        "Party": [_element(member.party.iri, name=member.name)],
-        "EPCClass": products,
+        "Party": [_element(member.party.iri, {"name": member.name} | member.details)],
+        "EPCClass": [
+            _element(trade_class(p.gtin).iri, {"descriptionShort": p.name} | p.details) for p in products
+        ],
     }
     return {
         "epcisMasterData": {
@@ -104,18 +117,21 @@ def master_data(member: Member) -> dict[str, Any]:
     }
 
 
-def _element(iri: str, **attributes: str) -> dict[str, Any]:
+def _element(iri: str, attributes: dict[str, str]) -> dict[str, Any]:
     return {
         "id": iri,
-        "attributes": [{"id": f"cbvmda:{name}", "attribute": value} for name, value in attributes.items()],
+        "attributes": [
+            {"id": name if ":" in name else f"cbvmda:{name}", "attribute": value}
+            for name, value in attributes.items()
+        ],
     }
 
 
 class Folders:
     """All members' documents of one run, under `out`."""
 
-    def __init__(self, out: Path, world: World, rng: random.Random, per: int = EVENTS_PER_DOCUMENT) -> None:
-        self._folders = {m.id: MemberFolder(out / m.id, m, master_data(m), rng, per) for m in world.members}
+    def __init__(self, out: Path, world: World, layout: Layout) -> None:
+        self._folders = {m.id: MemberFolder(out / m.id, m, layout) for m in world.members}
         self.events = 0
 
     def add(self, member: Member, event: Event, *, late: bool = False) -> None:

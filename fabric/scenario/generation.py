@@ -13,14 +13,12 @@ from ledger.errors import InvalidInput
 from . import emit
 from .cell import DAY_S, Cell
 from .defects import DEFECTS
-from .documents import Folders, dumps
+from .documents import Folders, Layout, dumps
 from .episodes import EPISODES, Batch, Episode, fresh_cases, retail
 from .names import Thing
 from .truth import SCHEMA, answers, instant
-from .world import World, build_world, members_json
+from .world import END, World, build_world, members_json
 
-# Seals must bear a time after this one for ages to be what truth says; no event is later.
-END = 1_782_864_000  # 2026-07-01T00:00:00Z
 FIRST_START_DAYS, LAST_START_DAYS = 300, 100
 SAMPLED_CELLS = 96
 SOURCES_PER_CELL = 4
@@ -64,9 +62,7 @@ def generate(events: int, members: int, seed: int, out: Path, defects: bool = Tr
     rng = random.Random(f"loomark/scenario/v1/{members}/{seed}/{defects}")
     run = _Run(build_world(members), rng, defects)
     out.mkdir(parents=True, exist_ok=True)
-    folders = Folders(
-        out, run.world, random.Random(rng.random()), per=max(1, min(1_000, events // members or 1))
-    )
+    folders = Folders(out, run.world, Layout(disorder=random.Random(rng.random())))
     sampled_every = max(1, events // EVENTS_PER_CELL // SAMPLED_CELLS)
     for cell in _cells(run, events):
         for captured in cell.captured:

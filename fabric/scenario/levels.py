@@ -6,9 +6,8 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .generation import END
 from .names import Thing, lot_of_product
-from .world import ROLES, World, build_world
+from .world import END, ROLES, World, build_world
 
 _GROWTH = 3.0
 MEMBERS = 12

@@ -15,9 +15,8 @@ from typing import Any
 from . import emit
 from .documents import dumps
 from .emit import CONTEXT, Event
-from .generation import END
 from .names import Thing, gtin14, lot_of_product, pallet, serial_item
-from .world import Member, Place, World, build_world
+from .world import END, Member, Place, World, build_world
 
 EVENT_BYTES = 900
 MEMBERS = 5

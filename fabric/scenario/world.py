@@ -8,6 +8,9 @@ from typing import Any
 
 from .names import Thing, gtin14, party_key, place_key, spell, trade_class
 
+END = 1_782_864_000
+"""The simulation's today, 2026-07-01T00:00:00Z: no event is later, and truth measures ages at it."""
+
 ROLES = ("farm", "packer", "processor", "distributor", "retailer", "logistics")
 _ORDER = (*ROLES, "packer", "retailer", "farm", "distributor", "processor", "retailer")
 _STYLES = ("urn", "link", "link", "brand", "words", "urn")
@@ -41,13 +44,15 @@ class Product:
     name: str
     unit: str | None
     steps: int
+    details: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
 class Member:
     """An organisation; `admitted` is False for the neighbours outside the ledger.
 
-    Counters give fresh lots, pallets and documents; a member never reuses one.
+    Counters give fresh lots, pallets and documents; a member never reuses one. `catalogue` names products by
+    (role, variant) where the stock names will not do, and `details` are the attributes of its party.
     """
 
     id: str
@@ -60,6 +65,8 @@ class Member:
     party: Thing = field(init=False)
     places: list[Place] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)
+    catalogue: dict[tuple[str, int], Product] = field(default_factory=dict)
+    details: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.party = party_key(self.prefix)
@@ -76,6 +83,8 @@ class Member:
 
     def product(self, role: str, variant: int = 0) -> Product:
         """This member's product for work done in a role; each variant has a GTIN of its own."""
+        if (role, variant) in self.catalogue:
+            return self.catalogue[role, variant]
         name, unit, steps = _PRODUCT[role]
         item = 100 * (ROLES.index(role) if role in ROLES else 9) + variant
         return Product(gtin14(self.prefix, item, 1 if unit is None else 0), name, unit, steps)
@@ -93,6 +102,7 @@ class Place:
     name: str
     member: Member
     role: str
+    details: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
