@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from ledger.log.durable import DiskFiles
 from ledger.log.plan import Sequenced
 from tests.ledger.log.node import Node, admission, capture, charter, seen_of, statement_id
 
@@ -24,6 +26,28 @@ def run(folder: str, pipe: Connection, seed: int) -> None:
     Lines: `up SIZE`, `staged MEMBER ID`, `published SIZE ROOT`, `sequenced MEMBER ID INDEX`, `read-only WHY`.
     """
     child = Child(Node(Path(folder)), pipe.fileno(), random.Random(seed))
+    child.live(str(seed))
+
+
+class Killer(DiskFiles):
+    """Kills its own process at the write numbered `at`, before it takes effect or right after."""
+
+    def __init__(self, at: int, stored: bool) -> None:
+        self._left = at
+        self._stored = stored
+
+    def write(self, path: Path, data: bytes, *, lasting: bool = True) -> None:
+        self._left -= 1
+        if self._left == 0 and not self._stored:
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().write(path, data, lasting=lasting)
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run_to_write(folder: str, pipe: Connection, seed: int, at: int, stored: bool) -> None:
+    """As `run`, dying at a chosen write to the log's files."""
+    child = Child(Node(Path(folder), files=Killer(at, stored)), pipe.fileno(), random.Random(seed))
     child.live(str(seed))
 
 

@@ -23,10 +23,10 @@ from ledger.log.reader import LogReader
 from ledger.merkle import is_consistent
 from ledger.note import ED25519, VerifierKey
 from ledger.statement import parse_envelope
-from tests.faults.log_child import run
+from tests.faults.log_child import run, run_to_write
 from tests.ledger.log.node import ORIGIN, Node, key_of
 
-SLICE_S = 10.0
+SLICE_S = 8.0
 SOAK_KILLS = 1_000
 
 
@@ -65,12 +65,13 @@ class Promises:
         assert self.taken.setdefault(int(index), name) == name, "an index was used twice"
 
 
-def live_and_die(folder: Path, seed: int, after_s: float) -> bytes:
-    """Run one child until the kill; gives all that it said."""
+def live_and_die(folder: Path, seed: int, after_s: float, death: tuple[int, bool] | None = None) -> bytes:
+    """Run one child until the kill, or until its own `death` at a write; gives all that it said."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.faults.log_child"])
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=run, args=(str(folder), theirs, seed), daemon=True)
+    arguments = (str(folder), theirs, seed, *(death or ()))
+    process = context.Process(target=run_to_write if death else run, args=arguments, daemon=True)
     process.start()
     theirs.close()
     try:
@@ -157,11 +158,21 @@ def kill_until(folder: Path, chance: random.Random, *, kills: int | None, until_
     return promises
 
 
+@pytest.mark.timeout(1800)
 def test_a_killed_log_keeps_every_promise(tmp_path: Path, seed: int) -> None:
     kills = SOAK_KILLS if os.environ.get("LOOMARK_SOAK") == "1" else None
     promises = kill_until(tmp_path, random.Random(seed), kills=kills, until_s=SLICE_S)
     assert promises.lives > 5
     assert len(promises.heads) > 10
+    check(tmp_path, promises)
+
+
+def test_a_log_killed_at_each_of_its_writes_keeps_every_promise(tmp_path: Path, seed: int) -> None:
+    promises = Promises()
+    for at in range(1, 17):
+        for stored in (False, True):
+            promises.hear(live_and_die(tmp_path, seed + 2 * at + stored, 20.0, (at, stored)))
+    assert promises.lives > 15
     check(tmp_path, promises)
 
 
