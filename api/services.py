@@ -9,6 +9,7 @@ from fastapi import Request
 
 from .auth import Authenticator
 from .metrics import Metrics
+from .pending import Pending
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class Services:
     settings: Settings
     authenticator: Authenticator
     metrics: Metrics
+    pending: Pending
 
 
 def services(request: Request) -> Services:

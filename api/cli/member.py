@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +21,6 @@ from .signing import signed_statement
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_ALWAYS = "1970-01-01T00:00:00.000Z"
 
 
 @app.command("add")
@@ -38,14 +37,10 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Admit a member. Prints its id and its API key, which is shown once and stored only as a hash."""
-    statement: dict[str, Any] = {"type": "member", "subject": member_id or _slug(name), "name": name}
     if public_key is not None:
         admit_public_key(public_key)
-        statement["publicKey"] = public_key
-    if party:
-        statement["parties"] = [_claim(text) for text in party]
-    if role:
-        statement["roles"] = sorted(set(role))
+    given = {"subject": member_id, "publicKey": public_key, "parties": party, "roles": role}
+    statement = {"type": "member", "name": name, **{key: value for key, value in given.items() if value}}
     with connect(url, api_key_file) as node:
         answer = _post(node, statement)
     made = {"member": answer["member"], "apiKey": answer["apiKey"]}
@@ -129,8 +124,6 @@ def grant(
 
 
 def _post(node: Node, statement: dict[str, Any]) -> dict[str, Any]:
-    import json
-
     answer: dict[str, Any] = node.post(
         "/api/statements", json.dumps(statement).encode(), "application/json"
     ).json()
@@ -149,19 +142,3 @@ def _check_holder(node: Node, member_id: str, keyid: str) -> None:
     keys = {key["keyid"] for key in members.get(member_id, {"keys": []})["keys"]}
     if keyid not in keys:
         raise InvalidInput(f"{member_id} has no key {keyid}", rule="unknown-key")
-
-
-def _slug(name: str) -> str:
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64].strip("-")
-    if not slug:
-        raise InvalidInput(
-            "no member id can be made from this name; give one with --id", rule="bad-member-id"
-        )
-    return slug
-
-
-def _claim(text: str) -> dict[str, Any]:
-    kind = "iri"
-    if text.isdecimal():
-        kind = "gln" if len(text) == 13 else "prefix"
-    return {"kind": kind, "value": text, "from": _ALWAYS, "until": None}

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from api.services import Services, services
+from .asking import Serving
 
 router = APIRouter(tags=["health"])
-
-Serving = Annotated[Services, Depends(services)]
 
 
 @router.get("/healthz", summary="Whether the process answers")

@@ -6,17 +6,16 @@ charter opened them.
 
 from __future__ import annotations
 
-from typing import Annotated
+from fastapi import APIRouter, Request, Response
 
-from fastapi import APIRouter, Depends, Request, Response
-
-from api.services import Services, services
+from api.services import Services
 from ledger.errors import NotFound
 from ledger.tile import parse_tile_path
 
+from .asking import Serving
+
 router = APIRouter(prefix="/log", tags=["log"])
 
-Serving = Annotated[Services, Depends(services)]
 _IMMUTABLE = {"Cache-Control": "public, max-age=604800, immutable"}
 _FRESH = {"Cache-Control": "public, max-age=2"}
 
@@ -39,10 +38,15 @@ def tile(path: str, request: Request, serving: Serving) -> Response:
     """`<L>/<N>[.p/<W>]` or `entries/<N>[.p/<W>]`, immutable. 404 where the checkpoint implies no such tile."""
     asked = parse_tile_path(path)
     headers = _IMMUTABLE
-    if asked.level == "entries" and serving.node.log.registry().charter.bundles != "public":
+    if asked.level == "entries" and not _bundles_are_public(serving):
         serving.authenticator.caller(request)
         headers = {"Cache-Control": "private, max-age=604800, immutable"}
     data = serving.node.log.tile(asked)
     if data is None:
         raise NotFound("the checkpoint implies no such tile", rule="no-tile")
     return Response(data, media_type="application/octet-stream", headers=headers)
+
+
+def _bundles_are_public(serving: Services) -> bool:
+    charter = serving.node.log.registry().charter
+    return charter is not None and charter.bundles == "public"

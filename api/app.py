@@ -1,0 +1,44 @@
+"""The HTTP application around a node: routes, refusals, headers, limits. Everything it knows is handed in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from . import problems
+from .auth import Authenticator, Sessions
+from .headers import SecurityHeaders
+from .metrics import Measured, Metrics
+from .pending import Pending
+from .routes import epcis, health, log, members, records
+from .services import Services
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from fabric.capture.node import Node
+
+_STATIC = Path(__file__).parent / "pages" / "static"
+_DESCRIPTION = """\
+Capture EPCIS 2.0 events, trace what became of a thing, and get answers that carry their own proof.
+
+Send your API key as `Authorization: Bearer …`. Every refusal is `application/problem+json` with a stable `type`
+and up to 100 findings.
+"""
+
+
+def create_app(node: Node, settings: Settings, session_secret: bytes) -> FastAPI:
+    """The application of one node. `session_secret` signs sessions: 32 random bytes that outlive a restart."""
+    app = FastAPI(title="Loomark", version="0.1.0", description=_DESCRIPTION, docs_url=None, redoc_url=None)
+    sessions = Sessions(session_secret, settings.session_life_s)
+    metrics = Metrics()
+    app.state.services = Services(node, settings, Authenticator(node.capture, sessions), metrics, Pending())
+    problems.install(app)
+    for module in (epcis, records, members, log, health):
+        app.include_router(module.router)
+    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(Measured, metrics=metrics)
+    return app

@@ -1,0 +1,139 @@
+"""`/epcis`: capture of EPCIS 2.0 documents and single events, and what became of them.
+
+A capture is answered with 202 once the whole document was validated and is durably stored. Its job then says
+staged, sequenced or refused; `Prefer: wait=N` waits for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response
+
+from api.limits import media_type, read_body
+from api.services import Services
+from fabric.capture.naming import CapturedRecord, records_of
+from fabric.capture.writer import Ticket
+from fabric.store.jobs import Job
+from ledger.errors import Unavailable
+from ledger.submission import MEDIA_TYPE as SUBMISSION
+
+from .asking import Serving, Submitting
+
+router = APIRouter(prefix="/epcis", tags=["epcis"])
+
+ACCEPTED = ("application/ld+json", "application/json", SUBMISSION)
+_LONGEST_WAIT_S = 60.0
+
+
+@router.post("/capture", status_code=202, summary="Capture an EPCIS document", response_class=Response)
+async def capture(request: Request, serving: Serving, member: Submitting) -> Response:
+    """Takes an EPCISDocument (JSON or JSON-LD), or a member-signed capture around one.
+
+    Nothing is stored of a document with a finding. The answer comes when the capture is durable; `Location` is
+    its job.
+    """
+    job = await _capture(request, serving, member)
+    return _accepted(job)
+
+
+@router.post("/events", status_code=202, summary="Capture one event", response_class=Response)
+async def capture_event(request: Request, serving: Serving, member: Submitting) -> Response:
+    """Takes one bare EPCIS event with its `@context`; answered as a capture of one event."""
+    job = await _capture(request, serving, member)
+    return _accepted(job)
+
+
+@router.get("/capture/{job_id}", summary="What became of a capture", response_class=Response)
+async def job(
+    job_id: str,
+    serving: Serving,
+    member: Submitting,
+    prefer: Annotated[
+        str | None, Header(description="wait=N: answer when settled, or after N seconds.")
+    ] = None,
+) -> Response:
+    """The job's state: staged, sequenced (with log index and records), refused (with the reason) or duplicate."""
+    wait_s = _wait_s(prefer)
+    service, clock = serving.node.capture, asyncio.get_running_loop().time
+    found = await asyncio.to_thread(service.job, job_id, member)
+    deadline = clock() + wait_s
+    while found.state == "staged" and (left_s := deadline - clock()) > 0:
+        await serving.pending.wait(job_id, left_s)
+        found = await asyncio.to_thread(service.job, job_id, member)
+    records = await asyncio.to_thread(_records, serving, found)
+    headers = {"Preference-Applied": f"wait={wait_s:g}"} if wait_s else {}
+    return Response(json.dumps(job_json(found, records)), media_type="application/json", headers=headers)
+
+
+@router.get("/capture/{job_id}/document", summary="The document as submitted", response_class=Response)
+def document(job_id: str, serving: Serving, member: Submitting) -> Response:
+    """The bytes that were submitted, for their submitter only."""
+    found = serving.node.capture.document(job_id, member)
+    return Response(found.body, media_type=found.media_type)
+
+
+def _records(serving: Services, job: Job) -> list[CapturedRecord]:
+    return [] if job.capture is None else records_of(serving.node.reading, job.capture)
+
+
+async def _capture(request: Request, serving: Services, member: str) -> Job:
+    kind = media_type(request, ACCEPTED)
+    settings = serving.settings
+    body = await read_body(request, settings.capture_limit_bytes, settings.request_timeout_s)
+    service = serving.node.capture
+    try:
+        async with asyncio.timeout(settings.request_timeout_s):
+            prepared = await asyncio.wrap_future(service.prepare(body, kind))
+            ticket: Ticket = service.store(member, prepared)
+            stored: Job = await asyncio.wrap_future(ticket.stored)
+    except TimeoutError as error:
+        raise Unavailable("the capture was not stored in time; send it again") from error
+    serving.pending.add(stored.id, ticket.settled)
+    return stored
+
+
+def _accepted(job: Job) -> Response:
+    location = f"/epcis/capture/{job.id}"
+    body = json.dumps({"captureID": job.id, "state": job.state})
+    return Response(body, status_code=202, media_type="application/json", headers={"Location": location})
+
+
+def job_json(job: Job, records: Sequence[CapturedRecord]) -> dict[str, Any]:
+    """A job as JSON: the members of the EPCIS capture job, and Loomark's own beside them."""
+    settled = job.state != "staged"
+    return {
+        "captureID": job.id,
+        "createdAt": _time(job.created_ms),
+        "running": not settled,
+        "success": job.state in ("sequenced", "duplicate") if settled else None,
+        "captureErrorBehaviour": "rollback",
+        "errors": [{"type": job.rule, "title": job.reason}] if job.reason else [],
+        "state": job.state,
+        "reason": job.reason,
+        "rule": job.rule,
+        "index": job.index,
+        "custody": "service" if job.custody else "member",
+        "records": [
+            {"record": one.commitment.hex(), "position": one.position, "eventID": one.event_id}
+            for one in records
+        ],
+        "warnings": job.notes.get("warnings", []),
+        "duplicates": job.notes.get("duplicates", []),
+    }
+
+
+def _time(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def _wait_s(prefer: str | None) -> float:
+    for part in (prefer or "").split(","):
+        name, _, value = part.strip().partition("=")
+        if name.strip().lower() == "wait" and value.strip().isdecimal():
+            return min(float(value), _LONGEST_WAIT_S)
+    return 0.0

@@ -1,0 +1,58 @@
+"""`/api/records`: one record as its reader sees it, and the proof of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from api.services import Services
+from fabric.capture.naming import commitment_named
+from fabric.visibility.reader import Reader
+
+from .asking import Reading, Serving
+
+router = APIRouter(prefix="/api", tags=["records"])
+
+
+@router.get("/records/{record_id:path}/proof", summary="Proof of a record", response_class=Response)
+def proof(
+    record_id: str,
+    serving: Serving,
+    reading: Reading,
+    show: Annotated[
+        list[str] | None, Query(description="JSON pointer of what is shown; none: everything.")
+    ] = None,
+) -> Response:
+    """A proof bundle (`loomark/proof/v1`): with `show` a partial disclosure, else the record in full.
+
+    `record_id` is a record's commitment, its IRI, or an event ID; an event ID that several records carry is
+    answered with 409 and their list.
+    """
+    name = _name(serving, record_id, reading)
+    data = serving.node.prover.bundle_for(name, reading, show)
+    headers = {"Content-Disposition": f'attachment; filename="{name[:16]}.loomark-proof.json"'}
+    return Response(data, media_type="application/json", headers=headers)
+
+
+@router.get("/records/{record_id:path}", summary="A record", response_class=Response)
+def record(record_id: str, serving: Serving, reading: Reading) -> Response:
+    """The committed value of a record as far as its reader sees it, and where it stands in the log."""
+    prover = serving.node.prover
+    name = _name(serving, record_id, reading)
+    found, sight = prover.record(name, reading)
+    body = {
+        "record": found.commitment.hex(),
+        "member": found.capture.member,
+        "index": found.capture.idx,
+        "position": found.position,
+        "custody": "service" if found.capture.custody else "member",
+        "sight": sight.value,
+        "value": prover.value(name, reading),
+    }
+    return Response(json.dumps(body, ensure_ascii=False), media_type="application/json")
+
+
+def _name(serving: Services, text: str, reader: Reader) -> str:
+    return commitment_named(serving.node.reading, serving.node.prover, text, reader)

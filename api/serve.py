@@ -1,0 +1,96 @@
+"""One node behind HTTP: opens the core on its folder, serves it, stops in order.
+
+Stop (SIGTERM, Ctrl-C): accept nothing more, finish requests within 10 s, drain the writer, end the children.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+import uvicorn
+
+from fabric.capture.node import NodeSettings, exit_on_failure, open_node
+from fabric.capture.prepare import Limits
+
+from .app import create_app
+from .settings import Settings, write_settings
+
+GRACE_S: Final = 10
+_SECRET_SIZE_BYTES: Final = 32
+
+
+def serve(settings: Settings, say: Callable[[str], None]) -> None:
+    """Serve until told to stop. `say` gets the two lines that scripts wait for.
+
+    Prints `LOOMARK_OPERATOR_KEY=…` when this start made the key, then `listening on http://H:P`.
+    """
+    _log_to_stderr()
+    listener = _listen(settings.host, settings.port)
+    with listener, open_node(node_settings(settings), on_failure=exit_on_failure) as node:
+        write_settings(settings)
+        if node.new_operator_key is not None:
+            say(f"LOOMARK_OPERATOR_KEY={node.new_operator_key}")
+        app = create_app(node, settings, _session_secret(settings.data / "keys" / "session.key"))
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+            timeout_keep_alive=30,
+            ws="none",
+            lifespan="off",
+        )
+        host, port = listener.getsockname()[:2]
+        say(f"listening on http://{host}:{port}")
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def node_settings(settings: Settings) -> NodeSettings:
+    """What the core is told of the node's settings."""
+    return NodeSettings(
+        data=settings.data,
+        origin=settings.origin,
+        operator_key=settings.operator_key,
+        database=settings.database,
+        workers=settings.prepare_processes,
+        limits=Limits(body_bytes=settings.capture_limit_bytes, records=settings.capture_limit_events),
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    # Bound before the core opens, so that a port in use is said at once; accepting begins when uvicorn runs.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    return listener
+
+
+def _session_secret(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        secret = secrets.token_bytes(_SECRET_SIZE_BYTES)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(secret)
+    return secret
+
+
+def _log_to_stderr() -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
