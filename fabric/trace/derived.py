@@ -126,21 +126,13 @@ class DerivedSource:
     def courses(self, nodes: Collection[Node]) -> Iterator[Course]:
         """Where each node is, was and went; no row where nothing is known."""
         self._need(thing for node in nodes if (thing := _thing(node)) is not None)
-        carriers = {
-            leg.carrier
-            for node in nodes
-            if (summary := self._summaries.get(_thing(node)))
-            for leg in summary.legs
-            if leg.carrier is not None
-        }
-        names = self._catalogue.iris(carriers)
         for node in nodes:
             summary = self._summaries.get(_thing(node))
             if isinstance(node, FillingNode):
                 yield node, self._filling_state(node, summary), (), (), ()
             elif summary is not None:
                 stock = [_stock(row) for row in summary.stock]
-                legs = [_leg(leg, names) for leg in summary.legs]
+                legs = [_leg(leg) for leg in summary.legs]
                 yield node, summary.state, stock, legs, summary.never_received
 
     def fillings(self, carriers: Collection[Thing]) -> Iterator[FillingRow]:
@@ -296,11 +288,19 @@ def _stock(row: Stock) -> list[object]:
     ]
 
 
-def _leg(leg: Leg, names: Mapping[Thing, str]) -> list[object]:
+def _leg(leg: Leg) -> list[object]:
     sent = None if leg.sent is None else exact_text(leg.sent)
     got = None if leg.got is None else exact_text(leg.got)
-    carrier = None if leg.carrier is None else names[leg.carrier]
-    head = [carrier, leg.from_place, leg.to_place, leg.dispatched_us, leg.received_us, leg.unit, sent, got]
+    head = [
+        leg.carrier,
+        leg.from_place,
+        leg.to_place,
+        leg.dispatched_us,
+        leg.received_us,
+        leg.unit,
+        sent,
+        got,
+    ]
     return [*head, leg.state, leg.stated, leg.inferred, leg.documents, leg.dispatches, leg.receipts]
 
 

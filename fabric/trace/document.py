@@ -113,7 +113,10 @@ def handovers(trace: Trace) -> list[Object]:
             went = (*leg[:5], "outside" if trace.leaves(leg) else leg[8], leg[9], *map(tuple, leg[11:14]))
             legs.setdefault(went, set()).add(trace.things[node][2])
     names = trace.source.records({record for leg in legs for record in (*leg[8], *leg[9])})
-    return _sorted(_handover(leg, sorted(things), names) for leg, things in legs.items())
+    carriers = trace.source.iris({leg[0] for leg in legs if leg[0] is not None})
+    return _sorted(
+        _handover((carriers.get(leg[0]), *leg[1:]), sorted(things), names) for leg, things in legs.items()
+    )
 
 
 def contradictions(trace: Trace) -> list[Object]:

@@ -40,7 +40,7 @@ StockRow: TypeAlias = Sequence[Any]
 above a later count, surplus, and the number of rows without quantity."""
 
 LegRow: TypeAlias = Sequence[Any]
-"""Carrier IRI or None, from, to, dispatched, received, unit, sent, got, state (received, open, ambiguous, voided,
+"""Carrier (a thing) or None, from, to, dispatched, received, unit, sent, got, state (received, open, ambiguous, voided,
 unmatched), stated, inferred, documents, records of the dispatch, records of the receipt (ints)."""
 
 Course: TypeAlias = tuple[Node, StateRow | None, Sequence[StockRow], Sequence[LegRow], Sequence[str]]

@@ -7,7 +7,18 @@ fetching the rows. Everyone else is answered by `fabric.trace.derived` over the 
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import orjson
+from sqlalchemy.engine import Connection
+
+from fabric.lineage import Fact, FactReader, HolderOf, Sort
+from fabric.lineage.node import carrier_of, is_filling
+
+from .derived import Catalogue
+from .reach import Direction, Node, Step
+from .source import ContradictionRow, Course, Coverage, FillingRow, IntervalRow, Thing, ThingRow
 
 CHUNK: Final = 20_000
 """Things whose courses are read in one query; bounds the text that is in memory at once."""
@@ -42,3 +53,174 @@ _CONTRADICTIONS: Final = (
     "SELECT json_group_array(json_array(c.kind, json(c.things), json(c.records), c.detail))"
     " FROM json_each(?) AS p CROSS JOIN lineage_contradiction AS c ON c.thing = p.value"
 )
+
+
+class StoredSource:
+    """`TraceSource` over stored lineage. Its connection's transaction keeps all answers about one head.
+
+    `reader` and `catalogue` read records where derived rows do not suffice; both see everything.
+    """
+
+    limited: Final = False
+
+    def __init__(
+        self,
+        connection: Connection,
+        coverage: Coverage,
+        reader: FactReader,
+        catalogue: Catalogue,
+        holder_of: HolderOf,
+    ) -> None:
+        self._connection = connection
+        self._coverage = coverage
+        self._reader = reader
+        self._catalogue = catalogue
+        self._holder_of = holder_of
+        self._rows: dict[Node, ThingRow] = {}
+        self._ended: dict[Node, tuple[int, int]] = {}
+
+    @property
+    def coverage(self) -> Coverage:
+        """The tree size and seal time that every answer of this source is about."""
+        return self._coverage
+
+    def find(self, iri: str) -> tuple[Thing, Sort] | None:
+        """A thing that a record names, by its canonical IRI."""
+        return self._catalogue.find(iri)
+
+    def neighbours(self, nodes: Collection[Node], direction: Direction, *, stated: bool) -> Step:
+        """See `Neighbours`."""
+        query = _AHEAD if direction is Direction.FORWARD else _BACK
+        array, guessed = self._one(f"{query} WHERE e.inferred = 0" if stated else query, nodes)
+        found: set[Any] = set(orjson.loads(array))
+        into = {node for node in found if node < 0}
+        if into:
+            fillings = {node for node in into if is_filling(node)}
+            into -= fillings
+            found -= into
+        ends = self._classes(found)
+        return Step(found - ends if ends else found, into, ends, bool(guessed))
+
+    def things(self, nodes: Collection[Node]) -> Iterator[ThingRow]:
+        """One row a node; processes have none."""
+        self._load(set(nodes))
+        for node in nodes:
+            yield self._rows[node]
+
+    def courses(self, nodes: Collection[Node]) -> Iterator[Course]:
+        """Where each node is, was and went; no row where nothing is known."""
+        numbers: list[Any] = list(nodes)
+        fillings = {node: carrier_of(node) for node in numbers if is_filling(node)}
+        material = [node for node in numbers if node >= 0]
+        for start in range(0, len(material), CHUNK):
+            yield from self._summaries(material[start : start + CHUNK])
+        if fillings:
+            self._load(set(fillings))
+            states = {row[0]: row[1] for row in self._summaries(set(fillings.values()))}
+            for node, carrier in fillings.items():
+                ended = self._ended.get(node)
+                state = states.get(carrier) if ended is None else (*ended, None, None, "ended")
+                yield node, state, (), (), ()
+
+    def fillings(self, carriers: Collection[Thing]) -> Iterator[FillingRow]:
+        """Every filling of each carrier."""
+        for carrier, node, start, end, _ in self._list(_FILLINGS, carriers):
+            yield carrier, node, start, end
+
+    def within(self, parents: Collection[Thing]) -> Iterator[IntervalRow]:
+        """Directly inside each parent: what it held, and when."""
+        return (tuple(row) for row in self._list(_WITHIN, parents))
+
+    def around(self, children: Collection[Thing]) -> Iterator[IntervalRow]:
+        """Directly around each thing: what it was a child of, and when."""
+        return (tuple(row) for row in self._list(_AROUND, children))
+
+    def facts(self, things: Collection[Thing]) -> Iterable[Fact]:
+        """Every live fact that names any of the things, each once."""
+        found = {fact.record: fact for fact in self._catalogue.mentions(things)}
+        found.update((fact.record, fact) for fact in self._reader.facts_of(things))
+        return found.values()
+
+    def mentions(self, things: Collection[Thing]) -> Iterable[Fact]:
+        """Every live fact that only mentions any of the things, whole."""
+        return self._catalogue.mentions(things)
+
+    def voided(self, things: Collection[Thing]) -> Iterable[tuple[Fact, str]]:
+        """Every voided fact that names any of the things, and the record (hex) that voids it."""
+        return self._catalogue.voided(things)
+
+    def links(self, nodes: Collection[Node]) -> Iterator[tuple[Node, str]]:
+        """Each `same` link (statement id) that touches a node."""
+        for one, other, statement in self._catalogue.links(nodes):
+            yield from ((end, statement) for end in (one, other) if end in nodes)
+
+    def contradictions(self, things: Collection[Thing]) -> Iterator[ContradictionRow]:
+        """Every contradiction about any of the things, each once."""
+        found = {
+            (kind, tuple(about), tuple(records), detail)
+            for kind, about, records, detail in self._list(_CONTRADICTIONS, things)
+        }
+        names = self.iris({thing for row in found for thing in row[1]})
+        for kind, about, records, detail in found:
+            yield kind, tuple(names[thing] for thing in about), records, detail
+
+    def hidden(self, things: Collection[Thing]) -> tuple[int, frozenset[Thing]]:
+        """Nothing is hidden from this reader."""
+        return 0, frozenset()
+
+    def iris(self, things: Collection[Thing]) -> Mapping[Thing, str]:
+        """Canonical IRIs."""
+        self._load(set(things))
+        return {thing: self._rows[thing][2] for thing in things}
+
+    def records(self, records: Collection[int]) -> Mapping[int, str]:
+        """Commitments in hex."""
+        return self._catalogue.records(records)
+
+    def member(self, identifier: str, time_us: int) -> str | None:
+        """The member that holds an identifier (IRI) at a time, None where nobody does."""
+        return self._holder_of(identifier, time_us)
+
+    def _one(self, query: str, values: Iterable[Any]) -> Any:
+        return self._connection.exec_driver_sql(query, (_array(values),)).one()
+
+    def _list(self, query: str, values: Iterable[Any]) -> list[Any]:
+        rows: list[Any] = orjson.loads(self._one(query, values)[0])
+        return rows
+
+    def _classes(self, found: set[Any]) -> frozenset[Node]:
+        """The classes among nodes. Their rows are kept: whatever is reached is described later anyway."""
+        self._load(found)
+        rows = self._rows
+        return frozenset([node for node in found if rows[node][3] == "class"])
+
+    def _load(self, nodes: set[Any]) -> None:
+        missing = nodes - self._rows.keys()
+        if not missing:
+            return
+        fillings = {node: carrier_of(node) for node in missing if is_filling(node)}
+        if fillings:
+            missing = (missing - fillings.keys()) | (set(fillings.values()) - self._rows.keys())
+        ids, iris, kinds = map(orjson.loads, self._one(_THINGS, missing))
+        rows = self._rows
+        for number, iri, kind in zip(ids, iris, kinds, strict=True):
+            rows[number] = (number, number, iri, _KINDS.get(kind, "serial"), None, None)
+        if fillings:
+            for carrier, node, start, end, closed_by in self._list(_FILLINGS, set(fillings.values())):
+                rows[node] = (node, carrier, rows[carrier][2], "filling", start, end)
+                if end is not None:
+                    self._ended[node] = (closed_by, end)
+
+    def _summaries(self, things: Collection[Any]) -> Iterator[Course]:
+        for thing, (state, stock, legs, never) in self._list(_SUMMARIES, things):
+            yield thing, state, stock, legs, never
+
+
+_KINDS: Final = {"lot": "lot", "class": "class"}
+
+
+def _array(values: Iterable[Any]) -> str:
+    return orjson.dumps(list(values)).decode()
+
+
+__all__ = ["CHUNK", "StoredSource"]
