@@ -1,7 +1,8 @@
 """The pure EPCIS 2.0 model: documents, events, identifiers, validation. No network, no SQL, no clock.
 
 `read_document` takes submitted bytes and gives validated records in committed form; `read_event` takes a
-committed record and gives the event again, anywhere; `canonical_thing` gives every spelling of an
+committed record and gives the event again, anywhere (`read_untrusted_event` validates it first);
+`canonical_thing` gives every spelling of an
 identifier its one IRI. Storing, signing and linking are left to the packages above.
 """
 
@@ -12,6 +13,7 @@ from .document import Document, EventRecord, HeaderRecord, MasterRecord, Reading
 from .event import ErrorDeclaration, Event, Quantity, Ref, Role, read_event
 from .identifiers import Kind, Position, Thing, canonical_thing, is_carrier_key, private_thing
 from .identity import body_digest
+from .record import read_untrusted_event
 
 __all__ = [
     "PACKAGED",
@@ -35,5 +37,6 @@ __all__ = [
     "private_thing",
     "read_document",
     "read_event",
+    "read_untrusted_event",
     "resolve_name",
 ]

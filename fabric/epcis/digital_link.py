@@ -14,6 +14,8 @@ from .gs1 import KEY_WORDS, KEYS, QUALIFIER_WORDS, thing_of_key
 from .thing import BadIdentifier, Thing
 
 _GS1 = "https://id.gs1.org/"
+# A key and three qualifiers, the most that any key takes.
+_MOST_PARTS = 8
 _BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
@@ -63,7 +65,7 @@ def _candidates(parts: list[str]) -> list[list[str]]:
     """The tails of a path that could be key and qualifiers, longest first."""
     count = len(parts)
     found = []
-    for start in range(count - 1):
+    for start in range(max(0, count - _MOST_PARTS), count - 1):
         if parts[start] in KEY_WORDS and (count - start) % 2 == 0:
             names = parts[start + 2 :: 2]
             allowed = KEYS[KEY_WORDS[parts[start]]].sequences

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ledger.canonical import parse_json
+from ledger.commitment import MAX_NODES, commitment_nodes
 from ledger.errors import Finding, InvalidInput, TooLarge
 
 from .contexts import (
@@ -31,7 +32,7 @@ from .event import Event, read_event
 from .fields import TEXT, TIME, check_extension
 from .findings import MOST, EnoughFindings, Findings
 from .identifiers import Position, Thing, read_name
-from .master_data import MASTER_DATA_POSITION, check_vocabularies
+from .master_data import MASTER_DATA_POSITION, Element, check_vocabularies
 from .validation import FIELDS, check_event
 
 RULE: Final = "loomark/things/v1"
@@ -172,8 +173,9 @@ class _Reader:
         check_event(event, self.found, effective)
         if self.found.refused:
             return None
-        header = self._header(context, None, {})
         committed = {**event, "@context": context}
+        self._check_size(committed)
+        header = self._header(context, None, {})
         record = EventRecord(1, "", committed, read_event(committed))
         return self._done(header, (), (record,))
 
@@ -190,16 +192,7 @@ class _Reader:
                 "", "too-many-records", f"{MOST_RECORDS - 1} events and elements at most", count
             )
             return None
-        elements = tuple(
-            MasterRecord(
-                index,
-                element.pointer,
-                {"@context": context, "type": element.type, "element": element.value},
-                element.type,
-                read_name(element.name, MASTER_DATA_POSITION.get(element.type, Position.EPC))[0],
-            )
-            for index, element in enumerate(vocabularies, start=1)
-        )
+        elements = self._elements(vocabularies, context)
         records = self._events(events, entries or [], context, effective, 1 + len(elements))
         if self.found.refused:
             return None
@@ -207,7 +200,25 @@ class _Reader:
             self.found.at(0, "/epcisBody/eventList")
             self.found.refuse("", "no-records", "an event or a master-data element", events)
             return None
-        return self._done(self._header(context, document["type"], _frame(document)), elements, tuple(records))
+        header = self._header(context, document["type"], _frame(document))
+        return self._done(header, elements, tuple(records))
+
+    def _elements(self, vocabularies: Sequence[Element], context: list[Any]) -> tuple[MasterRecord, ...]:
+        records = []
+        for position, element in enumerate(vocabularies, start=1):
+            committed = {"@context": context, "type": element.type, "element": element.value}
+            self.found.at(position, element.pointer)
+            self._check_size(committed)
+            thing = read_name(element.name, MASTER_DATA_POSITION.get(element.type, Position.EPC))[0]
+            records.append(MasterRecord(position, element.pointer, committed, element.type, thing))
+        return tuple(records)
+
+    def _check_size(self, committed: dict[str, Any]) -> None:
+        nodes = commitment_nodes(committed)
+        if nodes > MAX_NODES:
+            self.found.refuse(
+                "", "too-many-units", f"{MAX_NODES} units and groups in a record at most", nodes
+            )
 
     def _events(
         self,
@@ -229,6 +240,7 @@ class _Reader:
             # Once something is refused nothing will be stored: the rest is only searched for findings.
             if not found.refused:
                 committed = {**event, "@context": here}
+                self._check_size(committed)
                 records.append(EventRecord(start + index, pointer, committed, read_event(committed)))
         return records
 
@@ -303,9 +315,16 @@ class _Reader:
         return []
 
     def _header(self, context: list[Any], kind: str | None, frame: dict[str, Any]) -> HeaderRecord:
-        return HeaderRecord(
-            {"@context": context, "type": kind, "document": frame, "source": self.source, "rule": RULE}
-        )
+        committed = {
+            "@context": context,
+            "type": kind,
+            "document": frame,
+            "source": self.source,
+            "rule": RULE,
+        }
+        self.found.at(0, "")
+        self._check_size(committed)
+        return HeaderRecord(committed)
 
     def _done(
         self, header: HeaderRecord, elements: tuple[MasterRecord, ...], events: tuple[EventRecord, ...]

@@ -7,7 +7,7 @@ before the record was committed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -92,8 +92,18 @@ def read_event(committed: Mapping[str, Any]) -> Event:
     """The event of a validated record in committed form.
 
     An identifier that is no name (possible only where a member asked to keep wrong check digits) is read as
-    a private one.
+    a private one. Raises InvalidInput (``bad-record``) where this is no event, or not the whole of one; a
+    record that nobody validated goes through `read_untrusted_event`.
     """
+    try:
+        return _read(committed)
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
+        raise InvalidInput(
+            "expected the whole of a validated event, got another record", rule="bad-record"
+        ) from None
+
+
+def _read(committed: Mapping[str, Any]) -> Event:
     get = committed.get
     time = parse_time(committed["eventTime"])
     offset = parse_offset(committed["eventTimeZoneOffset"])
@@ -108,8 +118,7 @@ def read_event(committed: Mapping[str, Any]) -> Event:
         if position is _CLASS:
             refs += [_quantity_ref(element, role) for element in value]
         else:
-            for text in value if is_list else (value,):
-                refs.append(Ref(_read_epc(text)[0], role, text, None))
+            _add_names(value if is_list else (value,), role, refs)
     mentions = _Mentions(refs)
     step, disposition, number = get("bizStep"), get("disposition"), get("transformationID")
     return Event(
@@ -134,6 +143,16 @@ def read_event(committed: Mapping[str, Any]) -> Event:
         ilmd=get("ilmd") or _NONE,
         extensions={name: committed[name] for name in committed if ":" in name} or _NONE,
     )
+
+
+def _add_names(texts: Sequence[str], role: Role, refs: list[Ref]) -> None:
+    # Two spellings of one thing in a list are one thing there; the first spelling is kept.
+    seen: set[str] = set()
+    for text in texts:
+        thing = _read_epc(text)[0]
+        if thing.iri not in seen:
+            seen.add(thing.iri)
+            refs.append(Ref(thing, role, text, None))
 
 
 def _quantity_ref(element: Mapping[str, Any], role: Role) -> Ref:

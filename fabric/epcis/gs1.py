@@ -58,7 +58,7 @@ class Qualifier:
     none: str | None
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4_096)
 def check_digit(digits: str) -> str:
     """The mod-10 check digit that follows a run of decimal digits (GS1 General Specifications, 7.9)."""
     codes = digits.encode("ascii")
@@ -103,7 +103,7 @@ def thing_of_key(ai: str, value: str, qualifiers: Qualifiers = ()) -> Thing:
     return Thing(head + tail, _kind(key, has_tail, names))
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def normal_value(ai: str, value: str) -> str:
     """A key's value in full length, with format and check digit verified. Raises BadIdentifier."""
     key = KEYS[ai]

@@ -62,8 +62,12 @@ def name_reader(position: Position) -> Callable[[str], Named]:
     return _READERS[position]
 
 
+# Serials and lots rarely come back after a document or two; the rest is a small stock of names.
+_CACHED = dict.fromkeys(Position, 8_192) | {Position.EPC: 32_768, Position.EPC_CLASS: 32_768}
+
+
 def _make_reader(position: Position) -> Callable[[str], Named]:
-    @lru_cache(maxsize=65_536)
+    @lru_cache(maxsize=_CACHED[position])
     def read(text: str) -> Named:
         try:
             thing = _named_by_key(text)

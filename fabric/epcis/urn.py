@@ -101,7 +101,7 @@ def _value(text: str, scheme: Scheme, parts: list[str]) -> str:
     return value + parts[2] + parts[3] if scheme.shape == "pieces" else value
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def _completed(prefix: str, reference: str, length: int, leading: bool) -> str | None:
     """Prefix and reference with their check digit; None if they have not the digits they should."""
     if len(prefix) + len(reference) != length or (reference and not is_decimal(reference)):

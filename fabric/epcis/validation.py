@@ -37,11 +37,6 @@ from .sensors import SENSOR_ELEMENTS
 from .times import parse_offset, parse_time
 
 ACTIONS = ("ADD", "OBSERVE", "DELETE")
-MOST_NODES = 65_536
-"""Units and groups that one record may hold (design: evidence, Limits)."""
-
-MOST_CONTEXT_NODES = 256
-"""Of those, the ones that its `@context` may take."""
 
 
 def _is_action(value: Any) -> bool:
@@ -172,13 +167,6 @@ def _check_across(event: dict[str, Any], found: Findings) -> None:
         moment, minutes = parse_time(time), parse_offset(offset)
         if moment and minutes is not None and moment[1] is not None and moment[1] != minutes:
             found.warn("/eventTimeZoneOffset", "offset-differs", f"the offset of {time}", offset)
-    nodes = 1 + len(event)
-    for value in event.values():
-        if (type(value) is list or type(value) is dict) and len(value) > 1:
-            nodes += len(value)
-    # The context that the committed form adds or replaces has a node for each of its entries.
-    if nodes + MOST_CONTEXT_NODES > MOST_NODES:
-        found.refuse("", "too-many-units", f"{MOST_NODES} units in a record at most", nodes)
 
 
 def _need_action(event: dict[str, Any], found: Findings) -> None:

@@ -10,8 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fabric.epcis import Event, Kind, Quantity, Role, Thing, read_document, read_event
+from fabric.epcis import (
+    Event,
+    Kind,
+    Quantity,
+    Role,
+    Thing,
+    read_document,
+    read_event,
+    read_untrusted_event,
+)
 from fabric.epcis.times import parse_offset, parse_time, time_of
+from ledger.errors import InvalidInput
 
 from .documents import EVENTS, document, event, raw
 
@@ -24,6 +34,47 @@ def read(sent: dict[str, Any]) -> Event:
 def test_a_stored_record_reads_as_it_did_at_the_door(kind: str) -> None:
     record = read_document(raw(document(event(kind))), "application/json").events[0]
     assert read_event(json.loads(json.dumps(record.committed))) == record.event
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+def test_a_disclosed_record_is_validated_before_it_is_read(kind: str) -> None:
+    record = read_document(raw(document(event(kind))), "application/json").events[0]
+    assert read_untrusted_event(record.committed) == record.event
+    for broken in (
+        record.committed | {"eventTime": "x"},
+        record.committed | {"@context": ["https://x.example/"]},
+        record.committed | {"readPoint": [[]]},
+        {name: value for name, value in record.committed.items() if name != "eventTimeZoneOffset"},
+        {"@context": [{"a": {}}], "type": kind},
+        {},
+    ):
+        with pytest.raises(InvalidInput) as caught:
+            read_untrusted_event(broken)
+        assert caught.value.findings
+
+
+@given(
+    committed=st.dictionaries(
+        st.sampled_from(["type", "eventTime", "eventTimeZoneOffset", "epcList", "quantityList", "readPoint"]),
+        st.none()
+        | st.integers()
+        | st.just("ObjectEvent")
+        | st.just([{}])
+        | st.just(["x"])
+        | st.just({"id": 1}),
+    )
+)
+def test_part_of_a_record_is_refused_and_nothing_else_escapes(committed: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput):
+        read_event(committed)
+
+
+def test_two_spellings_of_one_thing_in_a_list_are_one_thing() -> None:
+    sent = event(epcList=["urn:epc:id:sgtin:9506000.013435.1", "https://id.gs1.org/01/09506000134352/21/1"])
+    assert roles(sent)[:2] == [
+        ("object", "urn:epc:id:sgtin:9506000.013435.1"),
+        ("mention", PLACE),
+    ]
 
 
 def roles(sent: dict[str, Any]) -> list[tuple[str, str]]:

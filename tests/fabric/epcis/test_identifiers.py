@@ -184,6 +184,11 @@ def test_a_members_own_code_becomes_a_name_of_that_member_and_kind() -> None:
     assert canonical_thing(thing.iri, Position.EPC) == thing
 
 
+def test_a_long_path_costs_no_more_than_its_end() -> None:
+    path = "https://example.com" + "/01" * 200_000
+    assert canonical_thing(path, Position.EPC) == Thing(path, Kind.SERIAL)
+
+
 def test_carriers_are_shipping_units_and_assets() -> None:
     assert is_carrier_key("https://id.gs1.org/00/106141412345678908")
     assert is_carrier_key("https://id.gs1.org/8003/00614141123452400")
