@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
 from ledger.errors import InvalidInput
 
-from .identifiers import Kind, Named, Position, Thing, name_reader
+from .identifiers import Kind, Position, Thing, name_reader
 from .times import parse_offset, parse_time
 from .words import word_iri, word_reader
 
@@ -136,7 +137,7 @@ def _read(committed: Mapping[str, Any]) -> Event:
         transactions=mentions.transactions(get("bizTransactionList")),
         sensor=mentions.devices(get("sensorElementList")),
         things=tuple(refs),
-        transformation_id=_read_document(number)[0].iri if number else None,
+        transformation_id=_mention_document(number).thing.iri if number else None,
         error_declaration=_declaration(committed["errorDeclaration"])
         if "errorDeclaration" in committed
         else None,
@@ -185,16 +186,16 @@ class _Mentions:
         self.refs = refs
         self.seen: set[str] = set()
 
-    def add(self, text: str, read: Callable[[str], Named]) -> str:
-        thing = read(text)[0]
-        iri = thing.iri
+    def add(self, text: str, mention: Callable[[str], Ref]) -> str:
+        ref = mention(text)
+        iri = ref.thing.iri
         if iri not in self.seen:
             self.seen.add(iri)
-            self.refs.append(Ref(thing, _MENTION, text, None))
+            self.refs.append(ref)
         return iri
 
     def place(self, value: Mapping[str, Any] | None) -> str | None:
-        return self.add(value["id"], _read_place) if value else None
+        return self.add(value["id"], _mention_place) if value else None
 
     def parties(self, value: list[Mapping[str, Any]] | None, name: str) -> tuple[tuple[str, str], ...]:
         if not value:
@@ -202,7 +203,9 @@ class _Mentions:
         pairs = []
         for item in value:
             kind = _party_type_iri(item["type"]) or item["type"]
-            pairs.append((kind, self.add(item[name], _read_place if kind == _LOCATION else _read_party)))
+            pairs.append(
+                (kind, self.add(item[name], _mention_place if kind == _LOCATION else _mention_party))
+            )
         return tuple(pairs)
 
     def transactions(self, value: list[Mapping[str, Any]] | None) -> tuple[tuple[str | None, str], ...]:
@@ -211,7 +214,7 @@ class _Mentions:
         return tuple(
             (
                 _transaction_type_iri(item["type"]) if "type" in item else None,
-                self.add(item["bizTransaction"], _read_document),
+                self.add(item["bizTransaction"], _mention_document),
             )
             for item in value
         )
@@ -222,16 +225,28 @@ class _Mentions:
         for element in value:
             for part in (element.get("sensorMetadata", _NONE), *element["sensorReport"]):
                 if "deviceID" in part:
-                    self.add(part["deviceID"], _read_device)
+                    self.add(part["deviceID"], _mention_device)
         return tuple(value)
 
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 _EPC, _CLASS = Position.EPC, Position.EPC_CLASS
-_MENTION = Role.MENTION
+
+
+def _mention_maker(position: Position) -> Callable[[str], Ref]:
+    """Mentions by name; one place or party is mentioned by most events of a document, so they are shared."""
+    read = name_reader(position)
+
+    @lru_cache(maxsize=8_192)
+    def mention(text: str) -> Ref:
+        return Ref(read(text)[0], Role.MENTION, text, None)
+
+    return mention
+
+
 _read_epc, _read_class = name_reader(_EPC), name_reader(_CLASS)
-_read_place, _read_party = name_reader(Position.PLACE), name_reader(Position.PARTY)
-_read_document, _read_device = name_reader(Position.DOCUMENT), name_reader(Position.DEVICE)
+_mention_place, _mention_party = _mention_maker(Position.PLACE), _mention_maker(Position.PARTY)
+_mention_document, _mention_device = _mention_maker(Position.DOCUMENT), _mention_maker(Position.DEVICE)
 _step_iri, _disposition_iri = word_reader("bizStep"), word_reader("disposition")
 _party_type_iri = word_reader("sourceOrDestinationType")
 _transaction_type_iri = word_reader("bizTransactionType")
