@@ -278,6 +278,17 @@ class _Check:
             self.fault("index", place, "expected the database to count this registry statement")
         self.changes += 1
 
+    def _seen(self, index: int, size: int, root: bytes) -> None:
+        try:
+            if size <= index and self.known.is_prefix(size, root, self.size):
+                return
+        except Unavailable as error:
+            self.fault("tile", f"entry {index}", f"cannot check `seen`: {error}")
+            return
+        self.fault(
+            "wrong-seen", f"entry {index}", f"expected `seen` to be a head of this log, got another at {size}"
+        )
+
     def _seal(self, index: int, seal: Seal, row: _Row | None) -> None:
         if row != (seal.start, seal.time, self.sealed_changes, self.changes):
             self.fault("index", f"entry {index}", "expected the database to list this seal as it is")

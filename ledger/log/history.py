@@ -8,6 +8,7 @@ from functools import lru_cache
 from threading import Lock
 from typing import Final
 
+from ..errors import Unavailable
 from ..key_record import KeyRecord
 from ..registry import Registry
 from .plan import replayed_registry
@@ -53,6 +54,8 @@ class RegistryHistory:
                     self._statements.append(statement)
 
     def _replayed(self, changes: int) -> Registry:
+        if changes > self.size:
+            raise Unavailable(f"expected {changes} registry statements to replay, got {self.size}")
         with self._growing:
             while len(self._kept) * _APART <= changes:
                 start = (len(self._kept) - 1) * _APART

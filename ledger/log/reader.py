@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from sqlalchemy import Engine, bindparam, func, select
@@ -109,6 +110,7 @@ class LogReader:
         self._heads = KnownHeads(engine, self._tree)
         self._latest: _View | None = None
         self._view_of = lru_cache(maxsize=_VIEWS)(self._read_view)
+        self._learning = Lock()
         self._history: RegistryHistory | None = None
 
     def published(self) -> Published:
@@ -268,10 +270,12 @@ class LogReader:
         return _View(published, tree, last_seal, seal.changes_after)
 
     def _registries(self) -> RegistryHistory:
-        if self._history is None:
-            with self._engine.connect() as connection:
-                self._history = RegistryHistory(read_head(connection).origin)
-        return self._history
+        # Two histories would each know only a part of what the views were built with.
+        with self._learning:
+            if self._history is None:
+                with self._engine.connect() as connection:
+                    self._history = RegistryHistory(read_head(connection).origin)
+            return self._history
 
 
 def _signer_and_seen(envelope: bytes) -> tuple[str, tuple[int, bytes]]:

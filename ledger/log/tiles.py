@@ -35,13 +35,13 @@ class TileStore:
     def write(self, growth: Growth) -> None:
         """Store what a tree grew by. Writing the same again changes nothing. Raises Unavailable.
 
-        The names of partial tiles may be lost with the power: recovery writes those of the head again, and
-        older ones are answered from wider ones.
+        The names of partial tiles of level 0 may be lost with the power: recovery writes that of the head again,
+        and older ones are answered from wider ones. Higher levels change rarely, and recovery starts from them.
         """
         for grown in growth.full:
             self._files.write(self._path(grown.tile), grown.data)
         for grown in growth.partial:
-            self._files.write(self._path(grown.tile), grown.data, lasting=False)
+            self._files.write(self._path(grown.tile), grown.data, lasting=grown.tile.level != 0)
 
     def remove_partials(self, growth: Growth) -> None:
         """Drop the partial forms of tiles that are full now; call it once the checkpoint is published."""
