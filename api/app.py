@@ -13,7 +13,8 @@ from .auth import Authenticator, Sessions
 from .headers import SecurityHeaders
 from .metrics import Measured, Metrics
 from .pending import Pending
-from .routes import epcis, health, log, members, records
+from .routes import docs, epcis, health, log, members, policy, records, session
+from .routes.shown import problem_page
 from .services import Services
 from .settings import Settings
 
@@ -35,8 +36,8 @@ def create_app(node: Node, settings: Settings, session_secret: bytes) -> FastAPI
     sessions = Sessions(session_secret, settings.session_life_s)
     metrics = Metrics()
     app.state.services = Services(node, settings, Authenticator(node.capture, sessions), metrics, Pending())
-    problems.install(app)
-    for module in (epcis, records, members, log, health):
+    problems.install(app, problem_page)
+    for module in (epcis, records, members, policy, log, health, session, docs):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_middleware(SecurityHeaders)

@@ -7,7 +7,7 @@ with record index, JSON pointer, rule, expected and got. Messages never carry a 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
@@ -108,12 +108,16 @@ def response_for(error: LoomarkError) -> Response:
     return problem(status, "unavailable", str(error) or "the node cannot serve this now", headers=headers)
 
 
-def install(app: FastAPI) -> None:
-    """Make `app` answer every refusal, foreseen or not, as a problem document."""
+AsPage = Callable[[Request, LoomarkError], Response | None]
+"""The page that tells a person of a refusal; None where a program asked."""
 
-    async def on_loomark_error(_request: Request, error: Exception) -> Response:
+
+def install(app: FastAPI, as_page: AsPage) -> None:
+    """Make `app` answer every refusal, foreseen or not, as a problem document, or to a person as a page."""
+
+    async def on_loomark_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, LoomarkError)
-        return response_for(error)
+        return as_page(request, error) or response_for(error)
 
     async def on_http_exception(_request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

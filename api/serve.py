@@ -9,6 +9,7 @@ import os
 import secrets
 import socket
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -33,7 +34,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     """
     _log_to_stderr()
     listener = _listen(settings.host, settings.port)
-    with listener, open_node(node_settings(settings), on_failure=exit_on_failure) as node:
+    with listener, open_node(node_settings(settings), on_failure=_end) as node:
         write_settings(settings)
         if node.new_operator_key is not None:
             say(f"LOOMARK_OPERATOR_KEY={node.new_operator_key}")
@@ -51,6 +52,12 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
         host, port = listener.getsockname()[:2]
         say(f"listening on http://{host}:{port}")
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def _end(error: BaseException) -> None:
+    # Only the next start can tell what was stored, so the process ends here; its log says why.
+    structlog.get_logger().critical("writer-failed", error="".join(traceback.format_exception(error)))
+    exit_on_failure(error)
 
 
 def node_settings(settings: Settings) -> NodeSettings:

@@ -95,9 +95,7 @@ def _contexts(records: list[dict[str, Any]]) -> dict[str, str | None]:
 def _show(file: Path, job: dict[str, Any]) -> None:
     records = job.get("records", [])
     state = job["state"]
-    where = (
-        f"log index {records[0]['index']}" if state == "sequenced" and records else job.get("reason") or ""
-    )
+    where = f"log index {job['index']}" if state == "sequenced" else job.get("reason") or ""
     out.print(f"{escape(str(file))}: [bold]{state}[/bold], {len(records)} records {escape(str(where))}")
     for warning in job.get("warnings", [])[:20]:
         out.print(f"  warning: {warning.get('pointer')}: {warning.get('rule')}", markup=False)

@@ -1,0 +1,18 @@
+"""`/api/policy`: the trust policy of this log, for verifiers to pin."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from ledger.note import parse_vkey
+from ledger.policy import policy_text
+
+from .asking import Serving
+
+router = APIRouter(prefix="/api", tags=["log"])
+
+
+@router.get("/policy", summary="Trust policy of this log", response_class=Response)
+def policy(serving: Serving) -> Response:
+    """C2SP tlog-policy text: the log's key, its witnesses, the quorum. Compare it with one from another source."""
+    return Response(policy_text(parse_vkey(serving.node.vkey)), media_type="text/plain; charset=utf-8")
