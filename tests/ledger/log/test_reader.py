@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
+from threading import Event, Thread
 
 import pytest
 
@@ -203,3 +205,33 @@ def test_many_proofs_can_share_a_checkpoint_while_the_log_grows(node: Node, read
     assert reader.proof_parts(5).published.checkpoint.size == reader.size > second.published.checkpoint.size
     with pytest.raises(NotFound):
         reader.proof_parts(9, first.published)
+
+
+def test_proofs_hold_while_the_log_is_written(node: Node) -> None:
+    node.found("farm")
+    node.sequence(*[capture(("first", i)) for i in range(200)])
+    reader = LogReader(node.reader(), node.folder / "log")
+    failed: list[BaseException] = []
+    proved: list[int] = []
+    stopped = Event()
+
+    def prove(first: int) -> None:
+        chance = Random(first)
+        try:
+            while not stopped.is_set():
+                index = chance.choice([chance.randrange(4, 204), max(4, reader.size - 2)])
+                check_parts(reader.proof_parts(index), index)
+                proved.append(index)
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [Thread(target=prove, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for step in range(60):
+        node.sequence(*[capture((step, i)) for i in range(step % 13 + 1)])
+    stopped.set()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert len(set(proved)) > 20
