@@ -16,7 +16,7 @@ from typing import Any
 from . import emit
 from .books import Books, Filling, Leg, Packing
 from .emit import Event, Goods
-from .names import Thing, lot_of_product, pallet, serial_item, tote
+from .names import Thing, asset, lot_of_product, pallet, serial_item, tote
 from .portion import Pile, Provenance, Run, mix
 from .world import Member, Place, World
 
@@ -44,16 +44,20 @@ class Load:
 
 @dataclass(slots=True)
 class Shipment:
-    """Goods under way, the document they travel with, and the legs they are in the books."""
+    """Goods under way, the document they travel with, and the legs they are in the books.
+
+    `in_full`: the records name the carrier and all that is in it, as an aggregation that is observed.
+    """
 
     src: Place
     dst: Place
     goods: Goods
     document: str
-    owner: Member | None
-    event: Event
-    legs: list[Leg]
-    loose: dict[Thing, list[Run]]
+    owner: Member | None = None
+    in_full: bool = False
+    legs: list[Leg] = field(default_factory=list)
+    loose: dict[Thing, list[Run]] = field(default_factory=dict)
+    event: Event = field(default_factory=dict)
 
 
 class Cell:
@@ -88,6 +92,11 @@ class Cell:
         else:
             self.now += self.rng.randrange(5 * MINUTE_S, 50 * MINUTE_S)
         return self.now
+
+    def morning(self, member: Member) -> None:
+        """Wait for ten o'clock of the member's next day."""
+        local = self.now + member.offset_min * MINUTE_S
+        self.now += DAY_S - local % DAY_S + 10 * HOUR_S
 
     def place(self, role: str, other_than: Place | None = None) -> Place:
         """A place for a role."""
@@ -155,7 +164,7 @@ class Cell:
         """Serialised items, of a lot where one is given; the record that makes them must say so."""
         serials = [serial_item(gtin, str(10_000 + member.next("serial")), lot) for _ in range(count)]
         for serial in serials:
-            self._made_of[serial] = frozenset((serial.iri,))
+            self._made_of[serial] = frozenset((serial.iri, *((lot.iri,) if lot else ())))
         if lot is not None:
             self.books.serials.setdefault(lot, []).extend(serials)
             self.books.note(lot, ())
@@ -252,9 +261,8 @@ class Cell:
             self._made(place, thing, mix(copies, portions or 0, thing.iri))
             return thing
         if thing.kind == "serial":
-            self._made_of[thing] = mix(copies, 1, thing.iri)[0][1]
-            if thing.lot is not None:
-                self.books.note(thing.lot, (self._made_of[thing],))
+            self._made_of[thing] = self._made_of[thing] | mix(copies, 1, thing.iri)[0][1]
+            self.books.note(thing, (self._made_of[thing],))
             return thing
         filling = Filling(thing, at, put_out=True)
         self._loads[thing] = Load(filling)
@@ -347,28 +355,29 @@ class Cell:
         step: str = "shipping",
         owner: Member | None = None,
         disposition: str = "in_transit",
+        in_full: bool = False,
     ) -> Shipment:
         """Send goods off; the despatch advice is the document that the receipt will name."""
         member, at = src.member, self.tick(src.member)
-        legs: list[Leg] = []
-        loose: dict[Thing, list[Run]] = {}
+        document = emit.document_name(member, "asn", member.next("asn"))
+        shipment = Shipment(src, dst, goods, document, owner, in_full)
+        state = "open" if dst.member.admitted else "outside"
         for thing, portions in goods:
             for lot, n in [(thing, portions)] if portions is not None else self.held(thing).items():
-                legs.append(Leg(lot, src.key.iri, dst.key.iri, n, at))
+                shipment.legs.append(Leg(lot, src.key.iri, dst.key.iri, n, at, state=state))
                 self.books.account(lot, src.key.iri).dispatched += n
             if portions is not None:
-                loose[thing] = self.stock(thing, src).take(portions)
-        if not dst.member.admitted:
-            for leg in legs:
-                leg.state = "outside"
-        self.books.legs += legs
-        document = emit.document_name(member, "asn", member.next("asn"))
-        event = self._movement(src, src, dst, goods, step, disposition, document, owner, at)
-        return Shipment(src, dst, goods, document, owner, event, legs, loose)
+                shipment.loose[thing] = self.stock(thing, src).take(portions)
+        self.books.legs += shipment.legs
+        shipment.event = self._movement(shipment, src, goods, step, disposition, at)
+        return shipment
 
-    def receive(
-        self, shipment: Shipment, *, got: dict[Thing, int] | None = None, step: str = "receiving"
-    ) -> Event:
+    def depart(self, shipment: Shipment) -> Event:
+        """The lorry leaves the yard: a second record of a dispatch that was already told."""
+        at = self.tick(shipment.src.member)
+        return self._movement(shipment, shipment.src, shipment.goods, "departing", "in_transit", at)
+
+    def receive(self, shipment: Shipment, *, got: dict[Thing, int] | None = None) -> Event:
         """Take goods in at their destination; `got` is what arrived of a loose lot where that differs."""
         dst, at = shipment.dst, self.tick(shipment.dst.member)
         got = got or {}
@@ -378,29 +387,24 @@ class Cell:
         for lot, runs in shipment.loose.items():
             self.stock(lot, dst).add(Pile(runs).take(got.get(lot, sum(n for n, _ in runs))))
         goods = [(t, got.get(t, n) if n is not None else None) for t, n in shipment.goods]
-        return self._movement(
-            dst, shipment.src, dst, goods, step, "in_progress", shipment.document, shipment.owner, at
-        )
+        return self._movement(shipment, dst, goods, "receiving", "in_progress", at)
 
     def _movement(
-        self,
-        seen: Place,
-        src: Place,
-        dst: Place,
-        goods: Goods,
-        step: str,
-        disposition: str,
-        document: str,
-        owner: Member | None,
-        at: int,
+        self, shipment: Shipment, seen: Place, goods: Goods, step: str, disposition: str, at: int
     ) -> Event:
-        member = seen.member
+        member, dst = seen.member, shipment.dst
         event = emit.start("ObjectEvent", self.event_id(), member, at)
-        event |= emit.goods_fields(member, goods, "epcList", "quantityList")
+        if shipment.in_full:
+            carrier = goods[0][0]
+            event |= {"type": "AggregationEvent", "parentID": member.spell(carrier)}
+            inside = list(self.held(carrier).items())
+            event |= emit.goods_fields(member, inside, "childEPCs", "childQuantityList")
+        else:
+            event |= emit.goods_fields(member, goods, "epcList", "quantityList")
         event |= {"action": "OBSERVE", "bizStep": step, "disposition": disposition}
         event |= emit.where(member, seen, resting=seen is dst)
-        event |= emit.transactions(("desadv", document)) | emit.parties(member, src, dst, owner)
-        return self.capture(member, event)
+        event |= emit.transactions(("desadv", shipment.document))
+        return self.capture(member, event | emit.parties(member, shipment.src, dst, shipment.owner))
 
     def move(self, src: Place, dst: Place, goods: Goods, **told: Any) -> tuple[Shipment, Event]:
         """Send and, after some hours on the road, take in."""
@@ -416,17 +420,27 @@ class Cell:
             self.books.account(leg.lot, src.key.iri).dispatched -= leg.sent
         for lot, runs in shipment.loose.items():
             self.stock(lot, src).add(runs)
-        return self._movement(
-            src,
-            src,
-            shipment.dst,
-            shipment.goods,
-            "void_shipping",
-            "in_progress",
-            shipment.document,
-            None,
-            at,
-        )
+        return self._movement(shipment, src, shipment.goods, "void_shipping", "in_progress", at)
+
+    # What is only mentioned
+
+    def order(self, place: Place, goods: Goods) -> Event:
+        """Goods are tied to an order: a TransactionEvent, which moves and makes nothing."""
+        member, at = place.member, self.tick(place.member)
+        event = emit.start("TransactionEvent", self.event_id(), member, at)
+        event |= emit.transactions(("po", emit.document_name(member, "po", member.next("po"))))
+        event |= emit.goods_fields(member, goods, "epcList", "quantityList")
+        event |= {"action": "ADD", "bizStep": "reserving", "disposition": "reserved"}
+        return self.capture(member, event | emit.where(member, place))
+
+    def fix_logger(self, place: Place) -> Event:
+        """A temperature logger is fixed to a lorry: an AssociationEvent between two assets."""
+        member, at = place.member, self.tick(place.member)
+        lorry, logger = (asset(member.prefix, f"{kind}{member.next(kind)}") for kind in ("LORRY", "LOG"))
+        event = emit.start("AssociationEvent", self.event_id(), member, at)
+        event |= {"parentID": member.spell(lorry), "childEPCs": [member.spell(logger)]}
+        event |= {"action": "ADD", "bizStep": "installing", "disposition": "active"}
+        return self.capture(member, event | emit.where(member, place))
 
     # Ending and looking
 

@@ -391,6 +391,32 @@ def voided_dispatch(cell: Cell, batch: Batch) -> Batch:
     return batch._replace(place=dst)
 
 
+def announced_twice(cell: Cell, batch: Batch) -> Batch:
+    """Shipping and departing are two records of one dispatch; an order had reserved the goods before."""
+    src, dst = batch.place, cell.place("distributor", other_than=batch.place)
+    pallet = cell.new_pallet(src.member)
+    cell.order(src, [(batch.lot, batch.portions)])
+    cell.fix_logger(src)
+    cell.pack(src, pallet, [(batch.lot, batch.portions)])
+    cell.morning(src.member)
+    shipment = cell.ship(src, dst, [(pallet, None)])
+    cell.depart(shipment)
+    cell.wait(hours=5)
+    cell.receive(shipment)
+    cell.unpack(dst, pallet)
+    return batch._replace(place=dst)
+
+
+def declared_in_full(cell: Cell, batch: Batch) -> Batch:
+    """Both ends of a hand-over observe the pallet with everything in it."""
+    src, dst = batch.place, cell.place("distributor", other_than=batch.place)
+    pallet = cell.new_pallet(src.member)
+    cell.pack(src, pallet, [(batch.lot, batch.portions)])
+    cell.move(src, dst, [(pallet, None)], in_full=True)
+    cell.unpack(dst, pallet)
+    return batch._replace(place=dst)
+
+
 EPISODES: dict[str, Episode] = {
     episode.__name__.replace("_", "-"): episode
     for episode in (
@@ -417,5 +443,7 @@ EPISODES: dict[str, Episode] = {
         dates_only,
         hop_outside,
         voided_dispatch,
+        announced_twice,
+        declared_in_full,
     )
 }

@@ -97,6 +97,12 @@ def tote(prefix: str, number: int) -> Thing:
     return Thing("carrier", RESOLVER + path, f"urn:epc:id:grai:{prefix}.00077.{number}", path)
 
 
+def asset(prefix: str, reference: str) -> Thing:
+    """An asset of one's own (GIAI): a lorry, a logger."""
+    path = f"/8004/{prefix}{reference}"
+    return Thing("carrier", RESOLVER + path, f"urn:epc:id:giai:{prefix}.{reference}", path)
+
+
 def place_key(prefix: str, number: int) -> Thing:
     """A physical location (GLN as 414; SGLN with extension 0)."""
     body = f"{prefix}{number:05d}"

@@ -17,10 +17,10 @@ SCHEMA = "loomark/truth/v1"
 
 
 def instant(seconds: int | None) -> str | None:
-    """A time of the simulation as truth writes it: UTC, milliseconds, Z."""
+    """A time of the simulation as truth writes it: UTC, whole seconds, Z."""
     if seconds is None:
         return None
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def decimal(portions: int, lot: Thing) -> str:
@@ -43,7 +43,7 @@ def _answer(books: Books, thing: Thing, direction: str, time: int) -> dict[str, 
         "direction": direction,
         "at": None,
         "affected": sorted((_affected(n, direction) for n in reached), key=lambda row: _key(row)),
-        "carriers": carriers(books, material),
+        "carriers": carriers(books, reached),
         "quantities": [
             quantities(books, lot, time)
             for lot in sorted(material, key=lambda t: t.iri)
@@ -54,18 +54,21 @@ def _answer(books: Books, thing: Thing, direction: str, time: int) -> dict[str, 
 
 
 def _affected(node: Node, direction: str) -> dict[str, Any]:
+    # Nothing inferred lies on the way to anything: what is inferred here only ends stays in carriers.
+    stated = {"strength": "stated"}
     if isinstance(node, Filling):
         span = {"carrier": node.carrier.iri, "from": instant(node.start), "until": instant(node.until)}
-        return {"thing": node.carrier.iri, "kind": "filling", "filling": span, "direction": [direction]}
-    return {"thing": node.iri, "kind": node.kind, "direction": [direction]}
+        row = {"thing": node.carrier.iri, "kind": "filling", "filling": span}
+        return {**row, "direction": [direction], **stated}
+    return {"thing": node.iri, "kind": node.kind, "direction": [direction], **stated}
 
 
 def _key(row: dict[str, Any]) -> tuple[str, str]:
     return row["thing"], str(row.get("filling", {}).get("from", ""))
 
 
-def carriers(books: Books, material: set[Thing]) -> list[dict[str, Any]]:
-    """Which carrier held which affected thing, and when."""
+def carriers(books: Books, reached: set[Node]) -> list[dict[str, Any]]:
+    """Which carrier held which affected thing, and when; a filling that is affected itself is not repeated."""
     rows = [
         {
             "carrier": p.filling.carrier.iri,
@@ -75,13 +78,13 @@ def carriers(books: Books, material: set[Thing]) -> list[dict[str, Any]]:
             "inferred": p.inferred,
         }
         for p in books.packings
-        if p.child in material and not p.filling.material
+        if p.child in reached and p.filling not in reached and p.filling.carrier not in reached
     ]
     return sorted(rows, key=lambda row: (row["carrier"], row["thing"], str(row["from"])))
 
 
 def physical(books: Books, source: Thing) -> list[str]:
-    """The lots in which at least one portion holds something of the source lot."""
+    """The lots, and the serials, in which at least one portion holds something of the source lot."""
     return sorted(lot for lot, sources in books.provenance.items() if source.iri in sources)
 
 
