@@ -80,7 +80,10 @@ def _is_certain(value: JSON, fast: bytes) -> bool:
         return True
     if kind is int or kind is float:
         return kind is int and -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER
-    if _DOUBTFUL.search(fast) or (b"null" in fast and _holds_non_finite(value)):
+    try:
+        if _DOUBTFUL.search(fast) or (b"null" in fast and _holds_non_finite(value)):
+            return False
+    except RecursionError:
         return False
     return fast.isascii() or _ASTRAL.search(fast) is None
 

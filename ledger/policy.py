@@ -18,6 +18,7 @@ from .errors import InvalidInput, TooLarge
 from .note import COSIGNATURE, ED25519, VerifiedSignature, VerifierKey, parse_vkey
 
 MAX_POLICY_BYTES = 65_536
+MAX_NAMES = 256
 _THRESHOLD = re.compile(r"[1-9][0-9]{0,3}\Z")
 
 
@@ -142,6 +143,9 @@ class _Reader:
     def _new_name(self, name: str) -> None:
         if name == "none" or name in self.witnesses or name in self.groups:
             raise InvalidInput("expected a new name, got one in use")
+        # The bound also keeps groups of groups from nesting deeper than they can be evaluated.
+        if len(self.witnesses) + len(self.groups) == MAX_NAMES:
+            raise InvalidInput(f"expected at most {MAX_NAMES} witnesses and groups")
 
     def _key(self, vkey: str, kind: int) -> VerifierKey:
         key = parse_vkey(vkey)

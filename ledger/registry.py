@@ -14,7 +14,7 @@ from functools import cached_property
 from . import effect, merkle
 from .errors import Conflict, Forbidden, InvalidInput
 from .identifier import Identifier
-from .key_record import KeyRecord, check_may_sign, check_role
+from .key_record import ROLE_FOR, KeyRecord, check_may_sign, check_role
 from .membership import Charter, Grant, Member
 from .statement import Statement, UnverifiedEnvelope, verify_signatures
 
@@ -108,7 +108,7 @@ class Registry:
             raise Forbidden("expected the charter at index 0 only", rule="second-charter")
         proposer = self.record(statement.key)
         check_may_sign(proposer, statement.type, statement.member, time_ms)
-        check_role(statement.type, self._roles_of(proposer, time_ms))
+        check_role(statement.type, self._roles_for(statement.type, proposer, time_ms))
         signers = tuple([self.record(keyid) for keyid, _ in envelope.signatures])
         self._check_signers(statement, signers, time_ms)
         verify_signatures(envelope, {record.keyid: record.key for record in signers})
@@ -138,8 +138,9 @@ class Registry:
         self.authorise(envelope, None)
         return effect.EFFECTS[statement.type](self, index, statement)
 
-    def _roles_of(self, record: KeyRecord, time_ms: int | None) -> frozenset[str]:
-        if time_ms is None:
+    def _roles_for(self, kind: str, record: KeyRecord, time_ms: int | None) -> frozenset[str]:
+        # Grants count where only recall is needed: what a bundle proves, it proves by the key's record alone.
+        if time_ms is None or ROLE_FOR.get(kind) != "recall":
             return frozenset(record.roles)
         return frozenset(record.roles) | self.roles(record.member, time_ms)
 

@@ -79,12 +79,16 @@ def test_lone_surrogates_are_refused_by_the_writer(writer: str) -> None:
 
 
 def test_endless_nesting_is_refused_by_the_writer(writer: str) -> None:
-    value: Any = []
+    value: Any = [None]
     for _ in range(5_000):
         value = [value]
     with pytest.raises(InvalidInput) as caught:
         canonical(value)
     assert caught.value.rule == "too-deep"
+    nested: Any = [None]
+    for _ in range(150):
+        nested = [nested]
+    assert canonical(nested) == rfc8785.dumps(nested)
 
 
 def test_names_sort_by_utf16_code_units(writer: str) -> None:

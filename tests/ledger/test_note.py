@@ -236,6 +236,18 @@ def test_a_policy_that_is_not_clear_is_refused(text: str) -> None:
     assert caught.value.rule == "bad-policy"
 
 
+def test_groups_cannot_nest_without_end() -> None:
+    def nested(count: int) -> str:
+        chain = [f"group g{number} any {f'g{number - 1}' if number else 'a'}" for number in range(count)]
+        return "\n".join(
+            [f"log {LOG.text()}", f"witness a {WITNESSES[0].text()}", *chain, f"quorum g{count - 1}"]
+        )
+
+    assert parse_policy(nested(255)).satisfied_by({"a"})
+    with pytest.raises(InvalidInput):
+        parse_policy(nested(256))
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
     [

@@ -304,6 +304,15 @@ def test_a_recall_needs_the_role_standing_or_granted(consortium: Consortium) -> 
     assert refusal(consortium, envelope) == "wrong-role"
 
 
+def test_a_granted_member_role_lets_nobody_capture(consortium: Consortium) -> None:
+    applied(consortium, "member", {"subject": "farm", "roles": ["auditor"]}, "operator")
+    grant = {"grantee": "farm", "role": "member", "for": "all", "until": None}
+    applied(consortium, "role", grant, "operator")
+    assert (
+        refusal(consortium, consortium.envelope("capture", {"commitment": "00" * 32}, "farm")) == "wrong-role"
+    )
+
+
 def test_a_grant_names_members_only(consortium: Consortium) -> None:
     grant = {"grantee": "farm", "role": "auditor", "for": "all", "until": None}
     assert void_reason(consortium, "role", {**grant, "grantee": "nobody"}, "operator") == "unknown-member"
