@@ -135,9 +135,7 @@ def earlier_by_event_id(
 
 def earlier_by_digest(connection: Connection, member: str, digests: Iterable[bytes]) -> dict[bytes, Earlier]:
     """A member's records of equal body, among master data and events that have no ID."""
-    query = (
-        _EARLIER.replace("{key}", "digest").replace("{member}", member) + "r.event_id IS NULL AND r.kind > 0"
-    )
+    query = _EARLIER.replace("{key}", "digest") + " AND r.event_id IS NULL AND r.kind > 0"
     found: dict[bytes, Earlier] = {}
     for key, *fields in select_in(connection, query, digests, member):
         found.setdefault(key, Earlier(*fields))

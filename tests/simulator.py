@@ -1,0 +1,269 @@
+"""A consortium on one node: members with keys and identifiers, a clock that only moves when told, captures.
+
+The node is the real one (`fabric.capture.node`) on a temporary folder, without HTTP and with documents prepared
+in this process. Everything a test reads back goes through the same readers that answer people.
+
+    sim = Simulator(tmp_path)
+    sim.admit("farm", parties=["9506000134352"])
+    sim.capture("farm", [sim.event(epcList=[...])])
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from fabric.capture.node import Node, NodeSettings, open_node, rebuild_folder
+from fabric.capture.pool import InlinePreparer, Preparer
+from fabric.capture.service import Outcome, Posted
+from fabric.epcis.document import read_document
+from fabric.store.credentials import OPERATOR, Principal
+from fabric.store.jobs import Job
+from fabric.visibility.sight import Sight
+from ledger.bundle import parse_bundle
+from ledger.ed25519 import SigningKey, key_id, possession_line
+from ledger.policy import parse_policy
+from ledger.shape import time_text
+from ledger.statement import Statement, payload_bytes, sign_statement
+from ledger.submission import MEDIA_TYPE, build_submission
+from ledger.verify import VerifiedBundle, Verifier
+
+ORIGIN = "loomark.example/simulator"
+CONTEXT = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
+EPCIS = "application/ld+json"
+START_MS = 1_790_000_000_000
+OPERATOR_CALLER = Principal(0, "operator", OPERATOR)
+
+
+class Simulator:
+    """One consortium. Close it, or use it as a context manager."""
+
+    def __init__(self, folder: Path, preparer: Preparer | None = None) -> None:
+        self.folder = folder
+        self.now_ms = START_MS
+        self.keys: dict[str, SigningKey] = {}
+        self._preparer = preparer or InlinePreparer()
+        self._drawn = count(1)
+        self._events = count(1)
+        self.node = self._open()
+
+    def __enter__(self) -> Simulator:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.node.close()
+
+    def reopen(self) -> None:
+        """Stop the node and start it again on the same folder."""
+        self.node.close()
+        self.node = self._open()
+
+    def crash(self) -> None:
+        """Start anew as after a kill: nothing is drained, nothing is told."""
+        self.node._lock.release()
+        self.node._engine.dispose()
+        self.node.reading.dispose()
+        self.node = self._open()
+
+    def rebuild(self) -> int:
+        """Stop, make all projections anew, start."""
+        self.node.close()
+        done = rebuild_folder(self._settings())
+        self.node = self._open()
+        return done
+
+    def tick(self, milliseconds: int = 1000) -> int:
+        """Move the clock."""
+        self.now_ms += milliseconds
+        return self.now_ms
+
+    # -- members ---------------------------------------------------------------------------------------
+
+    def admit(self, name: str, *, own_key: bool = False, parties: Iterable[Any] = (), **body: Any) -> Posted:
+        """Admit a member, with a key of its own or captured for by the node."""
+        value: dict[str, Any] = {
+            "type": "member",
+            "subject": name,
+            "name": name.title(),
+            "parties": list(parties),
+        }
+        if own_key:
+            self.keys[name] = SigningKey(sha256(f"key of {name}".encode()).digest())
+            value["publicKey"] = possession_line(self.keys[name])
+        posted, outcome = self.state(value | body)
+        assert outcome.state == "sequenced", outcome
+        return posted
+
+    def state(self, value: dict[str, Any]) -> tuple[Posted, Outcome]:
+        """Post what the operator states, and wait for what became of it."""
+        self.tick()
+        return self.node.capture.state(OPERATOR_CALLER, value)
+
+    def assign(self, name: str, *parties: Any) -> None:
+        """Give an admitted member more identifiers."""
+        _, outcome = self.state({"type": "member", "subject": name, "parties": list(parties)})
+        assert outcome.state == "sequenced", outcome
+
+    def sign(self, member: str, kind: str, body: dict[str, Any], **changes: Any) -> bytes:
+        """An envelope that a member signs with its own key."""
+        key = changes.pop("signer", self.keys[member])
+        seen = self.node._writer.log_view().seen
+        statement = Statement(
+            kind,
+            changes.pop("log", ORIGIN),
+            member,
+            key_id(key.public_bytes),
+            changes.pop("statement_id", None) or self.draw(16).hex(),
+            time_text(self.now_ms),
+            seen,
+            body,
+        )
+        return sign_statement(payload_bytes(statement), [key])
+
+    # -- captures --------------------------------------------------------------------------------------
+
+    def event(self, kind: str = "ObjectEvent", **fields: Any) -> dict[str, Any]:
+        """An event of the given fields over plausible defaults; `at` is its time, a field None is left out."""
+        number = next(self._events)
+        value: dict[str, Any] = {
+            "type": kind,
+            "eventID": f"urn:uuid:00000000-0000-4000-8000-{number:012d}",
+            "eventTime": fields.pop("at", f"2026-05-01T08:{number // 60 % 60:02d}:{number % 60:02d}Z"),
+            "eventTimeZoneOffset": "+00:00",
+        }
+        if kind != "TransformationEvent":
+            value["action"] = "OBSERVE"
+        return {name: item for name, item in (value | fields).items() if item is not None}
+
+    def document(self, events: Sequence[dict[str, Any]], **members: Any) -> bytes:
+        """The bytes of an EPCISDocument of these events."""
+        value = {
+            "@context": [CONTEXT, {"ex": "https://example.org/terms/"}],
+            "type": "EPCISDocument",
+            "schemaVersion": "2.0",
+            "creationDate": "2026-05-02T00:00:00Z",
+            "epcisBody": {"eventList": list(events)},
+        }
+        return json.dumps(value | members).encode()
+
+    def capture(self, member: str, events: Sequence[dict[str, Any]], **members: Any) -> Job:
+        """Capture events in custody, and wait until they are in the log or refused."""
+        return self.post(member, self.document(events, **members))
+
+    def post(self, member: str, body: bytes, media_type: str = EPCIS) -> Job:
+        """Capture a body as it is."""
+        self.tick()
+        return self.node.capture.capture(member, body, media_type, settled=True)
+
+    def submission(self, by: str, events: Sequence[dict[str, Any]], **changes: Any) -> bytes:
+        """A member-signed capture of these events, ready to be posted."""
+        document = changes.pop("document", None) or self.document(events)
+        records = [record.committed for record in read_document(document, EPCIS).records]
+        arguments: dict[str, Any] = {
+            "key": self.keys[by],
+            "log": ORIGIN,
+            "member": by,
+            "seen": self.node._writer.log_view().seen,
+            "issued": time_text(self.now_ms),
+            "capture_salt": self.draw(32),
+            "record_salts": [self.draw(32) for _ in records],
+            "statement_id": self.draw(16).hex(),
+        }
+        contexts = {entry["url"]: entry["sha256"] for entry in records[0]["@context"] if "url" in entry}
+        return build_submission(document, records, contexts, **(arguments | changes))
+
+    def capture_signed(self, by: str, events: Sequence[dict[str, Any]], **changes: Any) -> Job:
+        """Capture events under the member's own signature."""
+        return self.post(by, self.submission(by, events, **changes), MEDIA_TYPE)
+
+    def draw(self, size: int) -> bytes:
+        """Bytes that look random and repeat from run to run."""
+        number = next(self._drawn)
+        blocks = (sha256(f"draw {number} {block}".encode()).digest() for block in range(size // 32 + 1))
+        return b"".join(blocks)[:size]
+
+    # -- reading back ----------------------------------------------------------------------------------
+
+    def names(self, job: Job) -> list[str]:
+        """The names (hex commitments) of a job's records in order of position."""
+        query = "SELECT lower(hex(commitment)) FROM record WHERE capture = ? ORDER BY position"
+        return [row[0] for row in self.rows(query, job.capture)]
+
+    def sight(self, member: str | None, name: str) -> Sight:
+        """What a member sees of a record: nothing is what an unknown one looks like, too."""
+        from ledger.errors import NotFound
+
+        try:
+            return self.node.prover.record(name, self.node.reader(member))[1]
+        except NotFound:
+            return Sight.NOTHING
+
+    def seers(self, name: str) -> dict[str, str]:
+        """Who sees a record, and how much: `{member: "whole" | "part"}`, nobody else."""
+        members = [one for one in self.node.registry.members if one != "operator"]
+        seen = {member: self.sight(member, name).value for member in members}
+        return {member: how for member, how in seen.items() if how != Sight.NOTHING.value}
+
+    def verify(self, bundle: bytes) -> VerifiedBundle:
+        """Verify a proof as its receiver would, by the log's key alone."""
+        return self.verifier().verify(parse_bundle(bundle))
+
+    def verifier(self) -> Verifier:
+        """A verifier that knows the log's key and asks for no witness."""
+        return Verifier(parse_policy(f"log {self.node.vkey}\nquorum none\n"))
+
+    def rows(self, query: str, *values: Any) -> list[Any]:
+        """Rows of a query on the node's database."""
+        with self.node.reading.connect() as connection:
+            return list(connection.exec_driver_sql(query, values))
+
+    def counts(self) -> dict[str, int]:
+        """How many rows each table has, and the size of the log."""
+        tables = [
+            row[0] for row in self.rows("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        ]
+        found = {table: self.rows(f'SELECT count(*) FROM "{table}"')[0][0] for table in tables}
+        return found | {"log size": self.node.state()["size"]}
+
+    def projections(self) -> dict[str, list[Any]]:
+        """What the projections of store and visibility say, by names that mean the same in every run."""
+        return {name: sorted(map(repr, self.rows(query))) for name, query in _PROJECTIONS.items()}
+
+    def _open(self) -> Node:
+        return open_node(self._settings(), clock=self._clock, preparer=self._preparer)
+
+    def _settings(self) -> NodeSettings:
+        return NodeSettings(self.folder, origin=ORIGIN)
+
+    def _clock(self) -> int:
+        return self.now_ms
+
+
+_NAMED_EVENT = """
+    SELECT hex(r.commitment), e.seq, e.position, e.member, e.type, e.action, e.event_id, e.time_us, e.step,
+           p.iri, b.iri, e.facts, hex(e.content), e.declares, hex(d.commitment), hex(v.commitment), c.members, q.members
+    FROM event e JOIN record r ON r.id = e.record LEFT JOIN thing p ON p.id = e.read_point
+    LEFT JOIN thing b ON b.id = e.biz_location LEFT JOIN record d ON d.id = e.duplicate_of
+    LEFT JOIN record v ON v.id = e.void_by JOIN class c ON c.id = e."class" LEFT JOIN class q ON q.id = e.partial
+"""
+_PROJECTIONS = {
+    "event": _NAMED_EVENT,
+    "line": """SELECT hex(r.commitment), l.ord, t.iri, t.kind, l.role, l.quantity, l.unit, o.iri, l.original FROM line l
+        JOIN record r ON r.id = l.record JOIN thing t ON t.id = l.thing LEFT JOIN thing o ON o.id = l.lot""",
+    "named": "SELECT t.iri, hex(r.commitment) FROM named n JOIN thing t ON t.id = n.thing JOIN record r ON r.id = n.record",
+    "master": """SELECT hex(r.commitment), m.seq, t.iri, m.member, m.type FROM master m
+        JOIN record r ON r.id = m.record JOIN thing t ON t.id = m.thing""",
+    "shown": """SELECT hex(d.commitment), hex(r.commitment), s.whole FROM shown s
+        JOIN record d ON d.id = s.dispatch JOIN record r ON r.id = s.record""",
+    "handed": """SELECT t.iri, hex(d.commitment) FROM handed h JOIN thing t ON t.id = h.thing
+        JOIN record d ON d.id = h.dispatch""",
+}
+
+Step = Callable[[], object]
