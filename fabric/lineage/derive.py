@@ -29,7 +29,7 @@ class Touched:
     """What has to be derived again. `since` is when, at the earliest, something changed for a thing.
 
     `restless` things may have entered or left a parent, or are carriers; `transformations` are whole new facts;
-    `gone` are processes whose record was voided.
+    `gone` are processes whose record was voided, `former` the parents that voided records named.
     """
 
     since: dict[ThingKey, int] = field(default_factory=dict)
@@ -37,6 +37,7 @@ class Touched:
     restless: set[ThingKey] = field(default_factory=set)
     transformations: list[Fact] = field(default_factory=list)
     gone: set[Node] = field(default_factory=set)
+    former: set[ThingKey] = field(default_factory=set)
     fresh: list[Fact] = field(default_factory=list)
 
     @classmethod
@@ -50,6 +51,8 @@ class Touched:
                 touched.transformations.append(fact)
         for fact in gone:
             touched._add(fact)
+            if fact.type in AGGREGATING and fact.parent is not None:
+                touched.former.add(fact.parent)
             if fact.type == TRANSFORMATION:
                 touched.gone.add(process_of(fact))
         return touched
@@ -165,7 +168,8 @@ class _Derivation:
     def _changed_parents(self) -> set[ThingKey]:
         """Parents whose contents may have changed: restless carriers and parents, and parents of what is restless."""
         restless = self._touched.restless
-        found = {thing for thing in restless if self._is_carrier_key(thing) or self._is_parent(thing)}
+        found = set(self._touched.former)
+        found |= {thing for thing in restless if self._is_carrier_key(thing) or self._is_parent(thing)}
         for thing in restless:
             for parent in self._parents_of(thing):
                 found.add(parent)
@@ -289,7 +293,7 @@ class _Derivation:
 
     def _write_parent(self, parent: ThingKey, derived: Derived) -> None:
         contents = self._contents[parent]
-        derived.fillings[parent] = contents.fillings
+        derived.fillings[parent] = contents.fillings if self._is_carrier(parent) else []
         derived.intervals[parent] = contents.intervals
         derived.clashes[parent] = contents.clashes
         derived.contains[parent] = contains_edges(contents, self._is_carrier(parent), self._carriers())

@@ -48,7 +48,9 @@ def view(derived: Derived, name: NameOf, record: RecordOf) -> View:
             interval_row(row, name, record) for group in derived.intervals.values() for row in group
         ),
         "things": rows(
-            [name(thing), *summary_row(item, name, record)] for thing, item in derived.summaries.items()
+            [name(thing), *summary_row(item, name, record)]
+            for thing, item in derived.summaries.items()
+            if item.state is not None
         ),
         "contradictions": rows(contradiction_row(clash, name, record) for clash in clashes),
     }

@@ -11,7 +11,6 @@ from fabric.epcis.event import ErrorDeclaration, Event, Quantity, Ref, Role
 from fabric.epcis.identifiers import Kind
 from fabric.epcis.thing import Thing
 from fabric.lineage import Derived, Fact, Summary, fact_of
-from fabric.lineage.derive import Touched, derive
 from fabric.lineage.memory import MemoryReader, derive_all, nobody
 from fabric.lineage.view import View, view
 
@@ -206,6 +205,3 @@ def seen(derived: Derived, facts: Sequence[Fact]) -> View:
 
 def hours(time_us: int | None) -> float | None:
     return None if time_us is None else (time_us - START) / HOUR
-
-
-__all__ = ["Touched", "derive"]

@@ -1,0 +1,202 @@
+"""`FactReader` over SQL: everything, or what one reader may see at one tree size.
+
+Each method is a fixed number of statements, whatever the size of the key set. Facts that the caller already has
+(those of the capture being indexed) are taken from its hands, not read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final
+
+import orjson
+from sqlalchemy.engine import Connection
+
+from .fact import Fact, HolderOf, Sort, ThingKey, sort_from
+from .occurrence import outvoted
+from .rows import SELECT_FACT, LineRow, Row, fact_from
+
+_LINE: Final = "l.record, l.ord, l.thing, l.role, l.quantity, l.unit, l.lot"
+_UNMADE: Final = (
+    "(e.type = 'ObjectEvent' AND (e.action = 'DELETE' OR e.step IN ('decommissioning', 'destroying')))"
+)
+
+
+def select_keys(connection: Connection, statement: str, keys: Iterable[Any], *more: Any) -> list[Any]:
+    """Rows of a SELECT in which `{keys}` stands for one set of keys, passed as one parameter; `more` follow it."""
+    wanted = list(keys)
+    if not wanted:
+        return []
+    if connection.dialect.name == "sqlite":
+        text, parameter = "(SELECT value FROM json_each(?))", orjson.dumps(wanted).decode()
+        return list(connection.exec_driver_sql(statement.replace("{keys}", text), (parameter, *more)))
+    text = statement.replace("?", "%s").replace("{keys}", "(SELECT unnest(%s))")
+    return list(connection.exec_driver_sql(text, (wanted, *more)))
+
+
+def execute_keys(connection: Connection, statement: str, keys: Iterable[Any]) -> None:
+    """Run a DELETE or UPDATE in which `{keys}` stands for one set of keys."""
+    wanted = list(keys)
+    if not wanted:
+        return
+    if connection.dialect.name == "sqlite":
+        text, parameter = "(SELECT value FROM json_each(?))", orjson.dumps(wanted).decode()
+        connection.exec_driver_sql(statement.replace("{keys}", text), (parameter,))
+    else:
+        connection.exec_driver_sql(statement.replace("{keys}", "(SELECT unnest(%s))"), (wanted,))
+
+
+class SqlReader:
+    """Live facts of the store. `classes` (None = all) and `below` (tree size, None = the head) limit what is seen.
+
+    `held` are facts, whole and over ids, that need not be read; only for a reader without limits. A limited
+    reader decides by `holder_of` which of contradicting records count, among those it sees.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        holder_of: HolderOf,
+        *,
+        classes: Collection[int] | None = None,
+        below: int | None = None,
+        held: Iterable[Fact] = (),
+        sorts: Mapping[int, Sort] | None = None,
+    ) -> None:
+        self._connection = connection
+        self._holder_of = holder_of
+        self._classes = None if classes is None else frozenset(classes)
+        self._below = below
+        self._held = {fact.record: fact for fact in held}
+        self._sorts: dict[int, Sort] = dict(sorts or {})
+        self._names: dict[int, str] = {}
+
+    def facts_of(self, things: Collection[ThingKey]) -> Iterable[Fact]:
+        """See `FactReader`."""
+        return self._slim(
+            f"SELECT {_LINE} FROM line l WHERE l.thing IN {{keys}} AND l.role <> 'mention'", things
+        )
+
+    def departures_of(self, things: Collection[ThingKey]) -> Iterable[Fact]:
+        """See `FactReader`."""
+        query = (
+            f"SELECT {_LINE} FROM line l JOIN event e ON e.record = l.record WHERE l.thing IN {{keys}}"
+            f" AND (l.role IN ('child', 'input') OR (l.role = 'object' AND {_UNMADE}))"
+        )
+        return self._slim(query, things)
+
+    def whole_facts_of(self, things: Collection[ThingKey]) -> Iterable[Fact]:
+        """See `FactReader`."""
+        query = "SELECT DISTINCT record FROM line WHERE thing IN {keys} AND role <> 'mention'"
+        return self.records(record for (record,) in select_keys(self._connection, query, things))
+
+    def runs(self, keys: Collection[tuple[str, str]]) -> Iterable[Fact]:
+        """See `FactReader`."""
+        query = "SELECT member, transformation_id, record FROM event WHERE transformation_id IN {keys}"
+        found = select_keys(self._connection, query, sorted({name for _, name in keys}))
+        return self.records(record for member, name, record in found if (member, name) in keys)
+
+    def records(self, records: Iterable[int]) -> list[Fact]:
+        """The live facts among these records, whole."""
+        wanted = list(records)
+        held = [self._held[record] for record in wanted if record in self._held]
+        missing = [record for record in wanted if record not in self._held]
+        query = f"SELECT {_LINE} FROM line l WHERE l.record IN {{keys}}"
+        found = select_keys(self._connection, query, missing)
+        return held + self._facts(self._rows(missing), found)
+
+    def _slim(self, query: str, things: Collection[ThingKey]) -> list[Fact]:
+        """Facts with the lines that a query finds, and the parent of each aggregation."""
+        found = select_keys(self._connection, query, things)
+        held = {row[0]: self._held[row[0]] for row in found if row[0] in self._held}
+        if held:
+            found = [row for row in found if row[0] not in held]
+        if not found:
+            return list(held.values())
+        rows = self._rows({row[0] for row in found})
+        present = {(row[0], row[1]) for row in found}
+        found += [row for row in self._parents(rows) if (row[0], row[1]) not in present]
+        return [*held.values(), *self._facts(rows, found)]
+
+    def _facts(self, rows: Mapping[int, Row], found: Iterable[LineRow]) -> list[Fact]:
+        lines: dict[int, list[LineRow]] = {record: [] for record in rows}
+        for line in found:
+            if line[0] in lines:
+                lines[line[0]].append(line)
+        self._learn_sorts({line[2] for group in lines.values() for line in group})
+        self._learn_names(rows.values())
+        return [
+            fact_from(row, lines[record], self._sorts, self._names, whole_sight=self._sees(row.visible))
+            for record, row in rows.items()
+        ]
+
+    def _rows(self, records: Collection[int]) -> dict[int, Row]:
+        """Event rows of the live records that this reader sees."""
+        query = f"{SELECT_FACT} WHERE e.record IN {{keys}} AND e.declares = 0"
+        found = {}
+        contradicted: list[Row] = []
+        for values in select_keys(self._connection, query, records):
+            row = Row(*values)
+            if not self._is_live(row):
+                continue
+            found[row.record] = row
+            if row.counts is not None:
+                contradicted.append(row)
+        if contradicted and (self._classes is not None or self._below is not None):
+            self._settle(contradicted, found)
+        return found
+
+    def _is_live(self, row: Row) -> bool:
+        if row.void_seq is not None and (self._below is None or row.void_seq < self._below):
+            return False
+        if self._below is not None and row.seq >= self._below:
+            return False
+        return self._sees(row.visible) or self._sees(row.partial)
+
+    def _sees(self, class_id: int | None) -> bool:
+        return self._classes is None or class_id in self._classes
+
+    def _settle(self, contradicted: list[Row], found: dict[int, Row]) -> None:
+        """Decide again, among what this reader sees, which of contradicting records count."""
+        names = sorted({row.event_id for row in contradicted if row.event_id is not None})
+        query = (
+            f"{SELECT_FACT} WHERE e.record IN (SELECT record FROM lineage_loser WHERE event_id IN {{keys}})"
+        )
+        groups: dict[str | None, list[Row]] = {}
+        for values in select_keys(self._connection, query, names):
+            row = Row(*values)
+            if self._is_live(row):
+                groups.setdefault(row.event_id, []).append(row)
+        for group in groups.values():
+            self._learn_names(group)
+            lost = outvoted([fact_from(row, (), {}, self._names) for row in group], self._holder_of)[1]
+            for row in group:
+                if row.record in found:
+                    found[row.record] = row._replace(counts=0 if row.record in lost else 1)
+
+    def _parents(self, rows: Mapping[int, Row]) -> list[LineRow]:
+        packing = [
+            row.record for row in rows.values() if row.type in ("AggregationEvent", "AssociationEvent")
+        ]
+        query = f"SELECT {_LINE} FROM line l WHERE l.record IN {{keys}} AND l.role = 'parent'"
+        return select_keys(self._connection, query, packing)
+
+    def _learn_sorts(self, things: Iterable[int]) -> None:
+        missing = [thing for thing in things if thing not in self._sorts]
+        self._sorts.update(load_sorts(self._connection, missing))
+
+    def _learn_names(self, rows: Iterable[Row]) -> None:
+        places = {place for row in rows for place in (row.read_point, row.biz_location) if place is not None}
+        missing = places - self._names.keys()
+        self._names.update(load_names(self._connection, missing))
+
+
+def load_sorts(connection: Connection, things: Iterable[int]) -> dict[int, Sort]:
+    """The sort of each thing, as all records together give it."""
+    found = select_keys(connection, "SELECT id, kind, iri FROM thing WHERE id IN {keys}", things)
+    return {thing: sort_from(kind, iri) for thing, kind, iri in found}
+
+
+def load_names(connection: Connection, things: Iterable[int]) -> dict[int, str]:
+    """The IRIs of things by id."""
+    return dict(map(tuple, select_keys(connection, "SELECT id, iri FROM thing WHERE id IN {keys}", things)))
