@@ -15,10 +15,21 @@ from sqlalchemy.engine import Connection
 
 from fabric.lineage import Fact, FactReader, HolderOf, Sort
 from fabric.lineage.node import carrier_of, is_filling
+from fabric.lineage.reader import SqlReader
 
-from .derived import Catalogue
+from .catalogue import SqlCatalogue
+from .derived import Catalogue, DerivedSource
 from .reach import Direction, Node, Step
-from .source import ContradictionRow, Course, Coverage, FillingRow, IntervalRow, Thing, ThingRow
+from .source import (
+    ContradictionRow,
+    Course,
+    Coverage,
+    FillingRow,
+    IntervalRow,
+    Thing,
+    ThingRow,
+    TraceSource,
+)
 
 CHUNK: Final = 20_000
 """Things whose courses are read in one query; bounds the text that is in memory at once."""
@@ -223,4 +234,24 @@ def _array(values: Iterable[Any]) -> str:
     return orjson.dumps(list(values)).decode()
 
 
-__all__ = ["CHUNK", "StoredSource"]
+def sql_source(
+    connection: Connection,
+    coverage: Coverage,
+    holder_of: HolderOf,
+    *,
+    classes: Collection[int] | None = None,
+    below: int | None = None,
+) -> TraceSource:
+    """The source for one reader at one tree size, within the connection's transaction.
+
+    `classes` are the visibility classes the reader sees, None = all; `below` is an earlier tree size, None = the
+    head. `coverage` says which size that is and when its last seal was.
+    """
+    catalogue = SqlCatalogue(connection, holder_of, classes=classes, below=below)
+    reader = SqlReader(connection, holder_of, classes=classes, below=below)
+    if classes is None and below is None:
+        return StoredSource(connection, coverage, reader, catalogue, holder_of)
+    return DerivedSource(coverage, reader, catalogue, holder_of)
+
+
+__all__ = ["CHUNK", "StoredSource", "sql_source"]

@@ -10,9 +10,13 @@ from typing import Any
 from fabric.epcis.event import ErrorDeclaration, Event, Quantity, Ref, Role
 from fabric.epcis.identifiers import Position, canonical_thing
 from fabric.lineage import Fact, fact_of
-from fabric.trace import Coverage, Direction, Options, Question, Trace, trace
-from fabric.trace.derived import DerivedSource
+from fabric.trace import Coverage, Direction, Options, Question, Trace, TraceSource, trace
 from fabric.trace.memory import memory_source
+
+from .store import Store
+
+BACKEND = "memory"
+"""What stories are asked over; `conftest` runs every test over each backend."""
 
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
@@ -54,6 +58,7 @@ class Story:
     def __init__(self) -> None:
         self.facts: list[Fact] = []
         self.time_us = START_US
+        self._store: Store | None = None
 
     def tell(
         self,
@@ -142,11 +147,15 @@ class Story:
             fact.type, fact.action, None, None, [], by=fact.member, event_id=fact.event_id, declares=True
         )
 
-    def source(self, *, hidden: Iterable[Fact] | None = None, later_us: int = 0) -> DerivedSource:
+    def source(self, *, hidden: Iterable[Fact] | None = None, later_us: int = 0) -> TraceSource:
         """A source over everything told but what is hidden; `later_us` is how long after the last event."""
+        coverage = Coverage(len(self.facts) + 1, self.time_us + later_us)
+        if BACKEND == "sql":
+            if self._store is None or self._store.facts != self.facts:
+                self._store = Store(self.facts, holder_of)
+            return self._store.source(coverage, hidden)
         gone = {fact.record for fact in hidden or ()}
         shown = [fact for fact in self.facts if fact.record not in gone]
-        coverage = Coverage(len(self.facts) + 1, self.time_us + later_us)
         return memory_source(shown, coverage, holder_of, hidden=hidden)
 
     def ask(

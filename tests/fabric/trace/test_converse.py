@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fabric.lineage import Sort
-from fabric.trace import Budget, Direction, Node, TraceSource, reach
+from fabric.trace import Budget, Coverage, Direction, Node, Question, TraceSource, reach, trace
+from fabric.trace.memory import memory_source
 
-from .story import Story, lot, serial, sscc
+from .store import Store
+from .story import Story, holder_of, lot, serial, sscc
 
 Told = tuple[str, list[str], list[str]]
 LOTS = st.sampled_from([lot(name) for name in "ABCD"])
@@ -64,6 +66,22 @@ def test_forward_and_backward_are_converse(events: list[Told]) -> None:
         for other in nodes:
             assert (other in ahead[one].levels) == (one in back[other].levels)
             assert (other in ahead[one].possible) == (one in back[other].possible)
+
+
+@given(st.lists(EVENTS, min_size=1, max_size=8), st.integers(1, 9))
+def test_stored_and_derived_lineage_and_every_tree_size_give_one_answer(
+    events: list[Told], size: int
+) -> None:
+    story = told(events)
+    store = Store(story.facts, holder_of)
+    coverage = Coverage(size, story.time_us)
+    early = [fact for fact in story.facts if fact.seq is not None and fact.seq < size]
+    for thing in sorted({str(line.thing) for fact in early for line in fact.lines}):
+        question = Question(thing, Direction.BOTH)
+        then = trace(question, memory_source(early, coverage, holder_of)).as_json()
+        assert trace(question, store.source(coverage, below=size)).as_json() == then
+        everything = memory_source(story.facts, coverage, holder_of)
+        assert trace(question, store.source(coverage)).as_json() == trace(question, everything).as_json()
 
 
 @given(st.lists(EVENTS, min_size=1, max_size=8), st.randoms(use_true_random=False))

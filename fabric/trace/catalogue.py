@@ -1,0 +1,195 @@
+"""Names and records of the store, as one reader sees them at one tree size: a `Catalogue` and a `Directory` over SQL.
+
+A record is visible when its class is, or in part when only its partial class is (a creation shown by a
+hand-over). Every method is a fixed number of statements. What is not visible is left out before anything is
+answered, so hidden and unknown things are answered by the same statements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import groupby
+from typing import Any, Final
+
+from sqlalchemy.engine import Connection
+
+from fabric.lineage import Contradiction, Fact, HolderOf, Line, Sort
+from fabric.lineage.fact import MENTION, sort_from
+from fabric.lineage.memory import conflict_of
+from fabric.lineage.reader import SqlReader, load_names, load_sorts, select_keys
+from fabric.lineage.rows import SELECT_FACT, Row, fact_from
+
+from .search import Entry
+from .source import Thing
+
+_SEEN: Final = 'l.thing, e.record, e.seq, e."class", e.partial, e.void_seq, e.void_by'
+_NAMING: Final = (
+    f"SELECT DISTINCT {_SEEN} FROM line l JOIN event e ON e.record = l.record WHERE l.thing IN {{keys}}"
+)
+_STATING: Final = (
+    f"SELECT DISTINCT {_SEEN} FROM lineage_edge g JOIN line l ON l.record = g.record AND l.thing = g.dst"
+    " JOIN event e ON e.record = g.record WHERE g.kind = 3 AND g.src IN {keys}"
+)
+_LINES: Final = (
+    "SELECT l.record, l.ord, l.thing, l.role, l.quantity, l.unit, l.lot FROM line l"
+    " WHERE l.record IN {keys} ORDER BY l.record, l.ord"
+)
+_ENDING: Final = (
+    "SELECT id, iri, kind FROM thing WHERE lower(iri) LIKE ? ESCAPE '!'"
+    " AND kind IN ('lot', 'serial', 'document') ORDER BY iri LIMIT ?"
+)
+
+
+class SqlCatalogue:
+    """What the store holds for a reader. `classes` None = all; `below` is a tree size, None = the head."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        holder_of: HolderOf,
+        *,
+        classes: Collection[int] | None = None,
+        below: int | None = None,
+    ) -> None:
+        self._connection = connection
+        self._classes = None if classes is None else frozenset(classes)
+        self._below = below
+        self._reader = SqlReader(connection, holder_of, classes=classes, below=below)
+
+    def find(self, iri: str) -> tuple[Thing, Sort] | None:
+        """A thing that a visible record names, or says that something belongs to."""
+        for entry in self.named([iri]):
+            return entry.thing, sort_from(entry.kind, iri)
+        return None
+
+    def named(self, iris: Collection[str]) -> Iterable[Entry]:
+        """Visible things with exactly these IRIs."""
+        query = "SELECT id, iri, kind FROM thing WHERE iri IN {keys}"
+        return self._visible([Entry(*row) for row in select_keys(self._connection, query, iris)])
+
+    def ending(self, code: str, limit: int) -> Iterable[Entry]:
+        """Visible things whose IRI ends in the letters and digits of a code, in any case, separators apart."""
+        found = self._connection.exec_driver_sql(_ENDING, (_pattern(code), limit))
+        return self._visible([Entry(*row) for row in found])
+
+    def sorts(self, things: Collection[Thing]) -> Mapping[Thing, Sort]:
+        """What each thing is."""
+        found: Mapping[Any, Sort] = load_sorts(self._connection, _ids(things))
+        return found
+
+    def iris(self, things: Collection[Thing]) -> Mapping[Thing, str]:
+        """Canonical IRIs."""
+        found: Mapping[Any, str] = load_names(self._connection, _ids(things))
+        return found
+
+    def records(self, records: Collection[int]) -> Mapping[int, str]:
+        """Commitments in hex."""
+        query = "SELECT id, commitment FROM record WHERE id IN {keys}"
+        return {row[0]: row[1].hex() for row in select_keys(self._connection, query, records)}
+
+    def serials(self, lots: Collection[Thing]) -> Iterable[Thing]:
+        """The serials that a visible record says belong to any of the lots."""
+        return {row[0] for row in select_keys(self._connection, _STATING, lots) if self._shows(row)}
+
+    def mentions(self, things: Collection[Thing]) -> Iterable[Fact]:
+        """Visible live facts, whole, that only mention any of the things."""
+        rows = select_keys(self._connection, f"{_NAMING} AND l.role = 'mention'", things)
+        return self._facts({row[1] for row in rows if self._shows(row) and not self._is_void(row)})
+
+    def voided(self, things: Collection[Thing]) -> Iterable[tuple[Fact, str]]:
+        """Visible voided facts that name any of the things, and the record that voids each."""
+        rows = select_keys(self._connection, f"{_NAMING} AND e.void_by IS NOT NULL", things)
+        by = {row[1]: row[6] for row in rows if self._shows(row) and self._is_void(row)}
+        names = self.records(by.values())
+        return [(fact, names[by[fact.record]]) for fact in self._facts(by.keys())]
+
+    def conflicts(self, things: Collection[Thing]) -> Iterator[Contradiction]:
+        """Visible live facts about any of the things that share an eventID and not their content."""
+        event_ids = {fact.event_id for fact in self._reader.facts_of(things)} - {None}
+        query = "SELECT id FROM record WHERE kind = 2 AND event_id IN {keys}"
+        records = {number for (number,) in select_keys(self._connection, query, event_ids)}
+        facts = sorted(self._reader.records(records), key=lambda fact: fact.event_id or "")
+        for _, alike in groupby(facts, key=lambda fact: fact.event_id):
+            group = list(alike)
+            if len({fact.content for fact in group}) > 1:
+                yield conflict_of(group)
+
+    def links(self, things: Collection[Thing]) -> Iterable[tuple[Thing, Thing, str]]:
+        """None: no statement makes `same` links yet."""
+        return ()
+
+    def hidden(self, things: Collection[Thing]) -> tuple[int, frozenset[Thing]] | None:
+        """How many hidden live records name any of the things; and which things a record names that is hidden,
+        if only in part."""
+        if self._classes is None:
+            return None
+        records: set[int] = set()
+        touched: set[Thing] = set()
+        for row in select_keys(self._connection, _NAMING, things):
+            if self._is_later(row) or self._is_void(row) or row[3] in self._classes:
+                continue
+            touched.add(row[0])
+            if row[4] not in self._classes:
+                records.add(row[1])
+        return len(records), frozenset(touched)
+
+    def _visible(self, entries: list[Entry]) -> list[Entry]:
+        things = [entry.thing for entry in entries]
+        rows = select_keys(self._connection, _NAMING, things)
+        seen = {row[0] for row in rows if self._shows(row)}
+        missing = [thing for thing in things if thing not in seen]
+        query = _STATING.replace("l.thing, ", "g.src, ", 1)
+        seen |= {row[0] for row in select_keys(self._connection, query, missing) if self._shows(row)}
+        return [entry for entry in entries if entry.thing in seen]
+
+    def _shows(self, row: Any) -> bool:
+        """Whether this reader sees the record of a `_SEEN` row, void or not."""
+        if self._is_later(row):
+            return False
+        return self._classes is None or row[3] in self._classes or row[4] in self._classes
+
+    def _is_later(self, row: Any) -> bool:
+        return self._below is not None and row[2] >= self._below
+
+    def _is_void(self, row: Any) -> bool:
+        return row[5] is not None and (self._below is None or row[5] < self._below)
+
+    def _facts(self, records: Collection[int]) -> list[Fact]:
+        """Visible records as facts, void ones too, with the lines that only mention something."""
+        query = f"{SELECT_FACT} WHERE e.record IN {{keys}}"
+        rows = [Row(*values) for values in select_keys(self._connection, query, records)]
+        lines = {
+            record: list(group)
+            for record, group in groupby(
+                select_keys(self._connection, _LINES, records), key=lambda line: line[0]
+            )
+        }
+        sorts = load_sorts(self._connection, {line[2] for group in lines.values() for line in group})
+        places = {place for row in rows for place in (row.read_point, row.biz_location) if place is not None}
+        names = load_names(self._connection, places)
+        found = []
+        for row in rows:
+            whole = self._classes is None or row.visible in self._classes
+            own = lines.get(row.record, [])
+            fact = fact_from(row, own, sorts, names, whole_sight=whole)
+            mentions = [Line(one[2], MENTION, sorts[one[2]], None, None) for one in own if one[3] == MENTION]
+            found.append(fact._replace(lines=(*fact.lines, *mentions)) if whole else fact)
+        return found
+
+
+def _ids(things: Collection[Thing]) -> list[int]:
+    return [thing for thing in things if isinstance(thing, int)]
+
+
+def _pattern(code: str) -> str:
+    """A LIKE pattern for what ends in the letters and digits of a code, without case, separators and leading zeros."""
+    parts: list[str] = []
+    for is_word, letters in groupby(code.lower(), key=str.isalnum):
+        if is_word:
+            parts.append("".join(letters))
+    if parts:
+        parts[0] = parts[0].lstrip("0") or parts[0]
+    return "%" + "%".join(part.replace("!", "!!") for part in parts)
+
+
+__all__ = ["SqlCatalogue"]
