@@ -3,15 +3,13 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger import ed25519
-from ledger.bundle import bundle_of, parse_bundle
+from ledger.bundle import parse_bundle
 from ledger.canonical import canonical
 from ledger.capture import capture_commitment
 from ledger.ed25519 import key_id, possession_line
@@ -20,54 +18,12 @@ from ledger.note import parse_note
 from ledger.policy import parse_policy, policy_text
 from ledger.shape import time_text
 from ledger.statement import envelope_of
-from ledger.verify import STEPS, VerifiedBundle, Verifier, verify, verify_all
+from ledger.verify import STEPS, verify
 
 from .consortium import START_MS, Captured, Consortium, key_of
 from .proofs import Prover
+from .scene import EVENT, Bundle, bundle, bundle_bytes, scene
 from .strategies import values
-
-EVENT: dict[str, Any] = {
-    "@context": [{"url": "https://example.org/epcis", "sha256": None}],
-    "type": "ObjectEvent",
-    "epcList": ["urn:a", "urn:b", "urn:c"],
-    "readPoint": {"id": "urn:place"},
-    "ilmd": {"lot": "A1", "weight": 5.25},
-}
-HEADER: dict[str, Any] = {
-    "@context": [],
-    "type": None,
-    "document": {},
-    "source": {"sha256": "00" * 32, "mediaType": "x"},
-}
-Bundle = dict[str, Any]
-
-
-@cache
-def scene() -> tuple[Consortium, Captured, Captured]:
-    """A consortium, a capture by a member's own key after a published checkpoint, and one in custody."""
-    consortium = Consortium.founded("farm", "packer")
-    consortium.admit_without_key("shop", START_MS + 10**9)
-    consortium.publish()
-    own = consortium.capture("farm", [HEADER, EVENT, {**EVENT, "type": "AggregationEvent"}])
-    custody = consortium.capture("shop", [HEADER, EVENT], keys=[key_of("service shop")])
-    consortium.publish()
-    for _ in range(5):
-        consortium.capture("packer", [HEADER])
-    consortium.publish()
-    return consortium, own, custody
-
-
-@cache
-def _bundle(seen: bool, pointers: tuple[str, ...] | None) -> bytes:
-    consortium, own, _ = scene()
-    prover = Prover(consortium)
-    prover.add(own, 1, pointers, seen=seen)
-    return prover.builder.to_bytes()
-
-
-def bundle(seen: bool = True, pointers: tuple[str, ...] | None = None) -> Bundle:
-    value: Bundle = json.loads(_bundle(seen, pointers))
-    return value
 
 
 def fails(value: Bundle, step: int, place: str, threshold: int = 2) -> str:
@@ -87,7 +43,7 @@ def flipped(text: str) -> str:
 
 def test_a_whole_record_verifies_and_says_what_is_proved() -> None:
     consortium, own, _ = scene()
-    verified = verify(parse_bundle(_bundle(True, None)), consortium.policy())
+    verified = verify(parse_bundle(bundle_bytes(True, None)), consortium.policy())
     assert (verified.record, verified.member, verified.index) == (EVENT, "farm", own.index)
     assert (verified.custody, verified.position, verified.count) == ("member", 1, 3)
     assert verified.commitment == own.commitments()[1]
@@ -100,7 +56,7 @@ def test_a_whole_record_verifies_and_says_what_is_proved() -> None:
 
 
 def test_a_partial_record_verifies_and_hides_the_rest() -> None:
-    data = _bundle(False, ("/epcList/1",))
+    data = bundle_bytes(False, ("/epcList/1",))
     assert b"urn:a" not in data
     verified = verify(parse_bundle(data), scene()[0].policy())
     assert verified.record["epcList"] == ["urn:b"]
@@ -118,7 +74,7 @@ def test_custody_follows_from_the_key_record() -> None:
 
 def test_without_a_quorum_the_verdict_says_unwitnessed() -> None:
     consortium = scene()[0]
-    verified = verify(parse_bundle(_bundle(True, None)), consortium.policy(0))
+    verified = verify(parse_bundle(bundle_bytes(True, None)), consortium.policy(0))
     assert verified.unwitnessed
     assert (verified.not_before_s, verified.not_after_s) == (None, None)
     assert "operator alone" in verified.steps[8].detail
@@ -126,7 +82,7 @@ def test_without_a_quorum_the_verdict_says_unwitnessed() -> None:
 
 def test_time_lies_between_the_seen_and_the_quorum_cosignatures() -> None:
     consortium, own, _ = scene()
-    verified = verify(parse_bundle(_bundle(True, None)), consortium.policy(3))
+    verified = verify(parse_bundle(bundle_bytes(True, None)), consortium.policy(3))
     seen = envelope_of(json.loads(own.envelope)).statement.seen[0]
     first = parse_note(consortium.archive[seen]).signatures[1]
     last = parse_note(consortium.archive[verified.tree_size]).signatures[3]
@@ -168,7 +124,7 @@ def test_step_1_refuses_another_shape(change: Callable[[Bundle], object], place:
 
 
 def test_step_1_refuses_duplicate_names_depth_and_size() -> None:
-    text = _bundle(True, None)
+    text = bundle_bytes(True, None)
     for data in (
         text.replace(b'"proof":', b'"proof":"x","proof":'),
         b"[" * 70 + b"]" * 70,
@@ -529,7 +485,7 @@ def test_step_9_knows_only_logs_of_the_policy() -> None:
     other = parse_policy(policy_text(Consortium(origin="elsewhere.example").log_vkey()))
     for seen in (False, True):
         with pytest.raises(VerificationError) as caught:
-            verify(parse_bundle(_bundle(seen, None)), other)
+            verify(parse_bundle(bundle_bytes(seen, None)), other)
         assert (caught.value.step, caught.value.place) == (9, "/checkpoint")
 
 
@@ -539,7 +495,7 @@ def test_step_9_knows_only_logs_of_the_policy() -> None:
 @settings(max_examples=300)
 @given(st.data())
 def test_no_changed_byte_goes_unnoticed(data: st.DataObject) -> None:
-    text = _bundle(False, data.draw(st.sampled_from([None, ("/epcList/1",)])))
+    text = bundle_bytes(False, data.draw(st.sampled_from([None, ("/epcList/1",)])))
     at = data.draw(st.integers(0, len(text) - 1))
     byte = data.draw(st.integers(0, 255).filter(lambda value: value != text[at]))
     changed = text[:at] + bytes([byte]) + text[at + 1 :]
@@ -576,67 +532,3 @@ def test_anything_in_any_place_raises_only_verification_errors(data: st.DataObje
 def test_parsing_anything_raises_only_errors_of_ours(data: bytes) -> None:
     with pytest.raises(LoomarkError):
         parse_bundle(data)
-
-
-# Reports: many records, what they share once.
-
-
-def report(records: int = 40) -> tuple[Consortium, bytes]:
-    consortium = Consortium.founded("farm", "packer")
-    captures = [
-        consortium.capture(("farm", "packer")[n % 2], [HEADER, {**EVENT, "n": n}]) for n in range(records)
-    ]
-    consortium.publish()
-    prover = Prover(consortium)
-    for captured in captures:
-        prover.add(captured, 1)
-    return consortium, prover.builder.to_bytes()
-
-
-def test_a_report_carries_shared_parts_once_and_verifies_them_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    consortium, data = report()
-    value = json.loads(data)
-    assert [len(value[name]) for name in ("seals", "keys", "latest", "entries", "records")] == [
-        1,
-        2,
-        2,
-        40,
-        40,
-    ]
-    verified = verify_all(parse_bundle(data), consortium.policy())
-    assert [one.record["n"] for one in verified] == list(range(40))
-    calls: list[bytes] = []
-
-    def counted(public: bytes, message: bytes, signature: bytes) -> bool:
-        calls.append(public)
-        return real(public, message, signature)
-
-    real = ed25519.verify
-    monkeypatch.setattr(ed25519, "verify", counted)
-    verifier = Verifier(consortium.policy())
-    for _ in range(3):
-        verifier.verify_all(parse_bundle(data))
-    # One signature by the log and each of three witnesses, once; each capture's own in every run.
-    assert len(calls) == 4 + 3 * 40
-
-
-def test_one_tampered_record_of_a_report_is_named_and_the_others_hold() -> None:
-    consortium, data = report()
-    value = json.loads(data)
-    value["records"][7]["disclosure"]["record"]["n"] = 8
-    parsed = bundle_of(value, "/evidence/2")
-    with pytest.raises(VerificationError) as caught:
-        verify_all(parsed, consortium.policy())
-    assert (caught.value.step, caught.value.place) == (2, "/evidence/2/records/7/disclosure")
-    results = list(Verifier(consortium.policy()).verify_each(parsed))
-    assert [isinstance(one, VerifiedBundle) for one in results] == [n != 7 for n in range(40)]
-
-
-def test_a_verifier_remembers_nothing_of_a_checkpoint_that_failed() -> None:
-    value = bundle(seen=False)
-    value["checkpoint"] = "".join(value["checkpoint"].splitlines(keepends=True)[:6])
-    verifier = Verifier(scene()[0].policy())
-    for _ in range(2):
-        with pytest.raises(VerificationError):
-            verifier.verify(parse_bundle(canonical(value)))
-    verifier.verify(parse_bundle(_bundle(False, None)))
