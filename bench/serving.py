@@ -1,69 +1,26 @@
-"""A real node in its own process tree, for benchmarks and end-to-end tests: started, admitted to, measured, stopped."""
+"""A real node under measurement: who is admitted, how much memory its process tree has, when a job is covered."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import httpx2
 
-START_TIMEOUT_S = 60.0
+from api.cli.child import ChildNode
 
 
-class Served:
-    """`loomark serve` on a free loopback port. Use as a context manager; it is stopped by its process id."""
-
-    def __init__(self, data: Path, *flags: str) -> None:
-        self._data = data
-        self._flags = flags
-        self.url = ""
-        self.operator_key = ""
+class Served(ChildNode):
+    """A node that benchmarks and end-to-end tests talk to. Use as a context manager."""
 
     def __enter__(self) -> Served:
-        self._data.mkdir(parents=True, exist_ok=True)
-        self._errors = (self._data / "stderr.log").open("ab")
-        command = [
-            sys.executable,
-            "-m",
-            "api.cli",
-            "serve",
-            "--data",
-            str(self._data),
-            "--port",
-            "0",
-            *self._flags,
-        ]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._errors, text=True)
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if key := re.match(r"LOOMARK_OPERATOR_KEY=(\S+)", line):
-                self.operator_key = key[1]
-            if address := re.match(r"listening on (\S+)", line):
-                self.url = address[1]
-                return self
-        self._errors.close()
-        raise RuntimeError(f"the node did not start: {(self._data / 'stderr.log').read_text()[-2000:]}")
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        self._errors.close()
+        super().__enter__()
+        return self
 
     def client(self, api_key: str) -> httpx2.Client:
         """An HTTP client that speaks for the holder of `api_key`."""

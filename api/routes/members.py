@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.limits import media_type, read_body
 from fabric.capture.service import Outcome, Posted
+from fabric.store.credentials import OPERATOR
 from ledger.errors import Forbidden, InvalidInput
 from ledger.registry import Registry
 from ledger.shape import base64_text, time_text
@@ -48,6 +49,14 @@ async def statements(request: Request, serving: Serving, calling: Calling) -> Re
         refused = Forbidden if outcome.rule in ("forbidden", "revoked-key", "unknown-key") else InvalidInput
         raise refused(outcome.reason or "the statement was refused", rule=outcome.rule)
     return Response(json.dumps(_posted_json(posted, outcome)), status_code=201, media_type="application/json")
+
+
+@router.post("/members/{member_id}/api-key", status_code=201, summary="A fresh API key of a member")
+def api_key(member_id: str, serving: Serving, calling: Calling) -> dict[str, str]:
+    """From the operator: a new API key, shown this once; the member's earlier ones are revoked."""
+    if calling.role != OPERATOR:
+        raise Forbidden("expected the operator's API key", rule="not-operator")
+    return {"member": member_id, "apiKey": serving.node.capture.issue_key(member_id)}
 
 
 def _posted_json(posted: Posted, outcome: Outcome) -> dict[str, Any]:

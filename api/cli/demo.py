@@ -1,0 +1,271 @@
+"""`loomark demo`: the main job from capture to offline verification, on a node of its own.
+
+Five companies with their own keys capture one week of salad; one field turns out to be contaminated. Three
+people then do their work: a partner keeps a proof, a recall lead traces the lot, an auditor verifies a report
+without the node. Running it again starts from nothing again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress
+
+from ledger.errors import InvalidInput, Unavailable, VerificationError
+
+from .child import ChildNode
+from .client import Node, segment
+from .output import err, out
+
+app = typer.Typer(add_completion=False)
+
+MARKER = "loomark-demo.json"
+_GRAPH_TIMEOUT_S = 30.0
+_READERS = {"auditor": ("Assurance Partners", "auditor"), "recall": ("Recall Desk", "recall")}
+
+
+@app.command()
+def demo(
+    data: Annotated[
+        Path, typer.Option(help="Folder of the demonstration; an earlier one there is replaced.")
+    ] = Path("var/demo"),
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Serve the data afterwards; keep it if it is there.")
+    ] = False,
+    port: Annotated[int, typer.Option(help="Port to serve on; 0 picks a free one.")] = 8080,
+) -> None:
+    """Play the main job; with --serve leave a node running and print a fresh key for each of three users."""
+    if not serve or not (data / MARKER).exists():
+        play(data)
+    if serve:
+        keep_serving(data, port)
+
+
+def play(data: Path) -> None:
+    """The whole main job, told step by step."""
+    started = time.monotonic()
+    _begin_anew(data)
+    story = _write_scenario(data)
+    with ChildNode(data / "node") as child:
+        _say(1, f"A node serves on {child.url}; its log starts with a charter")
+        keys = _admit(child, data, story)
+        _capture(child, data, story, keys)
+        _wait_for_graph(child)
+        _remember(child, data, story)
+        _partner(child, data, story, keys)
+        _recall_lead(child, story, keys)
+        _auditor(child, data, story, keys)
+    _say(7, "The node is stopped. On any machine, offline: loomark verify report.json --policy policy.txt")
+    _verify_offline(data)
+    _tamper(data)
+    out.print(
+        f"\n[green]Done[/green] in {time.monotonic() - started:.0f} s. Files are in {data}; `make run` serves them."
+    )
+
+
+def keep_serving(data: Path, port: int) -> None:
+    """Serve the demonstration's data until Ctrl-C, with a fresh API key for each of the three users."""
+    known = json.loads((data / MARKER).read_text())
+    with ChildNode(data / "node", port=port) as child, Node(child.url, known["operatorKey"]) as node:
+        out.print(
+            f"\nLoomark serves the demonstration at [bold]{child.url}[/bold]. Log in with one of these keys:"
+        )
+        for user, subject in (
+            ("partner", known["partner"]),
+            ("auditor", "auditor"),
+            ("recall lead", "recall"),
+        ):
+            answer = node.post(f"/api/members/{segment(subject)}/api-key", b"", "application/json").json()
+            out.print(f"  {user:<12} {subject:<22} {answer['apiKey']}", markup=False)
+        out.print(f"Contaminated lot: {known['lot']}\nCtrl-C stops the node.", markup=False)
+        _wait_for_signal(child)
+
+
+def _wait_for_signal(child: ChildNode) -> None:
+    told = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: told.set())
+    while not told.wait(0.5):
+        if child.process.poll() is not None:
+            raise Unavailable("the node ended; serve.log in its folder says why")
+
+
+def _begin_anew(data: Path) -> None:
+    if data.exists() and any(data.iterdir()):
+        if not (data / MARKER).exists() and not (data / "scenario").exists():
+            raise InvalidInput(
+                f"{data} holds something else than a demonstration; choose another folder", rule="bad-folder"
+            )
+        shutil.rmtree(data)
+    data.mkdir(parents=True, exist_ok=True)
+
+
+def _write_scenario(data: Path) -> dict[str, Any]:
+    from fabric.scenario import demo_scenario
+
+    made = demo_scenario(data / "scenario", now=int(time.time()))
+    members = json.loads((data / "scenario" / "members.json").read_text())["members"]
+    partner = next(one["id"] for one in members if one["role"] == "processor")
+    return {"events": made.events, "lot": made.contaminated, "members": members, "partner": partner}
+
+
+def _admit(child: ChildNode, data: Path, story: dict[str, Any]) -> dict[str, str]:
+    """Admit the five with a key each keeps, and two readers without; API keys by member id."""
+    from ledger.ed25519 import SigningKey, possession_line
+    from ledger.keyfile import write_key_file
+
+    (data / "keys").mkdir(mode=0o700)
+    api_keys = {}
+    with Node(child.url, child.operator_key) as node:
+        for member in story["members"]:
+            key = SigningKey.generate()
+            write_key_file(data / "keys" / f"{member['id']}.key", key)
+            statement = {
+                "type": "member",
+                "subject": member["id"],
+                "name": member["name"],
+                "parties": member["parties"],
+                "publicKey": possession_line(key),
+            }
+            api_keys[member["id"]] = _state(node, statement)["apiKey"]
+        for member_id, (name, role) in _READERS.items():
+            api_keys[member_id] = _state(node, {"type": "member", "subject": member_id, "name": name})[
+                "apiKey"
+            ]
+            _state(node, {"type": "role", "grantee": member_id, "role": role, "for": "all", "until": None})
+    names = ", ".join(member["name"] for member in story["members"])
+    _say(2, f"Admitted with keys of their own: {names}; and an auditor and a recall team who may read")
+    return api_keys
+
+
+def _state(node: Node, statement: dict[str, Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = node.post(
+        "/api/statements", json.dumps(statement).encode(), "application/json"
+    ).json()
+    return answer
+
+
+def _capture(child: ChildNode, data: Path, story: dict[str, Any], keys: dict[str, str]) -> None:
+    from .capture import capture_file
+
+    files = [(m["id"], file) for m in story["members"] for file in _documents(data, m)]
+    records = 0
+    with Progress(console=err, transient=True) as progress:
+        for member, file in progress.track(files, description="capturing"):
+            with Node(child.url, keys[member]) as node:
+                job = capture_file(node, file, data / "keys" / f"{member}.key")
+            if job["state"] != "sequenced":
+                raise InvalidInput(f"{file} was {job['state']}: {job['reason']}", rule="demo")
+            records += len(job["records"])
+    _say(
+        3, f"Captured {story['events']} events in {len(files)} signed documents: {records} records committed"
+    )
+
+
+def _documents(data: Path, member: dict[str, Any]) -> list[Path]:
+    return sorted((data / "scenario" / member["folder"]).rglob("*.json*"))
+
+
+def _wait_for_graph(child: ChildNode) -> None:
+    deadline = time.monotonic() + _GRAPH_TIMEOUT_S
+    with Node(child.url, None) as node, err.status("building the knowledge graph"):
+        while time.monotonic() < deadline:
+            state = node.get_json("/readyz")
+            if state.get("graph_size") == state["size"]:
+                _say(4, f"The knowledge graph covers all {state['size']} entries of the log")
+                return
+            time.sleep(0.2)
+    raise Unavailable("the knowledge graph did not follow in time; serve.log in the node's folder says why")
+
+
+def _remember(child: ChildNode, data: Path, story: dict[str, Any]) -> None:
+    (data / MARKER).touch(mode=0o600)
+    known = {"operatorKey": child.operator_key, "lot": story["lot"], "partner": story["partner"]}
+    (data / MARKER).write_text(json.dumps(known))
+
+
+def _partner(child: ChildNode, data: Path, story: dict[str, Any], keys: dict[str, str]) -> None:
+    member = story["partner"]
+    with Node(child.url, keys[member]) as node:
+        (data / "policy.txt").write_bytes(node.get("/api/policy").content)
+        trace = node.get_json("/api/trace", thing=story["lot"], direction="forward")
+        record = next(event["record"] for event in trace["events"] if event["member"] == member)
+        (data / "proof.json").write_bytes(
+            node.get(f"/api/records/{record}/proof", show=["/eventTime", "/bizStep"]).content
+        )
+    _say(5, f"Partner ({member}): keeps proof.json of one of its records, showing time and step only")
+
+
+def _recall_lead(child: ChildNode, story: dict[str, Any], keys: dict[str, str]) -> None:
+    from .trace import show
+
+    _say(6, f"Recall lead: the lot {story['lot']} is contaminated")
+    with Node(child.url, keys["recall"]) as node:
+        for direction in ("forward", "backward"):
+            began = time.perf_counter()
+            answer = node.get_json("/api/trace", thing=story["lot"], direction=direction)
+            took_ms = (time.perf_counter() - began) * 1000
+            show(answer)
+            out.print(f"  answered in {took_ms:.0f} ms; {_missing(answer)}", markup=False)
+
+
+def _missing(answer: dict[str, Any]) -> str:
+    rows = [row for row in answer["quantities"] if row["unaccounted"] != "0"]
+    lots = ", ".join(f"{row['unaccounted']} {row['unit'] or 'items'} of {row['thing']}" for row in rows)
+    return f"unaccounted: {lots}" if rows else "nothing unaccounted"
+
+
+def _auditor(child: ChildNode, data: Path, story: dict[str, Any], keys: dict[str, str]) -> None:
+    with Node(child.url, keys["auditor"]) as node:
+        asked = {"thing": story["lot"], "direction": "forward"}
+        (data / "report.json").write_bytes(node.get("/api/reports/provenance", **asked).content)
+        (data / "report.html").write_bytes(
+            node.get("/api/reports/provenance", **asked, format="html").content
+        )
+    size = (data / "report.json").stat().st_size
+    out.print(f"   Auditor: report.json ({size / 1024:.0f} KiB of evidence) and report.html to print")
+
+
+def _verify_offline(data: Path) -> None:
+    from ledger.policy import parse_policy
+
+    from .verify import verdict_of
+
+    policy = parse_policy((data / "policy.txt").read_text())
+    for name in ("proof.json", "report.json"):
+        verdict = verdict_of((data / name).read_bytes(), policy)
+        out.print(f"   {name}: [green]verified[/green], {len(verdict['records'])} records")
+    for word in verdict.get("operatorsWord", []):
+        out.print(f"     operator's word: {word}", markup=False)
+
+
+def _tamper(data: Path) -> None:
+    """Change one digit of a quantity in the report, as somebody who hides a loss would."""
+    from ledger.policy import parse_policy
+
+    from .verify import verdict_of
+
+    report = (data / "report.json").read_bytes()
+    place = report.index(b'"quantity":') + len(b'"quantity":')
+    digit = next(at for at in range(place, len(report)) if report[at : at + 1].isdigit())
+    changed = report[:digit] + str((int(report[digit : digit + 1]) + 1) % 10).encode() + report[digit + 1 :]
+    (data / "tampered.json").write_bytes(changed)
+    try:
+        verdict_of(changed, parse_policy((data / "policy.txt").read_text()))
+    except VerificationError as error:
+        _say(8, f"One byte of the report changed, at {digit}: not verified")
+        out.print(f"   step {error.step} at {error.place}: {error.message}", markup=False)
+        return
+    raise VerificationError("a changed report verified", 1, "")
+
+
+def _say(number: int, text: str) -> None:
+    out.print(f"[bold]{number}[/bold]  ", end="")
+    out.print(text, markup=False)

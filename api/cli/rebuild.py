@@ -1,0 +1,39 @@
+"""`loomark rebuild`: every projection again from the log and the stored records."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress
+
+from .output import err, out, print_json
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def rebuild(
+    data: Annotated[Path, typer.Option(help="Folder of a stopped node.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Drop lineage, visibility and the knowledge graph and derive them again; the result is equal to what was there."""
+    from api.serve import node_settings
+    from api.settings import load_settings
+    from fabric.capture.node import rebuild_folder
+    from fabric.graph.projector import rebuild as rebuild_graph
+
+    settings = load_settings(data, {}, os.environ)
+    with Progress(console=err, transient=True) as progress:
+        task = progress.add_task("lineage and visibility", total=None)
+        captures = rebuild_folder(
+            node_settings(settings), lambda done, total: progress.update(task, completed=done, total=total)
+        )
+        progress.add_task("knowledge graph", total=None)
+        size = rebuild_graph(data)
+    if as_json:
+        print_json({"captures": captures, "graphSize": size})
+    else:
+        out.print(f"rebuilt from {captures} captures; the graph covers tree size {size}")
