@@ -335,14 +335,15 @@ class Cell:
         event |= {"action": action, "bizStep": step, "disposition": "in_progress"}
         return self.capture(member, event | emit.where(member, place))
 
-    def repack_elsewhere(self, carrier: Thing) -> None:
-        """Forget a returnable carrier's old filling: its next packing is at another place.
+    def empty_unrecorded(self, place: Place, carrier: Thing) -> None:
+        """Take everything out of a returnable carrier and tell nobody; its next packing is at another place.
 
-        Nobody recorded that it was emptied, so its contents go on as inferred only; `pack` starts a new one.
+        From that packing on its contents go on as inferred only, without an end; `pack` starts a new filling.
         """
         load = self._loads.pop(carrier)
-        for packing in load.packings.values():
+        for thing, packing in load.packings.items():
             packing.inferred = True
+            self.stock(thing, place).add(load.piles[thing].take(load.amounts[thing]))
 
     # Moving
 

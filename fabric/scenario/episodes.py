@@ -262,7 +262,7 @@ def totes_without_delete(cell: Cell, batch: Batch) -> Batch:
     dst = cell.place("processor", other_than=place)
     cell.pack(place, tote, [(batch.lot, share)])
     cell.move(place, dst, [(tote, None)])
-    cell.repack_elsewhere(tote)
+    cell.empty_unrecorded(dst, tote)
     other = cell.new_lot(dst.member, dst.role, variant=1)
     cell.make(dst, other, 10)
     cell.pack(dst, tote, [(other, 10)])
