@@ -68,7 +68,7 @@ def canonical(value: JSON) -> bytes:
     ``too-deep``, ``not-json``).
     """
     fast = _dump(value)
-    if fast is None or not _is_certain(value, fast):
+    if fast is None or not (type(value) is str or _is_certain(value, fast)):
         return canonical_slowly(value)
     return fast
 
@@ -76,8 +76,6 @@ def canonical(value: JSON) -> bytes:
 def _is_certain(value: JSON, fast: bytes) -> bool:
     """Whether a fast writer's bytes are the canonical ones beyond doubt."""
     kind = type(value)
-    if kind is str:
-        return True
     if kind is int or kind is float:
         return kind is int and -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER
     try:

@@ -35,7 +35,7 @@ def test_fast_paths_write_what_the_reference_implementation_writes(value: Any) -
     assert canonical(value) == expected
     for dump in (module._dump_with_json, module._dump):
         fast = dump(value)
-        if fast is not None and module._is_certain(value, fast):
+        if fast is not None and (type(value) is str or module._is_certain(value, fast)):
             assert fast == expected
 
 
