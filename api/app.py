@@ -13,7 +13,7 @@ from .auth import Authenticator, Sessions
 from .headers import SecurityHeaders
 from .metrics import Measured, Metrics
 from .pending import Pending
-from .routes import docs, epcis, health, log, members, policy, records, session
+from .routes import docs, epcis, health, log, members, policy, records, session, trace
 from .routes.shown import problem_page
 from .services import Services
 from .settings import Settings
@@ -37,7 +37,7 @@ def create_app(node: Node, settings: Settings, session_secret: bytes) -> FastAPI
     metrics = Metrics()
     app.state.services = Services(node, settings, Authenticator(node.capture, sessions), metrics, Pending())
     problems.install(app, problem_page)
-    for module in (epcis, records, members, policy, log, health, session, docs):
+    for module in (epcis, trace, records, members, policy, log, health, session, docs):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_middleware(SecurityHeaders)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import structlog
@@ -34,7 +37,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     """
     _log_to_stderr()
     listener = _listen(settings.host, settings.port)
-    with listener, open_node(node_settings(settings), on_failure=_end) as node:
+    with _stopping_in_order(), listener, open_node(node_settings(settings), on_failure=_end) as node:
         write_settings(settings)
         if node.new_operator_key is not None:
             say(f"LOOMARK_OPERATOR_KEY={node.new_operator_key}")
@@ -52,6 +55,33 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
         host, port = listener.getsockname()[:2]
         say(f"listening on http://{host}:{port}")
         uvicorn.Server(config).run(sockets=[listener])
+
+
+class _Stop(BaseException):
+    """A signal asked the node to stop."""
+
+
+@contextmanager
+def _stopping_in_order() -> Iterator[None]:
+    """Turn SIGTERM and Ctrl-C into an orderly end of the block; a second one changes nothing.
+
+    While uvicorn serves it takes the signals itself, and raises them again once it has finished: without a
+    handler below its own, the process would end right there, with the writer not drained and children left.
+    """
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+        raise _Stop
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    except _Stop:
+        pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _end(error: BaseException) -> None:

@@ -1,0 +1,90 @@
+"""`/api/trace` and `/api/search`: what a thing became, what it came from, and what a typed text may mean."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Query, Response
+
+from api.answers import view
+from api.services import Services
+from fabric.epcis.identifiers import Position, canonical_thing
+from fabric.epcis.times import parse_time
+from fabric.trace import Budget, Direction, Options, Question, trace
+from fabric.trace.search import resolve
+from fabric.visibility.reader import Reader
+from ledger.errors import InvalidInput
+
+from .asking import Reading, Serving
+
+router = APIRouter(prefix="/api", tags=["trace"])
+
+MAX_TEXT = 2_048
+Text = Annotated[str, Query(max_length=MAX_TEXT)]
+OptionalText = Annotated[str | None, Query(max_length=MAX_TEXT)]
+
+
+@router.get("/trace", summary="Trace a thing", response_class=Response)
+def get_trace(
+    serving: Serving,
+    reading: Reading,
+    thing: Annotated[
+        str, Query(max_length=MAX_TEXT, description="Any name of a lot, serial, carrier or document.")
+    ],
+    direction: Direction = Direction.FORWARD,
+    at: Annotated[
+        str | None, Query(description="For a carrier: the instant that chooses its filling.")
+    ] = None,
+    size: Annotated[int | None, Query(description="Answer as known at this tree size.")] = None,
+    making_place: OptionalText = None,
+    kill_step: bool = False,
+    exposed: Annotated[
+        int | None, Query(description="Also list what shared a carrier or place, within hours.")
+    ] = None,
+) -> Response:
+    """A `loomark/trace/v1` document: affected things with holders, carriers, events, quantities, contradictions,
+    where and why the trace stopped, and what is hidden from the caller.
+    """
+    options = Options(making_place, kill_step, exposed)
+    asked = Question(canonical(thing), direction, instant_us(at), options, budget(serving))
+    return Response(trace_json(serving, reading, asked, size), media_type="application/json")
+
+
+@router.get("/search", summary="What a text may mean", response_class=Response)
+def search(serving: Serving, reading: Reading, q: Text) -> Response:
+    """Candidates with product, origin and place; names that only look alike are suggested apart."""
+    with view(serving.node, reading) as seen:
+        found = resolve(q, seen.catalogue, seen.source).as_json()
+    return Response(orjson.dumps(found), media_type="application/json")
+
+
+def trace_json(serving: Services, reader: Reader, asked: Question, size: int | None = None) -> bytes:
+    """The answer to one question as bytes of JSON."""
+    with view(serving.node, reader, size) as seen:
+        return orjson.dumps(trace(asked, seen.source).as_json())
+
+
+def budget(serving: Services) -> Budget:
+    """How far one trace may go on this node."""
+    settings = serving.settings
+    return Budget(settings.trace_budget_nodes, settings.trace_budget_s, time.monotonic)
+
+
+def canonical(text: str) -> str:
+    """The canonical IRI of a thing as somebody typed it; what names no GS1 key is itself."""
+    try:
+        return canonical_thing(text, Position.EPC).iri
+    except InvalidInput:
+        return text
+
+
+def instant_us(at: str | None) -> int | None:
+    """An RFC 3339 instant in microseconds; raises InvalidInput."""
+    if at is None:
+        return None
+    parsed = parse_time(at)
+    if parsed is None:
+        raise InvalidInput(f"at: expected an instant with an offset, got {at[:40]}", rule="bad-time")
+    return parsed[0]
