@@ -112,17 +112,18 @@ class Books:
             elif packing.filling.material:
                 yield packing.filling.carrier, packing.child
 
-    def reach(self, start: Iterable[Node], *, forward: bool) -> set[Node]:
-        """The least set that holds `start` and is closed under the steps of a trace."""
+    def reach(self, start: Iterable[Node], *, forward: bool) -> dict[Node, int]:
+        """The least set that holds `start` and is closed under the steps of a trace, with the fewest steps to each."""
         steps: dict[Node, list[Node]] = {}
         for source, made in self.edges():
             key, value = (source, made) if forward else (made, source)
             steps.setdefault(key, []).append(value)
-        found = set(start)
-        front = list(found)
+        found = dict.fromkeys(start, 0)
+        front, level = list(found), 0
         while front:
+            level += 1
             front = [n for n in {m for node in front for m in steps.get(node, ())} if n not in found]
-            found.update(front)
+            found.update(dict.fromkeys(front, level))
         return found
 
     def start_of(self, thing: Thing) -> list[Node]:

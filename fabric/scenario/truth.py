@@ -42,8 +42,10 @@ def _answer(books: Books, thing: Thing, direction: str, time: int) -> dict[str, 
         "thing": thing.iri,
         "direction": direction,
         "at": None,
-        "affected": sorted((_affected(n, direction) for n in reached), key=lambda row: _key(row)),
-        "carriers": carriers(books, reached),
+        "affected": sorted(
+            (_affected(n, level, direction) for n, level in reached.items()), key=lambda row: _key(row)
+        ),
+        "carriers": carriers(books, set(reached)),
         "quantities": [
             quantities(books, lot, time)
             for lot in sorted(material, key=lambda t: t.iri)
@@ -53,14 +55,13 @@ def _answer(books: Books, thing: Thing, direction: str, time: int) -> dict[str, 
     }
 
 
-def _affected(node: Node, direction: str) -> dict[str, Any]:
+def _affected(node: Node, level: int, direction: str) -> dict[str, Any]:
     # Nothing inferred lies on the way to anything: what is inferred here only ends stays in carriers.
-    stated = {"strength": "stated"}
+    row: dict[str, Any] = {"direction": [direction], "level": level, "strength": "stated"}
     if isinstance(node, Filling):
         span = {"carrier": node.carrier.iri, "from": instant(node.start), "until": instant(node.until)}
-        row = {"thing": node.carrier.iri, "kind": "filling", "filling": span}
-        return {**row, "direction": [direction], **stated}
-    return {"thing": node.iri, "kind": node.kind, "direction": [direction], **stated}
+        return {"thing": node.carrier.iri, "kind": "filling", "filling": span, **row}
+    return {"thing": node.iri, "kind": node.kind, **row}
 
 
 def _key(row: dict[str, Any]) -> tuple[str, str]:
@@ -100,6 +101,7 @@ def quantities(books: Books, lot: Thing, time: int) -> dict[str, Any]:
     amounts = {
         **{name: total[name] for name in ("made", "on_hand", "used", "sold", "destroyed")},
         "in_transit": sum(leg.sent for leg in waiting if leg not in late),
+        "outside": sum(leg.sent for leg in legs if leg.state == "outside"),
         "unaccounted": lost + sum(max(_above_count(a), 0) for a in accounts.values()),
         "surplus": extra + sum(max(-_above_count(a), 0) + _overdrawn(a) for a in accounts.values()),
     }
