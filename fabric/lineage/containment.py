@@ -94,7 +94,7 @@ class _Reading:
     def own(self, happening: Occurrence) -> None:
         """A happening that names the parent itself."""
         fact, when = happening.fact, happening.instant
-        roles = {line.role for line in fact.lines if line.thing == self.parent}
+        roles = {line.role for line in happening.lines[self.parent]}
         if PARENT in roles and fact.type in AGGREGATING:
             self._packing(fact, when)
         elif OUTPUT in roles or (OBJECT in roles and is_creation(fact)):
@@ -360,17 +360,11 @@ def _in_unit(line: Line, now: _Open) -> Decimal | None:
 def departs(happening: Occurrence, child: ThingKey, parent: ThingKey) -> bool:
     """Whether a happening says that a serial child left `parent`: packed elsewhere, used, or unmade."""
     fact = happening.fact
-    for line in fact.lines:
-        if line.thing != child:
-            continue
+    for line in happening.lines[child]:
         if line.role == INPUT or (line.role == OBJECT and is_unmaking(fact)):
             return True
-        if (
-            line.role == CHILD
-            and fact.action == "ADD"
-            and fact.type in AGGREGATING
-            and fact.parent not in (None, parent)
-        ):
+        elsewhere = line.role == CHILD and fact.action == "ADD" and fact.type in AGGREGATING
+        if elsewhere and happening.parent is not None and happening.parent != parent:
             return True
     return False
 

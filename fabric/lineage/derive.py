@@ -16,7 +16,7 @@ from .containment import AGGREGATING, CARRIERS, Contents, departs, read_contents
 from .derived import Derived, Interval, Node, RunNode
 from .fact import CHILD, INPUT, MATERIAL, MENTION, OUTPUT, PARENT, Fact, FactReader, Sort, ThingKey
 from .history import history
-from .occurrence import Occurrence, occurrences
+from .occurrence import Occurrence, Occurrences
 from .process import TRANSFORMATION, contains_edges, lot_edges, process_edges, process_of
 from .stock import summarise
 from .words import NEAR_US, is_unmaking
@@ -88,6 +88,9 @@ class _Derivation:
         self._departures: dict[ThingKey, list[Occurrence]] = {}
         self._happenings: dict[ThingKey, list[Occurrence]] = {}
         self._whole: set[ThingKey] = set()
+        self._occurrences = Occurrences()
+        self._parents: dict[ThingKey, set[ThingKey]] = {}
+        self._children: dict[ThingKey, set[ThingKey]] = {}
         self._sorts = dict(touched.sorts)
         self._contents: dict[ThingKey, Contents] = {}
         self._around: dict[ThingKey, list[Interval]] = {}
@@ -125,18 +128,35 @@ class _Derivation:
             self._file(self._reader.whole_facts_of(wanted), wanted)
 
     def _file(self, facts: Iterable[Fact], wanted: set[ThingKey]) -> None:
+        """Keep facts by each wanted thing they name, and who was whose parent in them."""
         found: dict[ThingKey, dict[int, Fact]] = {thing: {} for thing in wanted}
         for fact in facts:
+            packs = fact.type in AGGREGATING
             for line in fact.lines:
-                if line.role == MENTION:
-                    continue
                 own = found.get(line.thing)
-                if own is not None:
+                if own is not None and line.role != MENTION:
                     own[fact.record] = fact
-                self._sorts.setdefault(line.thing, line.sort)
+                    self._sorts[line.thing] = line.sort
+            if packs:
+                self._file_packing(fact, wanted)
         self._facts.update(found)
         for thing, own in found.items():
-            self._happenings[thing] = occurrences(own.values())
+            self._happenings[thing] = self._occurrences.of(own.values())
+
+    def _file_packing(self, fact: Fact, wanted: set[ThingKey]) -> None:
+        parent = next((line for line in fact.lines if line.role == PARENT), None)
+        if parent is None:
+            return
+        self._sorts.setdefault(parent.thing, parent.sort)
+        children = self._children.setdefault(parent.thing, set())
+        for line in fact.lines:
+            if line.role != CHILD:
+                continue
+            if line.sort not in (Sort.LOT, Sort.CLASS):
+                children.add(line.thing)
+            self._sorts.setdefault(line.thing, line.sort)
+            if line.thing in wanted:
+                self._parents.setdefault(line.thing, set()).add(parent.thing)
 
     def _load_departures(self, children: Collection[ThingKey]) -> None:
         wanted = {child for child in children if child not in self._facts and child not in self._departures}
@@ -149,7 +169,7 @@ class _Derivation:
                 if own is not None and line.role != MENTION:
                     own[fact.record] = fact
         for child, facts in found.items():
-            self._departures[child] = occurrences(facts.values())
+            self._departures[child] = self._occurrences.of(facts.values())
 
     def _load_runs(self) -> dict[RunNode, list[Fact]]:
         """All events of the runs that a touched transformation belongs to."""
@@ -246,13 +266,8 @@ class _Derivation:
         return self._departures[child] if found is None else found
 
     def _serial_children(self, parent: ThingKey) -> set[ThingKey]:
-        return {
-            line.thing
-            for fact in self._facts[parent].values()
-            if fact.parent == parent
-            for line in fact.lines
-            if line.role == CHILD and line.sort not in (Sort.LOT, Sort.CLASS)
-        }
+        """Serials that any fact puts into a parent whose facts are all loaded."""
+        return self._children.get(parent, set())
 
     def _is_carrier_key(self, thing: ThingKey) -> bool:
         return self._sorts[thing] in (Sort.SSCC, Sort.ASSET)
@@ -262,21 +277,11 @@ class _Derivation:
 
     def _is_parent(self, thing: ThingKey) -> bool:
         """Whether some loaded fact has the thing as the parent of an aggregation or association."""
-        return any(
-            fact.type in AGGREGATING and fact.parent == thing for fact in self._facts.get(thing, {}).values()
-        )
+        return thing in self._children
 
     def _parents_of(self, thing: ThingKey) -> set[ThingKey]:
-        """Every parent that a thing was ever put into, or seen in."""
-        found: set[ThingKey] = set()
-        for fact in self._facts.get(thing, {}).values():
-            if fact.type not in AGGREGATING:
-                continue
-            for line in fact.lines:
-                if line.role == PARENT and line.thing != thing:
-                    self._sorts.setdefault(line.thing, line.sort)
-                    found.add(line.thing)
-        return found
+        """Every parent that a loaded thing was ever put into, or seen in."""
+        return self._parents.get(thing, set())
 
     # What is written
 

@@ -9,122 +9,87 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from .derived import Contradiction, Leg
-from .fact import Fact, ThingKey
+from .fact import ThingKey
 from .history import Entry
 from .quantity import EXACT, ZERO
-from .words import DAY_US, is_dispatch, is_receipt, site, words
+from .words import HOUR_US, Passage, named, site, words
 
 Amounts: TypeAlias = dict[str | None, Decimal]
-_LOCATION: Final = "location"
-_POSSESSING: Final = "possessing_party"
 
 
 @dataclass(slots=True)
 class Dispatch:
-    """The dispatch records of one carrier or thing, source, destination and day."""
+    """The dispatch records of one carrier or thing, source, destination and day; `sites` are destinations."""
 
     carrier: ThingKey | None
     from_place: str | None
     to_place: str | None
     sites: frozenset[str]
+    documents: frozenset[str]
+    first_us: int
     entries: list[Entry] = field(default_factory=list)
     receipts: list[Entry] = field(default_factory=list)
-    documents: set[str] = field(default_factory=set)
     stated: bool = False
     disputed: bool = False
     taken_back: list[Entry] = field(default_factory=list)
-
-    @property
-    def first_us(self) -> int:
-        """When its first record says that the thing left."""
-        return self.entries[0].happening.instant.time_us
 
 
 @dataclass(slots=True)
 class Handovers:
     """What became of the dispatches and receipts of one thing. `lone` receipts have no dispatch."""
 
-    dispatches: list[Dispatch]
-    lone: list[list[Entry]]
-    ambiguous: list[list[Entry]]
-    contradictions: list[Contradiction]
+    dispatches: list[Dispatch] = field(default_factory=list)
+    lone: list[list[Entry]] = field(default_factory=list)
+    ambiguous: list[list[Entry]] = field(default_factory=list)
+    contradictions: list[Contradiction] = field(default_factory=list)
 
 
-def from_place(fact: Fact) -> str | None:
-    """Where a dispatch takes its things from: bizLocation unless that is the destination, else readPoint."""
-    away = {site(name) for _, name in fact.destinations}
-    if fact.biz_location is not None and site(fact.biz_location) not in away:
-        return fact.biz_location
-    return fact.read_point or _named(fact.sources, _LOCATION)
+def passage(entry: Entry) -> Passage:
+    """What the hand-over event of an entry says for all of its things."""
+    found = entry.happening.passage
+    if found is None:
+        raise TypeError("expected a hand-over event")
+    return found
 
 
-def to_place(fact: Fact) -> str | None:
-    """Where a dispatch says its things go: the location, else the possessing, else any party."""
-    for kind in (_LOCATION, _POSSESSING):
-        name = _named(fact.destinations, kind)
-        if name is not None:
-            return name
-    return fact.destinations[0][1] if fact.destinations else None
-
-
-def receipt_place(fact: Fact) -> str | None:
-    """Where a receipt took its things in."""
-    return fact.place or _named(fact.destinations, _LOCATION)
-
-
-def _named(pairs: Iterable[tuple[str, str]], kind: str) -> str | None:
-    return min((name for type_, name in pairs if type_ == kind), default=None)
-
-
-def pair(thing: ThingKey, entries: Iterable[Entry]) -> Handovers:
-    """The hand-overs among the events of a thing, given in the order of instants."""
-    dispatches: dict[tuple[object, ...], Dispatch] = {}
-    receipts: list[Entry] = []
-    takebacks: list[Entry] = []
-    for entry in entries:
-        fact = entry.happening.fact
-        if is_receipt(fact):
-            receipts.append(entry)
-        elif is_dispatch(fact):
+def pair(
+    thing: ThingKey, sent_away: list[Entry], taken_in: list[Entry], taken_back: list[Entry]
+) -> Handovers:
+    """The hand-overs of a thing, from its dispatches, receipts and void_shippings in the order of instants."""
+    found = Handovers()
+    if sent_away:
+        dispatches: dict[tuple[object, ...], Dispatch] = {}
+        for entry in sent_away:
             _join(dispatches, entry)
-        elif fact.step in words().takes_back:
-            takebacks.append(entry)
-    found = Handovers(list(dispatches.values()), [], [], [])
-    for entry in takebacks:
+        found.dispatches = list(dispatches.values())
+    for entry in taken_back:
         _take_back(found.dispatches, entry)
-    _match(thing, found, receipts)
+    if taken_in:
+        _match(thing, found, taken_in)
     return found
 
 
 def _join(dispatches: dict[tuple[object, ...], Dispatch], entry: Entry) -> None:
-    fact = entry.happening.fact
-    source, target = from_place(fact), to_place(fact)
-    day = (fact.time_us + fact.offset_min * 60_000_000) // DAY_US
-    key = (entry.carrier, site(source), site(target), day)
+    said = passage(entry)
+    key = (entry.carrier, site(said.place), site(said.to), said.day)
     leg = dispatches.get(key)
     if leg is None:
-        sites = frozenset(site(name) or "" for _, name in fact.destinations)
-        leg = dispatches[key] = Dispatch(entry.carrier, source, target, sites)
+        first_us = entry.happening.instant.time_us
+        leg = Dispatch(entry.carrier, said.place, said.to, said.sites, said.documents, first_us)
+        dispatches[key] = leg
+    else:
+        leg.sites |= said.sites
+        leg.documents |= said.documents
     leg.entries.append(entry)
-    leg.sites |= {site(name) or "" for _, name in fact.destinations}
-    leg.documents |= documents(fact)
-
-
-def documents(fact: Fact) -> set[str]:
-    """The numbers of an event by which a pair is stated: despatch advice, bill of lading, purchase order."""
-    if not fact.transactions:
-        return set()
-    kinds = words().documents
-    return {name for kind, name in fact.transactions if kind in kinds}
 
 
 def _take_back(dispatches: list[Dispatch], entry: Entry) -> None:
     """Give a void_shipping to the newest dispatch before it that shares carrier, document and place."""
-    fact = entry.happening.fact
-    names, place = documents(fact), site(fact.place)
+    fact, names = entry.happening.fact, passage(entry).documents
+    place = site(fact.place)
     fitting = [
         leg
         for leg in dispatches
@@ -173,12 +138,11 @@ def _same_delivery(leg: Dispatch, entry: Entry) -> bool:
 
 
 def _delivery(entry: Entry) -> tuple[object, ...]:
-    fact = entry.happening.fact
-    day = (fact.time_us + fact.offset_min * 60_000_000) // DAY_US
-    return entry.carrier, site(receipt_place(fact)), day
+    said = passage(entry)
+    return entry.carrier, site(said.place), said.day
 
 
-def _by_delivery(entries: Iterable[Entry]) -> list[list[Entry]]:
+def _by_delivery(entries: list[Entry]) -> list[list[Entry]]:
     groups: dict[tuple[object, ...], list[Entry]] = {}
     for entry in entries:
         groups.setdefault(_delivery(entry), []).append(entry)
@@ -189,18 +153,16 @@ def _candidates(
     thing: ThingKey, legs: list[Dispatch], entry: Entry, contradictions: list[Contradiction]
 ) -> tuple[list[Dispatch], bool]:
     """The dispatches a receipt may belong to, and whether carrier or document says so."""
-    fact = entry.happening.fact
-    here = {site(name) for name in (fact.biz_location, fact.read_point) if name is not None}
-    here |= {site(name) for _, name in fact.destinations}
-    names = documents(fact)
+    said, time_us = passage(entry), entry.happening.instant.time_us
     stated: list[Dispatch] = []
     possible: list[Dispatch] = []
     early: list[Dispatch] = []
     for leg in legs:
-        if (leg.sites and not leg.sites & here) or (not leg.sites and site(leg.from_place) in here):
+        if (leg.sites.isdisjoint(said.sites)) if leg.sites else (site(leg.from_place) in said.sites):
             continue
-        evident = (entry.carrier is not None and entry.carrier == leg.carrier) or bool(names & leg.documents)
-        if fact.time_us < leg.first_us - words().early_us:
+        same_carrier = entry.carrier is not None and entry.carrier == leg.carrier
+        evident = same_carrier or not said.documents.isdisjoint(leg.documents)
+        if time_us < leg.first_us - words().early_us:
             if evident:
                 early.append(leg)
         elif evident:
@@ -214,17 +176,20 @@ def _candidates(
 
 def _too_early(thing: ThingKey, leg: Dispatch, entry: Entry) -> Contradiction:
     records = (leg.entries[0].happening.fact.record, entry.happening.fact.record)
-    hours = (leg.first_us - entry.happening.fact.time_us) // 3_600_000_000
+    hours = (leg.first_us - entry.happening.fact.time_us) // HOUR_US
     return Contradiction(
         "receipt-before-dispatch", (thing,), records, f"received {hours} h before its dispatch"
     )
 
 
-def amounts_of(entries: Iterable[Entry]) -> tuple[Amounts, bool]:
+def amounts_of(entries: list[Entry]) -> tuple[Amounts, bool]:
     """How much one movement was, by unit, and whether some record leaves it open.
 
     Records of one step add up; another step of the same movement says the same again, so the largest counts.
     """
+    if len(entries) == 1 and len(entries[0].amounts) == 1:
+        ((unit, quantity),) = entries[0].amounts
+        return ({}, True) if quantity is None else ({unit: quantity}, False)
     by_step: dict[tuple[str | None, str | None], Decimal] = {}
     unknown = False
     for entry in entries:
@@ -243,6 +208,8 @@ def amounts_of(entries: Iterable[Entry]) -> tuple[Amounts, bool]:
 def sent(leg: Dispatch) -> tuple[Amounts, bool]:
     """What a dispatch took away, less what was taken back."""
     amounts, unknown = amounts_of(leg.entries)
+    if not leg.taken_back:
+        return amounts, unknown
     back, _ = amounts_of(leg.taken_back)
     for unit, quantity in back.items():
         if unit in amounts:
@@ -277,7 +244,7 @@ def _leg_rows(leg: Dispatch) -> list[Leg]:
     got, _ = amounts_of(leg.receipts)
     stated = leg.stated if leg.receipts else leg.carrier is not None or bool(leg.documents)
     inferred = all(entry.inferred for entry in leg.entries)
-    names = tuple(sorted(leg.documents.union(*(documents(entry.happening.fact) for entry in leg.receipts))))
+    names = tuple(sorted(leg.documents.union(*(passage(entry).documents for entry in leg.receipts))))
     return [
         Leg(
             leg.carrier,
@@ -302,12 +269,12 @@ def _leg_rows(leg: Dispatch) -> list[Leg]:
 def _receipt_rows(entries: list[Entry], state: str) -> list[Leg]:
     fact = entries[0].happening.fact
     got, _ = amounts_of(entries)
-    names = set().union(*(documents(entry.happening.fact) for entry in entries))
+    names = passage(entries[0]).documents.union(*(passage(entry).documents for entry in entries))
     return [
         Leg(
             entries[0].carrier,
-            _named(fact.sources, _LOCATION) or _named(fact.sources, _POSSESSING),
-            receipt_place(fact),
+            named(fact.sources, "location") or named(fact.sources, "possessing_party"),
+            passage(entries[0]).place,
             None,
             fact.time_us,
             unit,
@@ -329,4 +296,6 @@ def _records(entries: Iterable[Entry]) -> tuple[int, ...]:
 
 
 def _units(one: Amounts, other: Amounts) -> list[str | None]:
+    if len(one) == 1 and (not other or one.keys() == other.keys()):
+        return list(one)
     return sorted(one.keys() | other.keys(), key=lambda unit: unit or "") or [None]

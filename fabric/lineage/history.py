@@ -5,12 +5,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from .containment import Contents, amount_at, is_inferred, stands
 from .derived import Interval
-from .fact import MENTION, Instant, ThingKey
+from .fact import CHILD, INPUT, OBJECT, OUTPUT, PARENT, Instant, ThingKey
 from .occurrence import Occurrence
+
+_SINGLE: Final = {role: frozenset({role}) for role in (OBJECT, PARENT, CHILD, INPUT, OUTPUT)}
 
 
 class Entry(NamedTuple):
@@ -62,7 +64,10 @@ def history(
 
 
 def _own(thing: ThingKey, happening: Occurrence) -> Entry:
-    lines = [line for line in happening.fact.lines if line.thing == thing and line.role != MENTION]
+    lines = happening.lines[thing]
+    if len(lines) == 1:
+        line = lines[0]
+        return Entry(happening, None, _SINGLE[line.role], ((line.unit, line.quantity),), False)
     roles = frozenset(line.role for line in lines)
     return Entry(happening, None, roles, tuple((line.unit, line.quantity) for line in lines), False)
 
@@ -117,7 +122,7 @@ def _carried(
     amounts: tuple[tuple[str | None, Decimal | None], ...],
     inferred: bool,
 ) -> Entry:
-    roles = frozenset(line.role for line in happening.fact.lines if line.thing == carrier)
+    roles = frozenset(line.role for line in happening.lines[carrier])
     return Entry(happening, carrier, roles, amounts, inferred)
 
 

@@ -7,40 +7,80 @@ recorded under the same eventID, whichever came first (design: meaning, section 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from operator import attrgetter
 
-from .fact import Fact, HolderOf, Instant
+from .fact import MENTION, PARENT, Fact, HolderOf, Instant, Line, ThingKey
+from .words import meaning_of, passage_of
 
 
-class Occurrence(NamedTuple):
-    """One happening and every record of it; `fact` speaks for all. Copies are in an order of their own."""
+class Occurrence:
+    """One happening and every record of it; `fact` speaks for all. Copies are in an order of their own.
 
-    fact: Fact
-    copies: tuple[Fact, ...]
-    instant: Instant
+    What all of its things ask of it is read once: `meaning`, `passage` (of hand-overs), the `lines` of each thing
+    (mentions apart), and `parent`, the parent of an aggregation or association.
+    """
 
-    @property
-    def members(self) -> frozenset[str]:
-        """Who recorded it."""
-        return frozenset(copy.member for copy in self.copies)
+    __slots__ = ("copies", "fact", "instant", "lines", "meaning", "members", "parent", "passage")
+
+    def __init__(self, copies: tuple[Fact, ...]) -> None:
+        fact = copies[0]
+        self.fact = fact
+        self.copies = copies
+        self.instant = Instant(fact.time_us, fact.position, fact.digest)
+        self.members = frozenset([copy.member for copy in copies])
+        self.meaning = meaning_of(fact)
+        self.passage = passage_of(fact, self.meaning)
+        self.parent: ThingKey | None = None
+        self.lines: dict[ThingKey, list[Line]] = {}
+        for line in fact.lines:
+            if line.role == MENTION:
+                continue
+            if line.role == PARENT:
+                self.parent = line.thing
+            self.lines.setdefault(line.thing, []).append(line)
+
+
+class Occurrences:
+    """Groups facts into happenings; a record that nobody copied is read once for all of its things."""
+
+    def __init__(self) -> None:
+        self._single: dict[int, Occurrence] = {}
+
+    def of(self, facts: Iterable[Fact]) -> list[Occurrence]:
+        """The happenings behind facts that each appear once, in order; contradicted ones left out."""
+        groups: dict[bytes, Fact | list[Fact]] = {}
+        for fact in facts:
+            if not fact.counts:
+                continue
+            before = groups.setdefault(fact.content, fact)
+            if isinstance(before, list):
+                before.append(fact)
+            elif before is not fact:
+                groups[fact.content] = [before, fact]
+        found = []
+        for group in groups.values():
+            if isinstance(group, list):
+                found += [_occurrence(copies) for copies in _by_event_id(group)]
+            else:
+                found.append(self._one(group))
+        if len(found) > 1:
+            found.sort(key=_instant)
+        return found
+
+    def _one(self, fact: Fact) -> Occurrence:
+        known = self._single.get(fact.record)
+        # The same record may come again with more of its lines.
+        if known is None or known.fact is not fact:
+            known = self._single[fact.record] = Occurrence((fact,))
+        return known
+
+
+_instant = attrgetter("instant")
 
 
 def occurrences(facts: Iterable[Fact]) -> list[Occurrence]:
     """The happenings behind facts that each appear once, in the order of instants; contradicted ones left out."""
-    groups: dict[bytes, list[Fact]] = {}
-    for fact in facts:
-        if fact.counts:
-            groups.setdefault(fact.content, []).append(fact)
-    found = []
-    for group in groups.values():
-        if len(group) == 1:
-            fact = group[0]
-            found.append(Occurrence(fact, (fact,), fact.instant))
-        else:
-            found += [_occurrence(copies) for copies in _by_event_id(group)]
-    if len(found) > 1:
-        found.sort(key=lambda occurrence: occurrence.instant)
-    return found
+    return Occurrences().of(facts)
 
 
 def _by_event_id(group: list[Fact]) -> list[list[Fact]]:
@@ -56,8 +96,7 @@ def _by_event_id(group: list[Fact]) -> list[list[Fact]]:
 
 
 def _occurrence(copies: list[Fact]) -> Occurrence:
-    ordered = tuple(sorted(copies, key=lambda fact: (fact.instant, fact.commitment)))
-    return Occurrence(ordered[0], ordered, ordered[0].instant)
+    return Occurrence(tuple(sorted(copies, key=lambda fact: (fact.instant, fact.commitment))))
 
 
 def voided(facts: Iterable[Fact]) -> dict[int, Fact]:

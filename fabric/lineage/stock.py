@@ -9,18 +9,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import pairwise
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from . import handover
 from .derived import Contradiction, Interval, Leg, State, Stock, Summary
 from .fact import INPUT, OBJECT, OUTPUT, Fact, Instant, Sort, ThingKey
-from .handover import Handovers, receipt_place
+from .handover import Handovers
 from .history import Entry
 from .quantity import EXACT, ZERO, convert, dimension_of, exact_text, units
-from .words import DAY_US, end_column, is_creation, is_dispatch, is_receipt, words
+from .words import DAY_US, Meaning, named
 
 IN: Final = frozenset({"made", "received"})
 _COUNTED: Final = "counted"
+_POSSESSING: Final = "possessing_party"
+_ENDS: Final = frozenset({"sold", "destroyed"})
+_COLUMNS: Final = {
+    Meaning.CREATION: "made",
+    Meaning.SALE: "sold",
+    Meaning.DESTRUCTION: "destroyed",
+    Meaning.UNMAKING: "destroyed",
+}
+# The creation of a carrier makes no contents, and the end of one ends them only if they go with it.
+_CARRIED: Final = {Meaning.SALE: "sold", Meaning.DESTRUCTION: "destroyed"}
 
 
 class Movement(NamedTuple):
@@ -39,17 +50,53 @@ def summarise(
 ) -> Summary:
     """Everything derived about one thing from its events, in the order of instants, and the stays of each child."""
     entries = _in_one_unit(entries)
-    found = handover.pair(thing, entries)
-    movements = _movements(sort, entries, found)
+    moves: list[Movement] = []
+    found = _read(thing, sort, entries, moves)
     summary = Summary(contradictions=found.contradictions)
-    summary.legs = handover.legs_of(found) if found.dispatches or found.lone or found.ambiguous else []
-    summary.stock = _stock(thing, movements, summary.contradictions)
+    if found.dispatches or found.lone or found.ambiguous:
+        summary.legs = handover.legs_of(found)
+        _hand_over(found, moves)
+    summary.stock = _stock(thing, moves, summary.contradictions)
     summary.state = _state(sort, entries, found, summary.stock, summary.legs)
     summary.never_received = _never_received(entries)
-    summary.contradictions += _use_before_receipt(thing, movements)
+    if len(moves) > 1:
+        _use_before_receipt(thing, moves, summary.contradictions)
     if len(around.get(thing, ())) > 1:
         summary.contradictions += _contained_twice(thing, around)
     return summary
+
+
+def _read(thing: ThingKey, sort: Sort, entries: list[Entry], moves: list[Movement]) -> Handovers:
+    """Pair the hand-overs among the events of a thing, and add all other movements."""
+    sent_away: list[Entry] = []
+    taken_in: list[Entry] = []
+    taken_back: list[Entry] = []
+    ended = False
+    for entry in entries:
+        meaning = entry.happening.meaning
+        if meaning is Meaning.DISPATCH:
+            sent_away.append(entry)
+        elif meaning is Meaning.RECEIPT:
+            taken_in.append(entry)
+        elif meaning is Meaning.TAKE_BACK:
+            taken_back.append(entry)
+        elif meaning is not Meaning.OTHER:
+            column = _column(entry)
+            # One item ends once: sold, then decommissioned at the till, is one end.
+            again = ended and column in _ENDS and sort is not Sort.LOT
+            if column is not None and not again:
+                ended = ended or column in _ENDS
+                moves += _moves(entry, column)
+    return handover.pair(thing, sent_away, taken_in, taken_back)
+
+
+def _moves(entry: Entry, column: str) -> list[Movement]:
+    happening = entry.happening
+    fact = happening.fact
+    place = fact.biz_location or fact.read_point
+    return [
+        Movement(happening.instant, place, column, unit, quantity, fact) for unit, quantity in entry.amounts
+    ]
 
 
 def _in_one_unit(entries: list[Entry]) -> list[Entry]:
@@ -87,53 +134,37 @@ def _converted(
     return pair if exact is None else (target[unit], exact)
 
 
-def _movements(sort: Sort, entries: list[Entry], found: Handovers) -> list[Movement]:
-    moves: list[Movement] = []
-    ended = False
-    for entry in entries:
-        column = _column(entry)
-        if column is None:
-            continue
-        if column in ("sold", "destroyed") and sort is not Sort.LOT:
-            # One item ends once: sold, then decommissioned at the till, is one end.
-            if ended:
-                continue
-            ended = True
-        fact = entry.happening.fact
-        for unit, quantity in entry.amounts:
-            moves.append(Movement(entry.happening.instant, fact.place, column, unit, quantity, fact))
+def _hand_over(found: Handovers, moves: list[Movement]) -> None:
     for leg in found.dispatches:
         if not handover.is_voided(leg):
             moves += _moved(leg.entries, leg.from_place, "dispatched", *handover.sent(leg))
         if leg.receipts:
             moves += _received(leg.receipts)
-    for entries_ in (*found.lone, *found.ambiguous):
-        moves += _received(entries_)
-    moves.sort(key=lambda move: move.instant)
-    return moves
+    for entries in (*found.lone, *found.ambiguous):
+        moves += _received(entries)
+    moves.sort(key=_instant)
+
+
+_instant = attrgetter("instant")
 
 
 def _column(entry: Entry) -> str | None:
     """What an event that hands nothing over does to the stock of its place."""
-    fact, roles = entry.happening.fact, entry.roles
-    if fact.type == "TransformationEvent":
+    meaning, roles = entry.happening.meaning, entry.roles
+    if meaning is Meaning.TRANSFORMATION:
         if INPUT in roles:
             return "used"
         return "made" if OUTPUT in roles and entry.carrier is None else None
-    if is_dispatch(fact) or is_receipt(fact) or fact.step in words().takes_back:
-        return None
-    if fact.step in words().counts:
+    if meaning is Meaning.COUNT:
         return _COUNTED
     if OBJECT not in roles:
         return None
-    if is_creation(fact):
-        return "made" if entry.carrier is None else None
-    return end_column(fact, entry.carrier is not None)
+    return (_CARRIED if entry.carrier is not None else _COLUMNS).get(meaning)
 
 
 def _received(entries: list[Entry]) -> list[Movement]:
     amounts, unknown = handover.amounts_of(entries)
-    return _moved(entries, receipt_place(entries[0].happening.fact), "received", amounts, unknown)
+    return _moved(entries, handover.passage(entries[0]).place, "received", amounts, unknown)
 
 
 def _moved(
@@ -206,23 +237,25 @@ def _overdrawn(
         contradictions.append(Contradiction("out-above-in", (thing,), tuple(sorted(records)), detail))
 
 
-def _use_before_receipt(thing: ThingKey, moves: list[Movement]) -> list[Contradiction]:
+def _use_before_receipt(thing: ThingKey, moves: list[Movement], contradictions: list[Contradiction]) -> None:
     """At one place, something left before anything had come in. A date without a time stands for its day."""
     first_in: dict[str | None, Movement] = {}
     first_out: dict[str | None, Movement] = {}
     for move in moves:
         if move.column != _COUNTED:
             (first_in if move.column in IN else first_out).setdefault(move.place, move)
-    found = []
     for place, out in first_out.items():
         came = first_in.get(place)
-        if came is None or came.column != "received" or not _earlier(out.fact, came.fact):
+        if (
+            came is None
+            or came.column != "received"
+            or out.instant > came.instant
+            or not _earlier(out.fact, came.fact)
+        ):
             continue
         detail = f"{out.column} at {place or 'an unnamed place'} before it was received there"
-        found.append(
-            Contradiction("use-before-receipt", (thing,), (out.fact.record, came.fact.record), detail)
-        )
-    return found
+        records = (out.fact.record, came.fact.record)
+        contradictions.append(Contradiction("use-before-receipt", (thing,), records, detail))
 
 
 def _earlier(one: Fact, other: Fact) -> bool:
@@ -273,11 +306,11 @@ def _state(
     if last is None:
         return None
     fact = last.happening.fact
-    if is_dispatch(fact):
-        possessor = _party(fact.sources)
-        return State(fact.record, fact.time_us, handover.from_place(fact), possessor, "in_transit")
-    place = receipt_place(fact) if is_receipt(fact) else fact.place
-    possessor = _party(fact.destinations) or _party(fact.sources)
+    if last.happening.meaning is Meaning.DISPATCH:
+        place = handover.passage(last).place
+        return State(fact.record, fact.time_us, place, named(fact.sources, _POSSESSING), "in_transit")
+    place = handover.passage(last).place if last.happening.meaning is Meaning.RECEIPT else fact.place
+    possessor = named(fact.destinations, _POSSESSING) or named(fact.sources, _POSSESSING)
     ended = _column(last) in ("sold", "destroyed", "used") and (
         sort is not Sort.LOT or _is_spent(stock, legs)
     )
@@ -298,18 +331,18 @@ def _is_spent(stock: Iterable[Stock], legs: Iterable[Leg]) -> bool:
     return all(row.on_hand == ZERO and not row.without_quantity for row in stock)
 
 
-def _party(pairs: Iterable[tuple[str, str]]) -> str | None:
-    return min((name for kind, name in pairs if kind == "possessing_party"), default=None)
-
-
 def _never_received(entries: list[Entry]) -> tuple[str, ...]:
     """Members that acted on the thing, and no record of theirs makes or receives it."""
     entitled: set[str] = set()
     acting: list[frozenset[str]] = []
     for entry in entries:
-        fact, members = entry.happening.fact, entry.happening.members
-        if is_receipt(fact) or (entry.carrier is None and (is_creation(fact) or OUTPUT in entry.roles)):
-            entitled |= members
-        elif entry.carrier is None:
-            acting.append(members)
-    return tuple(sorted({min(members) for members in acting if not members & entitled}))
+        happening = entry.happening
+        meaning = happening.meaning
+        own = entry.carrier is None
+        if meaning is Meaning.RECEIPT or (own and (meaning is Meaning.CREATION or OUTPUT in entry.roles)):
+            entitled |= happening.members
+        elif own:
+            acting.append(happening.members)
+    if not acting:
+        return ()
+    return tuple(sorted({min(members) for members in acting if members.isdisjoint(entitled)}))

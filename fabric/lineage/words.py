@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Iterable
+from enum import IntEnum
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
 from ontology import read_table
@@ -49,18 +51,6 @@ def words() -> HandoverWords:
     )
 
 
-def is_dispatch(fact: Fact) -> bool:
-    """Whether an event sends its things away; transporting does only with a destination (section 3)."""
-    if fact.step not in words().dispatch:
-        return False
-    return fact.step != "transporting" or bool(fact.destinations)
-
-
-def is_receipt(fact: Fact) -> bool:
-    """Whether an event takes things in."""
-    return fact.step in words().receipt
-
-
 def is_creation(fact: Fact) -> bool:
     """Whether an ObjectEvent brings its objects into being: ADD, unless its step says that they moved."""
     return (
@@ -76,17 +66,96 @@ def is_unmaking(fact: Fact) -> bool:
     return fact.type == "ObjectEvent" and (fact.action == "DELETE" or fact.step in _UNMAKES)
 
 
-def end_column(fact: Fact, carried: bool) -> str | None:
-    """`sold` or `destroyed` for an event that ends its things; ending a carrier ends contents only if they go too."""
-    if fact.step in _SOLD:
-        return "sold"
-    if carried:
-        return "destroyed" if fact.step in _GONE_WITH_CARRIER else None
-    if fact.step in words().end or is_unmaking(fact):
-        return "destroyed"
-    return None
+class Meaning(IntEnum):
+    """What an event does with the things it names as objects, parents or children."""
+
+    OTHER = 0
+    DISPATCH = 1
+    RECEIPT = 2
+    TAKE_BACK = 3
+    COUNT = 4
+    TRANSFORMATION = 5
+    CREATION = 6
+    SALE = 7
+    DESTRUCTION = 8
+    UNMAKING = 9
 
 
+_HANDS_OVER: Final = frozenset({Meaning.DISPATCH, Meaning.RECEIPT, Meaning.TAKE_BACK})
+
+
+def meaning_of(fact: Fact) -> Meaning:
+    """What an event does with its things. Ending a carrier by `UNMAKING` leaves its contents as they are."""
+    if fact.type == "TransformationEvent":
+        return Meaning.TRANSFORMATION
+    step, table = fact.step, words()
+    if step in table.dispatch and (step != "transporting" or fact.destinations):
+        return Meaning.DISPATCH
+    if step in table.receipt:
+        return Meaning.RECEIPT
+    if step in table.takes_back:
+        return Meaning.TAKE_BACK
+    if step in table.counts:
+        return Meaning.COUNT
+    if is_creation(fact):
+        return Meaning.CREATION
+    if step in _SOLD:
+        return Meaning.SALE
+    if step in _GONE_WITH_CARRIER:
+        return Meaning.DESTRUCTION
+    if step in table.end or is_unmaking(fact):
+        return Meaning.UNMAKING
+    return Meaning.OTHER
+
+
+class Passage(NamedTuple):
+    """What a hand-over event says for all of its things. `day` is local, `sites` are those it is about."""
+
+    place: str | None
+    to: str | None
+    sites: frozenset[str]
+    documents: frozenset[str]
+    day: int
+
+
+_NO_WORDS: Final[frozenset[str]] = frozenset()
+_LOCATION: Final = "location"
+_POSSESSING: Final = "possessing_party"
+
+
+def passage_of(fact: Fact, meaning: Meaning) -> Passage | None:
+    """What a dispatch, receipt or taking back says; None for other events.
+
+    The place of a dispatch is where it takes things from: bizLocation unless that is the destination, else
+    readPoint; its `sites` are the destinations. A receipt is about its places and the destinations it names.
+    """
+    if meaning not in _HANDS_OVER:
+        return None
+    day = (fact.time_us + fact.offset_min * 60_000_000) // DAY_US
+    away = frozenset([site(name) or "" for _, name in fact.destinations])
+    to = named(fact.destinations, _LOCATION) or named(fact.destinations, _POSSESSING)
+    if to is None and fact.destinations:
+        to = min(name for _, name in fact.destinations)
+    numbers = _NO_WORDS
+    if fact.transactions:
+        kinds = words().documents
+        numbers = frozenset([name for kind, name in fact.transactions if kind in kinds])
+    if meaning is Meaning.DISPATCH:
+        place = fact.biz_location
+        if place is None or site(place) in away:
+            place = fact.read_point or named(fact.sources, _LOCATION)
+        return Passage(place, to, away, numbers, day)
+    place = fact.place or named(fact.destinations, _LOCATION)
+    here = away.union([site(name) or "" for name in (fact.biz_location, fact.read_point) if name is not None])
+    return Passage(place, to, here, numbers, day)
+
+
+def named(pairs: Iterable[tuple[str, str]], kind: str) -> str | None:
+    """The party or place of one type in a source or destination list; of several the smallest."""
+    return min([name for type_, name in pairs if type_ == kind], default=None)
+
+
+@lru_cache(maxsize=65_536)
 def site(iri: str | None) -> str | None:
     """What two names of one location share: the GLN of a `414` or `417` link, else the name itself."""
     if iri is not None and iri.startswith(("https://id.gs1.org/414/", "https://id.gs1.org/417/")):
