@@ -91,6 +91,7 @@ class Books:
     accounts: dict[Thing, dict[str, Account]] = field(default_factory=dict)
     provenance: dict[str, set[str]] = field(default_factory=dict)
     lots: list[Thing] = field(default_factory=list)
+    told: list[tuple[str, int, list[Thing]]] = field(default_factory=list)
 
     def account(self, lot: Thing, place: str) -> Account:
         """The account of a lot at a place, opened when there is none."""
@@ -125,6 +126,23 @@ class Books:
             front = [n for n in {m for node in front for m in steps.get(node, ())} if n not in found]
             found.update(dict.fromkeys(front, level))
         return found
+
+    def events_of(self, reached: Iterable[Node]) -> list[str]:
+        """The eventIDs of what is told of any of the nodes, or of a carrier while one of them was in it."""
+        wanted = set(reached)
+        spans: dict[Thing, list[tuple[int, int | None]]] = {}
+        for packing in self.packings:
+            if packing.child in wanted:
+                spans.setdefault(packing.filling.carrier, []).append((packing.start, packing.until))
+        for node in wanted:
+            if isinstance(node, Filling):
+                spans.setdefault(node.carrier, []).append((node.start, node.until))
+
+        def concerns(thing: Thing, at: int) -> bool:
+            within = spans.get(thing, ())
+            return thing in wanted or any(a <= at and (b is None or at <= b) for a, b in within)
+
+        return sorted(i for i, at, things in self.told if any(concerns(t, at) for t in things))
 
     def start_of(self, thing: Thing) -> list[Node]:
         """What a question about a thing starts from: for a carrier its latest filling and its contents."""

@@ -10,6 +10,7 @@ No lot, serial or carrier ever leaves its cell: a cell's books are complete, and
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -129,6 +130,14 @@ class Cell:
             self.captured.append(Captured(member, event))
         return event
 
+    def _tell(
+        self, member: Member, event: Event, at: int, goods: Iterable[tuple[Thing, int | None]]
+    ) -> Event:
+        """Capture an event, and remember which things it is an event of."""
+        if member.admitted:
+            self.books.told.append((event["eventID"], at, [thing for thing, _ in goods]))
+        return self.capture(member, event)
+
     def stock(self, thing: Thing, place: Place) -> Pile:
         """The loose portions of a lot at a place."""
         return self._stock.setdefault((thing, place), Pile())
@@ -158,7 +167,7 @@ class Cell:
         event |= emit.goods_fields(member, [(lot, portions)], "epcList", "quantityList")
         event |= emit.transactions(("prodorder", emit.document_name(member, "wo", member.next("wo"))))
         event["ilmd"] = {"cbvmda:lotNumber": lot.code, **(ilmd or {})}
-        return self.capture(member, event)
+        return self._tell(member, event, at, [(lot, portions)])
 
     def new_serials(self, member: Member, gtin: str, count: int, lot: Thing | None = None) -> list[Thing]:
         """Serialised items, of a lot where one is given; the record that makes them must say so."""
@@ -176,7 +185,7 @@ class Cell:
         event = emit.start("ObjectEvent", self.event_id(), member, at)
         event |= {"action": "ADD", "bizStep": "commissioning", "disposition": "active"}
         event |= emit.where(member, place) | {"epcList": [member.spell(s) for s in serials]}
-        return self.capture(member, event)
+        return self._tell(member, event, at, [(s, None) for s in serials])
 
     def _made(self, place: Place, lot: Thing, runs: list[Run]) -> None:
         portions = sum(count for count, _ in runs)
@@ -206,33 +215,31 @@ class Cell:
         sources = [node for thing, _ in inputs for node in self._stands_for(thing)]
         if packaging:
             inputs = [*inputs, (member.packaging(), packaging)]
-        parts = [emit.goods_fields(member, inputs, "inputEPCList", "inputQuantityList")]
-        ended = at
-        if in_two_events:
-            ended = self.tick(member)
-            parts.append(emit.goods_fields(member, outputs, "outputEPCList", "outputQuantityList"))
-        else:
-            parts[0] |= emit.goods_fields(member, outputs, "outputEPCList", "outputQuantityList")
+        ended = self.tick(member) if in_two_events else at
         made = [self._put_out(place, thing, portions, drawn, ended) for thing, portions in outputs]
         self.books.processes.append((sources, made))
-        return self._transformation_events(place, parts, [at, ended], ilmd)
+        if in_two_events:
+            run = emit.document_name(member, "run", member.next("run"))
+            return [
+                self._transformation(place, inputs, (), at, run, None),
+                self._transformation(place, (), outputs, ended, run, ilmd),
+            ]
+        return [self._transformation(place, inputs, outputs, at, None, ilmd)]
 
-    def _transformation_events(
-        self, place: Place, parts: list[Event], times: list[int], ilmd: Event | None
-    ) -> list[Event]:
+    def _transformation(
+        self, place: Place, inputs: Goods, outputs: Goods, at: int, run: str | None, ilmd: Event | None
+    ) -> Event:
         member = place.member
-        order = member.next("wo")
-        events = []
-        for part, at in zip(parts, times, strict=False):
-            event = emit.start("TransformationEvent", self.event_id(), member, at) | part
-            if len(parts) > 1:
-                event["transformationID"] = emit.document_name(member, "run", order)
-            event |= {"bizStep": "commissioning", "disposition": "active"} | emit.where(member, place)
-            event |= emit.transactions(("prodorder", emit.document_name(member, "wo", order)))
-            events.append(self.capture(member, event))
-        if ilmd:
-            events[-1]["ilmd"] = ilmd
-        return events
+        event = emit.start("TransformationEvent", self.event_id(), member, at)
+        event |= emit.goods_fields(member, inputs, "inputEPCList", "inputQuantityList")
+        event |= emit.goods_fields(member, outputs, "outputEPCList", "outputQuantityList")
+        if run is not None:
+            event["transformationID"] = run
+        event |= {"bizStep": "commissioning", "disposition": "active"} | emit.where(member, place)
+        event |= emit.transactions(("prodorder", emit.document_name(member, "wo", member.next("wo"))))
+        if ilmd is not None:
+            event["ilmd"] = ilmd
+        return self._tell(member, event, at, [*inputs, *outputs])
 
     def _stands_for(self, thing: Thing) -> list[Thing | Filling]:
         """A carrier as an input stands for its filling and what that then holds."""
@@ -333,7 +340,7 @@ class Cell:
         event |= {"parentID": member.spell(carrier)}
         event |= emit.goods_fields(member, goods, "childEPCs", "childQuantityList")
         event |= {"action": action, "bizStep": step, "disposition": "in_progress"}
-        return self.capture(member, event | emit.where(member, place))
+        return self._tell(member, event | emit.where(member, place), at, [(carrier, None), *goods])
 
     def empty_unrecorded(self, place: Place, carrier: Thing) -> None:
         """Take everything out of a returnable carrier and tell nobody; its next packing is at another place.
@@ -405,7 +412,8 @@ class Cell:
         event |= {"action": "OBSERVE", "bizStep": step, "disposition": disposition}
         event |= emit.where(member, seen, resting=seen is dst)
         event |= emit.transactions(("desadv", shipment.document))
-        return self.capture(member, event | emit.parties(member, shipment.src, dst, shipment.owner))
+        event |= emit.parties(member, shipment.src, dst, shipment.owner)
+        return self._tell(member, event, at, goods)
 
     def move(self, src: Place, dst: Place, goods: Goods, **told: Any) -> tuple[Shipment, Event]:
         """Send and, after some hours on the road, take in."""
@@ -432,7 +440,7 @@ class Cell:
         event |= emit.transactions(("po", emit.document_name(member, "po", member.next("po"))))
         event |= emit.goods_fields(member, goods, "epcList", "quantityList")
         event |= {"action": "ADD", "bizStep": "reserving", "disposition": "reserved"}
-        return self.capture(member, event | emit.where(member, place))
+        return self._tell(member, event | emit.where(member, place), at, goods)
 
     def fix_logger(self, place: Place) -> Event:
         """A temperature logger is fixed to a lorry: an AssociationEvent between two assets."""
@@ -441,7 +449,7 @@ class Cell:
         event = emit.start("AssociationEvent", self.event_id(), member, at)
         event |= {"parentID": member.spell(lorry), "childEPCs": [member.spell(logger)]}
         event |= {"action": "ADD", "bizStep": "installing", "disposition": "active"}
-        return self.capture(member, event | emit.where(member, place))
+        return self._tell(member, event | emit.where(member, place), at, [(lorry, None), (logger, None)])
 
     # Ending and looking
 
@@ -472,4 +480,4 @@ class Cell:
         event = emit.start("ObjectEvent", self.event_id(), member, at)
         event |= emit.goods_fields(member, goods, "epcList", "quantityList")
         event |= {"action": action, "bizStep": step, "disposition": disposition}
-        return self.capture(member, event | emit.where(member, place))
+        return self._tell(member, event | emit.where(member, place), at, goods)

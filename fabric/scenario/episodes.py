@@ -360,6 +360,8 @@ def declared_error(cell: Cell, batch: Batch) -> Batch:
     }
     if place.member.admitted:
         cell.captured.pop()
+    # The voided record is still told of what it names, and counts for nothing.
+    cell.books.told.append((wrong["eventID"], cell.now, [decoy, lot]))
     for event in (wrong, declaration, right):
         cell.capture(place.member, event)
     return Batch(lot, place, batch.portions)

@@ -258,6 +258,19 @@ def test_each_defect_is_noted_once_with_records_that_exist(defect: Episode) -> N
     assert all((r["unaccounted"], r["surplus"]) == ("0", "0") for r in others)
 
 
+def test_events_of_a_lot_are_its_own_and_those_of_its_carriers_while_it_was_inside() -> None:
+    cell, before, _ = told(episodes.partial_unpack)
+    later = cell.new_lot(before.place.member, "packer", variant=1)
+    pallet = cell.books.packings[0].filling.carrier
+    cell.make(before.place, later, 5)
+    cell.pack(before.place, pallet, [(later, 5)])
+    ids = [c.event["eventID"] for c in cell.captured]
+    of_lot = cell.books.events_of([before.lot])
+    assert set(ids[:-2]) < set(of_lot)
+    assert not set(ids[-2:]) & set(of_lot)
+    assert cell.books.events_of([later]) == sorted(ids[-2:])
+
+
 def test_retail_ends_every_story_with_a_count_that_agrees() -> None:
     cell, before, _ = told(lambda cell, batch: batch)
     retail(cell, before)
