@@ -7,10 +7,10 @@ so a trace is used up within the life of its source.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from .balance import Balance
 from .carrying import Held, Window, carrying
@@ -50,15 +50,23 @@ class Holder(NamedTuple):
 UNKNOWN = Holder(None, None, None, None, None, "unknown")
 
 
+State: TypeAlias = tuple[int, int, str | None, str | None, str]
+"""Record, time, place, possessing party, and one of held, in_transit, outside, ended, unknown."""
+
+
 @dataclass(frozen=True)
 class Trace:
-    """An answer. `walks` are the one or two directions walked; the mappings are keyed by node."""
+    """An answer. `walks` are the one or two directions walked; `states` and `balances` are keyed by node.
+
+    What is kept for each member is a plain tuple of plain values: the collector of cycles, which costs more than
+    everything else once an answer has a hundred thousand members, looks at those only once.
+    """
 
     question: Question
     coverage: Coverage
     walks: Mapping[Direction, Reach]
     things: Mapping[Node, ThingRow]
-    courses: Mapping[Node, Course]
+    states: Mapping[Node, State]
     balances: Mapping[tuple[Node, str | None], Balance]
     source: TraceSource
 
@@ -105,25 +113,17 @@ class Trace:
 
     def holder(self, node: Node) -> Holder:
         """Possessing party, else the member of the place, at the last event (design: meaning, section 3)."""
-        course = self.courses.get(node)
-        if course is None or course[1] is None:
+        found = self.states.get(node)
+        if found is None:
             return UNKNOWN
-        record, time_us, place, party, state = course[1]
-        if state == "in_transit":
-            beyond = next((leg for leg in course[3] if record in leg[12] and self.leaves(leg)), None)
-            if beyond is not None:
-                return Holder(None, None, beyond[2], time_us, record, "outside")
-        if party is not None:
-            member = self.source.member(party, time_us)
-        elif place is not None:
-            member = self.source.member(place, time_us)
-        else:
-            return Holder(None, None, None, time_us, record, "unknown" if state == "held" else state)
+        record, time_us, place, party, state = found
+        named = party or place
+        member = None if named is None else self.source.member(named, time_us)
         return Holder(party, member, place, time_us, record, state)
 
-    def leaves(self, leg: LegRow) -> bool:
-        """Whether a leg that is not received leads to a destination that no member holds."""
-        return leaves(self.source, leg)
+    def courses(self) -> Iterable[Course]:
+        """Where each member was and went, read again."""
+        return self.source.courses(self.things)
 
     @cached_property
     def windows(self) -> dict[Node, tuple[Node, Window]]:
@@ -209,4 +209,18 @@ def leaves(source: TraceSource, leg: LegRow) -> bool:
     return source.member(leg[2], leg[3]) is None
 
 
-__all__ = ["FILLING", "SCHEMA", "Hit", "Holder", "Trace", "leaves"]
+def state_of(source: TraceSource, course: Course) -> State | None:
+    """Where a thing is at its last event; what was dispatched out of the ledger is at its destination."""
+    if course[1] is None:
+        return None
+    record, time_us, place, party, state = course[1]
+    if state == "in_transit":
+        for leg in course[3]:
+            if leg[8] == "open" and record in leg[12] and leaves(source, leg):
+                return record, time_us, leg[2], None, "outside"
+    elif state == "held" and place is None and party is None:
+        state = "unknown"
+    return record, time_us, place, party, state
+
+
+__all__ = ["FILLING", "SCHEMA", "Hit", "Holder", "Trace", "leaves", "state_of"]

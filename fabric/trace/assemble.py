@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from .answer import Trace, leaves
-from .balance import balances
+from .answer import State, Trace, leaves, state_of
+from .balance import Balance, Scales
 from .question import Question
-from .reach import Direction, Reach, reach
+from .reach import Direction, Node, Reach, reach
 from .source import TraceSource
 from .start import start
 
@@ -27,10 +27,18 @@ def trace(question: Question, source: TraceSource) -> Trace:
         walks[direction] = replace(found, ends=ends)
     nodes = set().union(*(walk.levels for walk in walks.values()))
     things = {row[0]: row for row in source.things(nodes)}
-    courses = {row[0]: row for row in source.courses(nodes)}
-    lots = ((row[0], row[2], row[3]) for row in courses.values() if things[row[0]][3] == "lot")
-    found_balances = balances(lots, source.coverage.time_us, partial(leaves, source))
-    return Trace(question, source.coverage, walks, things, courses, found_balances, source)
+    states: dict[Node, State] = {}
+    balances: dict[tuple[Node, str | None], Balance] = {}
+    scales = Scales(source.coverage.time_us, partial(leaves, source))
+    for course in source.courses(nodes):
+        node = course[0]
+        state = state_of(source, course)
+        if state is not None:
+            states[node] = state
+        if things[node][3] == "lot":
+            for unit, balance in scales.weigh(course[2], course[3]):
+                balances[node, unit] = balance
+    return Trace(question, source.coverage, walks, things, states, balances, source)
 
 
 __all__ = ["trace"]

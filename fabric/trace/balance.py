@@ -6,29 +6,24 @@ too much are two numbers that are never netted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple
 
 from fabric.lineage.quantity import EXACT, ZERO
 from ontology import read_table
 
-from .reach import Node
 from .source import LegRow, StockRow
 
 _DAY_US: Final = 24 * 3600 * 1_000_000
 OVERDUE_US: Final = int(read_table("handover.toml")["pairing"]["unaccounted_after_days"]) * _DAY_US
 """A dispatch not received after this long is unaccounted for."""
 
-Key: TypeAlias = tuple[Node, str | None]
-
 _OPEN: Final = frozenset({"open", "ambiguous"})
 
 
-@dataclass(slots=True)
-class Balance:
-    """The amounts of one lot in one unit, as docs/spec/trace.md names them; `rows` are its places."""
+class Balance(NamedTuple):
+    """The amounts of one lot in one unit, as docs/spec/trace.md names them."""
 
     made: Decimal = ZERO
     on_hand: Decimal = ZERO
@@ -41,95 +36,103 @@ class Balance:
     surplus: Decimal = ZERO
     without_quantity: int = 0
     open_handovers: int = 0
-    rows: list[StockRow] = field(default_factory=list)
 
 
-class _Numbers:
+class _Numbers(dict[str, Decimal]):
     """Reads decimal texts; equal texts are one object, because a large answer repeats few numbers."""
 
-    def __init__(self) -> None:
-        self._known: dict[str, Decimal] = {"0": ZERO}
-
-    def __call__(self, text: str) -> Decimal:
-        number = self._known.get(text)
-        if number is None:
-            number = self._known[text] = Decimal(text)
+    def __missing__(self, text: str) -> Decimal:
+        number = self[text] = Decimal(text)
         return number
 
 
-def balances(
-    courses: Iterable[tuple[Node, Sequence[StockRow], Sequence[LegRow]]],
-    time_us: int | None,
-    leaves: Callable[[LegRow], bool],
-) -> dict[Key, Balance]:
-    """A balance for each node and unit that has a row. `time_us` is the time at which ages are measured.
+class Scales:
+    """Weighs lots one after the other. `time_us` is the time at which ages are measured.
 
     Without a time nothing is overdue yet: what was dispatched stays in transit. `leaves` tells whether an open
     leg leads out of the ledger.
     """
-    found: dict[Key, Balance] = {}
-    number = _Numbers()
-    overdue = None if time_us is None else time_us - OVERDUE_US
-    for node, stock, legs in courses:
-        for row in stock:
-            key = (node, row[1])
-            balance = found.get(key)
-            if balance is None:
-                balance = found[key] = Balance()
-            _add_stock(balance, row, number)
+
+    def __init__(self, time_us: int | None, leaves: Callable[[LegRow], bool]) -> None:
+        self._overdue_us = None if time_us is None else time_us - OVERDUE_US
+        self._leaves = leaves
+        self._number = _Numbers()
+
+    def weigh(
+        self, stock: Sequence[StockRow], legs: Sequence[LegRow]
+    ) -> Iterator[tuple[str | None, Balance]]:
+        """The balance of one lot in each unit that one of its rows has."""
+        units = {row[1] for row in stock}
+        units.update([leg[5] for leg in legs])
+        if len(units) == 1:
+            yield units.pop(), self._balance(stock, legs)
+            return
+        for unit in units:
+            own = [row for row in stock if row[1] == unit]
+            yield unit, self._balance(own, [leg for leg in legs if leg[5] == unit])
+
+    def _balance(self, stock: Sequence[StockRow], legs: Sequence[LegRow]) -> Balance:
+        number, add = self._number, EXACT.add
+        made = on_hand = used = sold = destroyed = short = surplus = ZERO
+        unknown = 0
+        for _, _, put, _, _, took, bought, gone, _, left, below, above, without in stock:
+            unknown += without
+            if put != "0":
+                made = add(made, number[put])
+            if left != "0":
+                on_hand = add(on_hand, number[left])
+            if took != "0":
+                used = add(used, number[took])
+            if bought != "0":
+                sold = add(sold, number[bought])
+            if gone != "0":
+                destroyed = add(destroyed, number[gone])
+            if below != "0":
+                short = add(short, number[below])
+            if above != "0":
+                surplus = add(surplus, number[above])
+        moving = self._moving(legs)
+        return Balance(
+            made,
+            on_hand,
+            moving.in_transit,
+            used,
+            sold,
+            destroyed,
+            moving.outside,
+            add(short, moving.unaccounted) if short else moving.unaccounted,
+            add(surplus, moving.surplus) if surplus else moving.surplus,
+            unknown,
+            moving.open_handovers,
+        )
+
+    def _moving(self, legs: Sequence[LegRow]) -> Balance:
+        """What legs alone contribute."""
+        found = _NOTHING
         for leg in legs:
-            key = (node, leg[5])
-            balance = found.get(key)
-            if balance is None:
-                balance = found[key] = Balance()
-            if leg[8] == "received":
-                _add_received(balance, leg, number)
-            elif leg[8] in _OPEN and leg[3] is not None:
-                late = overdue is not None and leg[3] < overdue
-                _add_open(balance, leg, number, leaves=leaves(leg), late=late)
-    return found
+            state, sent, got = leg[8], leg[6], leg[7]
+            if state == "received":
+                if sent != got and sent is not None and got is not None:
+                    found = self._apart(found, self._number[sent], self._number[got])
+            elif state in _OPEN and leg[3] is not None:
+                found = self._open(found, leg, ZERO if sent is None else self._number[sent])
+        return found
+
+    def _apart(self, found: Balance, sent: Decimal, got: Decimal) -> Balance:
+        if sent > got:
+            short = EXACT.subtract(sent, got)
+            return found._replace(unaccounted=EXACT.add(found.unaccounted, short))
+        return found._replace(surplus=EXACT.add(found.surplus, EXACT.subtract(got, sent)))
+
+    def _open(self, found: Balance, leg: LegRow, sent: Decimal) -> Balance:
+        if self._leaves(leg):
+            return found._replace(outside=EXACT.add(found.outside, sent))
+        found = found._replace(open_handovers=found.open_handovers + 1)
+        if self._overdue_us is not None and leg[3] < self._overdue_us:
+            return found._replace(unaccounted=EXACT.add(found.unaccounted, sent))
+        return found._replace(in_transit=EXACT.add(found.in_transit, sent))
 
 
-def _add_stock(balance: Balance, row: StockRow, number: _Numbers) -> None:
-    balance.rows.append(row)
-    balance.without_quantity += row[12]
-    add = EXACT.add
-    if row[2] != "0":
-        balance.made = add(balance.made, number(row[2]))
-    if row[9] != "0":
-        balance.on_hand = add(balance.on_hand, number(row[9]))
-    if row[5] != "0":
-        balance.used = add(balance.used, number(row[5]))
-    if row[6] != "0":
-        balance.sold = add(balance.sold, number(row[6]))
-    if row[7] != "0":
-        balance.destroyed = add(balance.destroyed, number(row[7]))
-    if row[10] != "0":
-        balance.unaccounted = add(balance.unaccounted, number(row[10]))
-    if row[11] != "0":
-        balance.surplus = add(balance.surplus, number(row[11]))
+_NOTHING: Final = Balance()
 
-
-def _add_received(balance: Balance, leg: LegRow, number: _Numbers) -> None:
-    if leg[6] is None or leg[7] is None or leg[6] == leg[7]:
-        return
-    short = EXACT.subtract(number(leg[6]), number(leg[7]))
-    if short > ZERO:
-        balance.unaccounted = EXACT.add(balance.unaccounted, short)
-    else:
-        balance.surplus = EXACT.subtract(balance.surplus, short)
-
-
-def _add_open(balance: Balance, leg: LegRow, number: _Numbers, *, leaves: bool, late: bool) -> None:
-    sent = ZERO if leg[6] is None else number(leg[6])
-    if leaves:
-        balance.outside = EXACT.add(balance.outside, sent)
-        return
-    balance.open_handovers += 1
-    if late:
-        balance.unaccounted = EXACT.add(balance.unaccounted, sent)
-    else:
-        balance.in_transit = EXACT.add(balance.in_transit, sent)
-
-
-__all__ = ["OVERDUE_US", "Balance", "balances"]
+__all__ = ["OVERDUE_US", "Balance", "Scales"]

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from fabric.lineage.quantity import exact_text
 
-from .answer import FILLING, SCHEMA, Hit, Holder, Trace
+from .answer import FILLING, SCHEMA, Hit, Holder, Trace, leaves
 from .balance import Balance
 from .events import Occurrence
 from .reach import Node
@@ -57,6 +57,7 @@ def affected(trace: Trace) -> list[Object]:
         links.setdefault(node, []).append(link)
     beyond = trace.hidden[1]
     limited = trace.source.limited
+    acted = {course[0]: sorted(course[4]) for course in trace.courses()}
     holders = {hit.node: trace.holder(hit.node) for hit in trace.hits()}
     names = trace.source.records({one.record for one in holders.values() if one.record is not None})
     return [
@@ -66,7 +67,7 @@ def affected(trace: Trace) -> list[Object]:
             "level": hit.level,
             "strength": "possible" if hit.possible else "stated",
             "links": sorted(links.get(hit.node, ())),
-            "never_received": _never_received(trace, hit.node),
+            "never_received": acted.get(hit.node, []),
             "continues": trace.things[hit.node][1] in beyond if limited else None,
             "holder": _holder(holders[hit.node], names),
         }
@@ -99,8 +100,15 @@ def events(trace: Trace) -> list[Object]:
 
 def quantities(trace: Trace) -> list[Object]:
     """The balance of each lot in each unit."""
+    lots = {node for node, _ in trace.balances}
+    stock = {course[0]: course[2] for course in trace.courses() if course[0] in lots}
     return _sorted(
-        {"thing": trace.things[node][2], "unit": unit, **_balance(balance)}
+        {
+            "thing": trace.things[node][2],
+            "unit": unit,
+            **_balance(balance),
+            "places": _sorted(_place(row) for row in stock[node] if row[1] == unit),
+        }
         for (node, unit), balance in trace.balances.items()
     )
 
@@ -108,9 +116,14 @@ def quantities(trace: Trace) -> list[Object]:
 def handovers(trace: Trace) -> list[Object]:
     """One object for each leg, with the members that went on it."""
     legs: dict[tuple[Any, ...], set[str]] = {}
-    for node, course in trace.courses.items():
-        for leg in course[3]:
-            went = (*leg[:5], "outside" if trace.leaves(leg) else leg[8], leg[9], *map(tuple, leg[11:14]))
+    for node, _, _, own, _ in trace.courses():
+        for leg in own:
+            went = (
+                *leg[:5],
+                "outside" if leaves(trace.source, leg) else leg[8],
+                leg[9],
+                *map(tuple, leg[11:14]),
+            )
             legs.setdefault(went, set()).add(trace.things[node][2])
     names = trace.source.records({record for leg in legs for record in (*leg[8], *leg[9])})
     carriers = trace.source.iris({leg[0] for leg in legs if leg[0] is not None})
@@ -165,11 +178,6 @@ def _named(hit: Hit) -> Object:
             "until": time_text(hit.until_us),
         }
     return named
-
-
-def _never_received(trace: Trace, node: Node) -> list[str]:
-    course = trace.courses.get(node)
-    return sorted(course[4]) if course else []
 
 
 def _holder(holder: Holder, names: Mapping[int, str]) -> Object:
@@ -231,7 +239,6 @@ def _balance(balance: Balance) -> Object:
         "surplus": exact_text(balance.surplus),
         "without_quantity": balance.without_quantity,
         "open_handovers": balance.open_handovers,
-        "places": _sorted(map(_place, balance.rows)),
     }
 
 
@@ -258,9 +265,9 @@ def _stops(trace: Trace) -> Iterator[tuple[str, str, str]]:
             yield trace.things[node][2], "voided-record", one.facts[0].commitment.hex()
     for iri in trace.source.iris(trace.hidden[1]).values():
         yield iri, "hidden", "records that this reader may not see name it"
-    for node, course in trace.courses.items():
-        for leg in course[3]:
-            if trace.leaves(leg):
+    for node, _, _, legs, _ in trace.courses():
+        for leg in legs:
+            if leaves(trace.source, leg):
                 yield trace.things[node][2], "outside", str(leg[2])
     for direction, walk in trace.walks.items():
         if walk.exhausted is not None:

@@ -31,7 +31,7 @@ from .source import (
     TraceSource,
 )
 
-CHUNK: Final = 20_000
+CHUNK: Final = 5_000
 """Things whose courses are read in one query; bounds the text that is in memory at once."""
 
 _AHEAD: Final = (
@@ -231,7 +231,8 @@ _KINDS: Final = {"lot": "lot", "class": "class"}
 
 
 def _array(values: Iterable[Any]) -> str:
-    return orjson.dumps(list(values)).decode()
+    """Keys in their order, so that a large set reads the pages of a table one after the other."""
+    return orjson.dumps(sorted(values)).decode()
 
 
 def sql_source(
