@@ -7,7 +7,10 @@ import uuid
 from random import Random
 from typing import Any
 
-CONTEXT = ["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld", {"ex": "https://example.org/terms/"}]
+CONTEXT = [
+    "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld",
+    {"ex": "https://example.org/terms/"},
+]
 
 
 def event(random: Random, number: int) -> dict[str, Any]:
@@ -26,7 +29,7 @@ def event(random: Random, number: int) -> dict[str, Any]:
             {"epcClass": f"https://id.gs1.org/01/09506000134352/10/{lot}A", "quantity": 120, "uom": "KGM"},
             {"epcClass": f"https://id.gs1.org/01/09506000134369/10/{lot}B", "quantity": 80.5, "uom": "KGM"},
         ],
-        "ex:inspector": {"name": "Station 7", "grade": "A", "method": "visual"},
+        "ex:inspector": {"name": "Station 7", "method": "visual"},
         "ex:remark": "",
     }
     value["ex:remark"] = "x" * (900 - len(json.dumps(value, separators=(",", ":"))))

@@ -45,7 +45,7 @@ from .indexing import VERSIONS, Indexer
 from .intake import Clock, Intake
 from .keyring import LOG, OPERATOR, Keyring
 from .lock import FolderLock
-from .pool import PreparePool, Preparer
+from .pool import PreparePool, Preparer, collect_rarely
 from .prepare import Draw, Limits
 from .proof import Prover
 from .rebuild import needs_rebuild, rebuild
@@ -187,6 +187,7 @@ def open_node(
         writer.start()
         companions = Companions(settings.companions)
         companions.start()
+        collect_rarely()
         return Node(
             folder=settings.data,
             lock=lock,
