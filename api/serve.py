@@ -28,6 +28,7 @@ from .settings import Settings, write_settings
 
 GRACE_S: Final = 10
 _SECRET_SIZE_BYTES: Final = 32
+_BACKLOG: Final = 2048
 
 
 def serve(settings: Settings, say: Callable[[str], None]) -> None:
@@ -37,7 +38,8 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     """
     _log_to_stderr()
     listener = _listen(settings.host, settings.port)
-    with _stopping_in_order(), listener, open_node(node_settings(settings), on_failure=_end) as node:
+    signals = _Signals()
+    with signals.handled(), listener, open_node(node_settings(settings), on_failure=_end) as node:
         write_settings(settings)
         if node.new_operator_key is not None:
             say(f"LOOMARK_OPERATOR_KEY={node.new_operator_key}")
@@ -52,36 +54,43 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
             ws="none",
             lifespan="off",
         )
+        server = signals.server = uvicorn.Server(config)
         host, port = listener.getsockname()[:2]
+        # Whoever reads the line may connect at once; uvicorn takes those connections when it runs.
+        listener.listen(_BACKLOG)
         say(f"listening on http://{host}:{port}")
-        uvicorn.Server(config).run(sockets=[listener])
+        server.run(sockets=[listener])
 
 
-class _Stop(BaseException):
-    """A signal asked the node to stop."""
+class _Stopped(BaseException):
+    """A signal asked the node to stop before it served."""
 
 
-@contextmanager
-def _stopping_in_order() -> Iterator[None]:
-    """Turn SIGTERM and Ctrl-C into an orderly end of the block; a second one changes nothing.
+class _Signals:
+    """Turns SIGTERM and Ctrl-C into an orderly stop: what was begun is ended by its own clean-up.
 
     While uvicorn serves it takes the signals itself, and raises them again once it has finished: without a
     handler below its own, the process would end right there, with the writer not drained and children left.
     """
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        for number in before:
-            signal.signal(number, signal.SIG_IGN)
-        raise _Stop
+    server: uvicorn.Server | None = None
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    except _Stop:
-        pass
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    @contextmanager
+    def handled(self) -> Iterator[None]:
+        """Handle the signals during the block; a stop that comes before serving ends the block at once."""
+        before = {number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        except _Stopped:
+            pass
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        if self.server is None:
+            raise _Stopped
+        self.server.should_exit = True
 
 
 def _end(error: BaseException) -> None:
