@@ -118,20 +118,6 @@ Index(
     postgresql_where=text("event_id IS NULL AND kind > 0"),
 )
 
-statement_body: Final = Table(
-    "statement_body",
-    metadata,
-    Column(
-        "statement",
-        BigInteger,
-        primary_key=True,
-        autoincrement=False,
-        comment="row of the log's statement table",
-    ),
-    Column("salt", LargeBinary(32), nullable=False),
-    Column("body", LargeBinary, nullable=False, comment="JCS of what the statement's commitment hides"),
-)
-
 credential: Final = Table(
     "credential",
     metadata,
@@ -143,7 +129,7 @@ credential: Final = Table(
     Column("revoked_at", BigInteger),
 )
 
-DURABLE: Final = (document, capture, job, record, statement_body, credential)
+DURABLE: Final = (document, capture, job, record, credential)
 """Tables that cannot be rebuilt; the log's own (`ledger.log.schema`) are durable too."""
 
 projection: Final = Table(

@@ -210,21 +210,6 @@ def upgrade() -> None:
         )
 
     op.create_table(
-        "statement_body",
-        sa.Column(
-            "statement",
-            sa.BigInteger(),
-            autoincrement=False,
-            nullable=False,
-            comment="row of the log's statement table",
-        ),
-        sa.Column("salt", sa.LargeBinary(length=32), nullable=False),
-        sa.Column(
-            "body", sa.LargeBinary(), nullable=False, comment="JCS of what the statement's commitment hides"
-        ),
-        sa.PrimaryKeyConstraint("statement", name=op.f("pk_statement_body")),
-    )
-    op.create_table(
         "capture",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("document", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -294,7 +279,6 @@ def downgrade() -> None:
 
     op.drop_table("job")
     op.drop_table("capture")
-    op.drop_table("statement_body")
     with op.batch_alter_table("record", schema=None) as batch_op:
         batch_op.drop_index(
             "ix_record_event_id",
