@@ -16,7 +16,8 @@ from .names import Thing
 CONTRADICTIONS, UNACCOUNTED, SURPLUS = "contradictions", "unaccounted", "surplus"
 
 
-def _note(cell: Cell, kind: str, lot: Thing, shown: str, *events: emit.Event) -> None:
+def note(cell: Cell, kind: str, lot: Thing, shown: str, *events: emit.Event) -> None:
+    """Write a defect down: what must be found about which lot, where, and the records that show it."""
     records = [str(event["eventID"]) for event in events]
     cell.defects.append(
         {"kind": kind, "thing": lot.iri, "records": sorted(set(records)), "expected": kind, "shown": shown}
@@ -28,7 +29,7 @@ def shortfall(cell: Cell, batch: Batch) -> Batch:
     share = batch.part(2)
     shipment = cell.ship(batch.place, cell.place("distributor", batch.place), [(batch.lot, share)])
     received = cell.receive(shipment, got={batch.lot: share - 3})
-    _note(cell, "shortfall", batch.lot, UNACCOUNTED, shipment.event, received)
+    note(cell, "shortfall", batch.lot, UNACCOUNTED, shipment.event, received)
     return batch.less(share)
 
 
@@ -37,7 +38,7 @@ def surplus_on_receipt(cell: Cell, batch: Batch) -> Batch:
     share = batch.part(2)
     shipment = cell.ship(batch.place, cell.place("distributor", batch.place), [(batch.lot, share)])
     received = cell.receive(shipment, got={batch.lot: share + 2})
-    _note(cell, "received-above-dispatched", batch.lot, SURPLUS, shipment.event, received)
+    note(cell, "received-above-dispatched", batch.lot, SURPLUS, shipment.event, received)
     return batch.less(share)
 
 
@@ -45,7 +46,7 @@ def overdue_dispatch(cell: Cell, batch: Batch) -> Batch:
     """A lorry leaves and nobody says it arrived."""
     share = batch.part(3)
     shipment = cell.ship(batch.place, cell.place("distributor", batch.place), [(batch.lot, share)])
-    _note(cell, "overdue-dispatch", batch.lot, UNACCOUNTED, shipment.event)
+    note(cell, "overdue-dispatch", batch.lot, UNACCOUNTED, shipment.event)
     return batch.less(share)
 
 
@@ -54,7 +55,7 @@ def count_below_book(cell: Cell, batch: Batch) -> Batch:
     share, depot = batch.part(3), cell.place("distributor", batch.place)
     cell.move(batch.place, depot, [(batch.lot, share)])
     counted = cell.count(depot, batch.lot, share - 2)
-    _note(cell, "count-below-book", batch.lot, UNACCOUNTED, counted)
+    note(cell, "count-below-book", batch.lot, UNACCOUNTED, counted)
     return batch.less(share)
 
 
@@ -63,7 +64,7 @@ def count_above_book(cell: Cell, batch: Batch) -> Batch:
     share, depot = batch.part(3), cell.place("distributor", batch.place)
     cell.move(batch.place, depot, [(batch.lot, share)])
     counted = cell.count(depot, batch.lot, share + 2)
-    _note(cell, "count-above-book", batch.lot, SURPLUS, counted)
+    note(cell, "count-above-book", batch.lot, SURPLUS, counted)
     return batch.less(share)
 
 
@@ -72,7 +73,7 @@ def out_above_in(cell: Cell, batch: Batch) -> Batch:
     share, store = batch.part(3), cell.place("retailer", batch.place)
     cell.move(batch.place, store, [(batch.lot, share)])
     sold = cell.sell(store, batch.lot, share + 4)
-    _note(cell, "out-above-in", batch.lot, CONTRADICTIONS, sold)
+    note(cell, "out-above-in", batch.lot, CONTRADICTIONS, sold)
     return batch.less(share)
 
 
@@ -84,7 +85,7 @@ def use_before_receipt(cell: Cell, batch: Batch) -> Batch:
     lot = cell.new_lot(kitchen.member, kitchen.role)
     (used,) = cell.transform(kitchen, [(batch.lot, share)], [(lot, share)])
     used["eventTime"] = emit.time_text(kitchen.member, before)
-    _note(cell, "use-before-receipt", batch.lot, CONTRADICTIONS, used, received)
+    note(cell, "use-before-receipt", batch.lot, CONTRADICTIONS, used, received)
     return batch.less(share)
 
 
@@ -97,7 +98,7 @@ def receipt_before_dispatch(cell: Cell, batch: Batch) -> Batch:
     received["eventTime"] = emit.time_text(depot.member, before)
     for leg in shipment.legs:
         leg.got, leg.state = None, "open"
-    _note(cell, "receipt-before-dispatch", batch.lot, CONTRADICTIONS, shipment.event, received)
+    note(cell, "receipt-before-dispatch", batch.lot, CONTRADICTIONS, shipment.event, received)
     return batch.less(share)
 
 
@@ -109,7 +110,7 @@ def event_id_conflict(cell: Cell, batch: Batch) -> Batch:
         altered = copy.deepcopy(shipment.event)
         altered["quantityList"][0]["quantity"] += 7
         cell.capture(depot.member, altered)
-        _note(cell, "event-id-conflict", batch.lot, CONTRADICTIONS, shipment.event)
+        note(cell, "event-id-conflict", batch.lot, CONTRADICTIONS, shipment.event)
     return batch.less(share)
 
 
@@ -118,7 +119,7 @@ def negative_contents(cell: Cell, batch: Batch) -> Batch:
     share, pallet = batch.part(3), cell.new_pallet(batch.place.member)
     cell.pack(batch.place, pallet, [(batch.lot, share)])
     removed = cell.unpack(batch.place, pallet, [(batch.lot, share + 5)])
-    _note(cell, "negative-contents", batch.lot, CONTRADICTIONS, removed)
+    note(cell, "negative-contents", batch.lot, CONTRADICTIONS, removed)
     return batch.less(share)
 
 
@@ -130,7 +131,7 @@ def unit_mismatch(cell: Cell, batch: Batch) -> Batch:
     removed = cell.unpack(batch.place, pallet, [(batch.lot, share)])
     removed["childQuantityList"][0]["uom"] = "KGM"
     packing.until, packing.inferred, packing.filling.until = None, True, None
-    _note(cell, "unit-mismatch", batch.lot, CONTRADICTIONS, removed)
+    note(cell, "unit-mismatch", batch.lot, CONTRADICTIONS, removed)
     return batch.less(share)
 
 
@@ -148,7 +149,7 @@ def voided_by_author_only(cell: Cell, batch: Batch) -> Batch:
             "reason": "did_not_occur",
         }
         cell.capture(place.member, declaration)
-        _note(cell, "voided-by-author-only", batch.lot, CONTRADICTIONS, made)
+        note(cell, "voided-by-author-only", batch.lot, CONTRADICTIONS, made)
     return batch.less(share)
 
 

@@ -15,12 +15,13 @@ from typing import Any, NamedTuple
 
 from . import emit
 from .cell import DAY_S, HOUR_S, Cell
+from .defects import UNACCOUNTED, note
 from .demo_world import demo_world
 from .documents import Folders, Layout, dumps
 from .emit import Event
 from .episodes import Batch
 from .names import Thing
-from .truth import SCHEMA, answers, instant
+from .truth import SCHEMA, answers, instant, numbered
 from .world import END, Place, members_json
 
 
@@ -214,11 +215,12 @@ def _depot(story: _Story, caesar: Batch, garden: Batch, spring: Batch, plain: Ba
         _deliver(story, batch, east, portions)
     # Dispatched more than fourteen days ago, and never seen again.
     story.day(15)
-    cell.ship(east, story.west, [(hearts.lot, 8)])
+    lost = cell.ship(east, story.west, [(hearts.lot, 8)])
+    note(cell, "overdue-dispatch", hearts.lot, UNACCOUNTED, lost.event)
     at_depot = [b._replace(place=east) for b in (hearts, plain, caesar, garden, spring)]
     _stores(story, *at_depot)
     story.day(4)
-    cell.count(east, garden.lot, 24)
+    note(cell, "count-below-book", garden.lot, UNACCOUNTED, cell.count(east, garden.lot, 24))
     story.day(1)
     pallet = cell.new_pallet(east.member)
     cell.pack(east, pallet, [(caesar.lot, 30)])
@@ -236,7 +238,8 @@ def _stores(story: _Story, hearts: Batch, plain: Batch, caesar: Batch, garden: B
     story.day(12)
     short = cell.ship(story.east, story.station, [(caesar.lot, 40)])
     cell.wait(hours=4)
-    cell.receive(short, got={caesar.lot: 36})
+    received = cell.receive(short, got={caesar.lot: 36})
+    note(cell, "shortfall", caesar.lot, UNACCOUNTED, short.event, received)
     _deliver(story, plain, story.station, 30)
     _, received = _deliver(story, spring, story.station, 45)
     story.gap(spring.lot, "receiving", "ref_doc", received)
@@ -302,7 +305,7 @@ def _write(story: _Story, out: Path, now: int, contaminated: Thing) -> Demo:
         "members": len(story.world.members),
         "contaminated": contaminated.iri,
         "sources": sorted(told, key=lambda a: (a["thing"], a["direction"])),
-        "defects": [],
+        "defects": numbered(story.cell.defects),
         "gaps": story.gaps,
     }
     (out / "truth.json").write_bytes(dumps(truth) + b"\n")

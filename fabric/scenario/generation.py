@@ -16,7 +16,7 @@ from .defects import DEFECTS
 from .documents import Folders, Layout, dumps
 from .episodes import EPISODES, Batch, Episode, fresh_cases, retail
 from .names import Thing
-from .truth import SCHEMA, answers, instant
+from .truth import SCHEMA, answers, instant, numbered
 from .world import END, World, build_world, members_json
 
 FIRST_START_DAYS, LAST_START_DAYS = 300, 100
@@ -164,7 +164,7 @@ def _write_truth(run: _Run, out: Path, seed: int) -> None:
         "time": instant(END),
         "members": len(run.world.members),
         "sources": sorted(run.answers, key=lambda a: (a["thing"], a["direction"])),
-        "defects": [{"id": f"D{i + 1:05d}", **defect} for i, defect in enumerate(run.found)],
+        "defects": numbered(run.found),
     }
     (out / "truth.json").write_bytes(dumps(truth) + b"\n")
     (out / "members.json").write_bytes(dumps(members_json(run.world)) + b"\n")

@@ -135,3 +135,8 @@ def _place_row(place: str, account: Account, lot: Thing) -> dict[str, Any]:
     row["counted"] = None if account.counted is None else decimal(account.counted, lot)
     row["on_hand"] = decimal(account.on_hand, lot)
     return row
+
+
+def numbered(defects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Defects with ids, in the order in which they happened."""
+    return [{"id": f"D{number:05d}", **defect} for number, defect in enumerate(defects, start=1)]

@@ -54,6 +54,12 @@ def test_the_forward_answer_reaches_bowls_of_three_stores_a_lorry_a_shortfall_an
     assert amounts(demo, "in_transit") == {"PR5003-00002": "30"}
     assert amounts(demo, "unaccounted") == {"PA5002-00001": "8", "PR5003-00002": "4", "PR5003-00003": "2"}
     assert amounts(demo, "surplus") == {}
+    noted = {d["kind"]: d["thing"].rpartition("/")[2] for d in told(demo)["defects"]}
+    assert noted == {
+        "overdue-dispatch": "PA5002-00001",
+        "shortfall": "PR5003-00002",
+        "count-below-book": "PR5003-00003",
+    }
     bowls = [code for code in amounts(demo, "made") if code.startswith("RE")]
     assert len(bowls) == 3
 
