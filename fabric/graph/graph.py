@@ -1,0 +1,245 @@
+"""The store that the projector writes: batches in, records replaced, the covered tree size as a quad.
+
+Adding is a bulk load, which is not atomic: what a crash leaves behind is replaced when the batch is written again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, Store
+
+from ontology.vocabulary import mapping_version, term
+
+from .mapping import SHARED_PREDICATES, Statements
+from .names import GRAPH, PAIRED, PROCESS, RECORD, is_ours, member_iri
+from .source import Placed
+from .terms import iri
+
+_GRAPH: Final = NamedNode(GRAPH)
+_PAIRED: Final = NamedNode(PAIRED)
+_TYPE: Final = NamedNode(term("rdf:type"))
+_COVERED: Final = NamedNode(term("loomark:coveredSize"))
+_VERSION: Final = NamedNode(term("loomark:mappingVersion"))
+_CLASS: Final = NamedNode(term("loomark:VisibilityClass"))
+_SEEN_BY: Final = NamedNode(term("loomark:seenBy"))
+_THING: Final = NamedNode(term("loomark:thing"))
+_INTEGER: Final = NamedNode(term("xsd:integer"))
+_SHARED: Final = tuple(NamedNode(one[1:-1]) for one in SHARED_PREDICATES)
+_REMEMBERED: Final = 200_000
+
+ReadNamed = Callable[[Iterable[bytes]], list[Placed]]
+"""What the event records with these commitments say now."""
+
+
+class Graph:
+    """The graph of one folder, or of memory. One writer."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.store = Store() if path is None else Store(path)
+        self._written: set[str] = set()
+        self._classes: dict[str, frozenset[str]] = dict(classes_of(self.store))
+
+    def covered(self) -> int:
+        """The tree size that the graph covers."""
+        return covered_size(self.store)
+
+    def is_of_this_mapping(self) -> bool:
+        """Whether this version of the mapping made the graph."""
+        return _integer(self.store, _VERSION) == mapping_version()
+
+    def cover(self, size: int) -> None:
+        """State that the graph shows all statements below a tree size, in one step."""
+        graph = f"<{GRAPH}>"
+        rows = f"{graph} {_COVERED} {size} ; {_VERSION} {mapping_version()} ; a <{term('loomark:Graph')}> ."
+        self.store.update(
+            f"DELETE WHERE {{ GRAPH {graph} {{ {graph} ?p ?o }} }} ; INSERT DATA {{ GRAPH {graph} {{ {rows} }} }}"
+        )
+
+    def add(self, records: Iterable[Placed]) -> None:
+        """Write records of which the graph holds nothing yet."""
+        lines: list[str] = []
+        for record in records:
+            self._meet(record.classes, lines)
+            for graph, said in record.graphs.items():
+                end = f" {iri(graph)} .\n"
+                lines += [statement + end for statement in said.own]
+                lines += self._fresh([statement + end for statement in said.shared])
+        self._load(lines)
+
+    def add_lines(self, lines: Iterable[str]) -> None:
+        """Write N-Quads lines."""
+        self._load(list(lines))
+
+    def holds(self, record: str) -> bool:
+        """Whether the graph has statements of a record, by its IRI."""
+        return next(self.store.quads_for_pattern(NamedNode(record), None, None, None), None) is not None
+
+    def replace(self, record: str, now: list[Placed], read_named: ReadNamed) -> None:
+        """Make the graph hold exactly what a record says now; `now` are all records of this IRI."""
+        before = set(_own_quads(self.store, record))
+        lines: list[str] = []
+        for one in now:
+            self._meet(one.classes, lines)
+        wanted = _normal([said.lines(graph) for one in now for graph, said in one.graphs.items()])
+        self.store.extend([*wanted, *_normal(lines)])
+        obsolete = before - wanted
+        if obsolete:
+            self._written.clear()
+            for quad in obsolete:
+                self.store.remove(quad)
+            for graph in {one.graph_name for one in obsolete if isinstance(one.graph_name, NamedNode)}:
+                things = {quad.object for quad in obsolete if quad.graph_name == graph}
+                named = [one for one in things if isinstance(one, NamedNode) and _may_be_shared(one.value)]
+                self._settle(graph, named, read_named)
+
+    def replace_handovers(self, things: Iterable[str], lines: list[str]) -> None:
+        """Make the hand-overs of things, by IRI, exactly those in `lines`."""
+        before = {
+            quad
+            for thing in things
+            for found in self.store.quads_for_pattern(None, _THING, NamedNode(thing), _PAIRED)
+            for quad in self.store.quads_for_pattern(found.subject, None, None, _PAIRED)
+        }
+        if not before:
+            self._load(lines)
+            return
+        wanted = _normal(lines)
+        self.store.extend(wanted - before)
+        for quad in before - wanted:
+            self.store.remove(quad)
+
+    def drop_unused_classes(self) -> None:
+        """Take back who sees a class of which nothing is left."""
+        for graph in list(self._classes):
+            node = NamedNode(graph)
+            if next(self.store.quads_for_pattern(None, None, None, node), None) is None:
+                for quad in list(self.store.quads_for_pattern(node, None, None, _GRAPH)):
+                    self.store.remove(quad)
+                del self._classes[graph]
+
+    def _load(self, lines: list[str]) -> None:
+        if lines:
+            self.store.bulk_load("".join(lines).encode(), RdfFormat.N_QUADS)
+
+    def _meet(self, classes: Mapping[str, frozenset[str]], lines: list[str]) -> None:
+        """State who sees a class before anything is put into it."""
+        for graph, members in classes.items():
+            if graph not in self._classes:
+                self._classes[graph] = members
+                lines.append(f"<{graph}> {_TYPE} {_CLASS} <{GRAPH}> .\n")
+                lines += [
+                    f"<{graph}> {_SEEN_BY} {iri(member_iri(name))} <{GRAPH}> .\n" for name in sorted(members)
+                ]
+
+    def _fresh(self, lines: list[str]) -> list[str]:
+        """Lines that were not written lately: many records say the same of a thing."""
+        written = self._written
+        if len(written) > _REMEMBERED:
+            written.clear()
+        found = [line for line in lines if line not in written]
+        written.update(found)
+        return found
+
+    def _settle(self, graph: NamedNode, things: list[NamedNode], read_named: ReadNamed) -> None:
+        """Take back what is said of things in a graph where no record says it any more."""
+        for thing in things:
+            left = {
+                quad
+                for predicate in _SHARED
+                for quad in self.store.quads_for_pattern(thing, predicate, None, graph)
+            }
+            if left:
+                # Most things are named alike by all records, so the first few settle it.
+                for said in _said_of(self.store, thing, graph, read_named):
+                    left -= said
+                    if not left:
+                        break
+                for quad in left:
+                    self.store.remove(quad)
+
+
+def _may_be_shared(name: str) -> bool:
+    return name.startswith(PROCESS) or not is_ours(name)
+
+
+def covered_size(store: Store) -> int:
+    """The tree size that a store covers by its own statement; 0 without one."""
+    return _integer(store, _COVERED)
+
+
+def classes_of(store: Store) -> Iterator[tuple[str, frozenset[str]]]:
+    """The visibility classes of a store: the name of the graph, and the ids of the members who see it."""
+    prefix = len(member_iri(""))
+    found: dict[str, set[str]] = {}
+    for quad in store.quads_for_pattern(None, _SEEN_BY, None, _GRAPH):
+        found.setdefault(_value(quad.subject), set()).add(_value(quad.object)[prefix:])
+    for name, members in found.items():
+        yield name, frozenset(members)
+
+
+def own_quads(store: Store, record: str, graph: NamedNode) -> Iterator[Quad]:
+    """What a record and its parts say in one graph."""
+    yield from _walk(store, record, graph)
+
+
+def _own_quads(store: Store, record: str) -> Iterator[Quad]:
+    yield from _walk(store, record, None)
+
+
+def _walk(store: Store, record: str, graph: NamedNode | None) -> Iterator[Quad]:
+    waiting, seen = [record], {record}
+    while waiting:
+        for quad in store.quads_for_pattern(NamedNode(waiting.pop()), None, None, graph):
+            yield quad
+            target = quad.object
+            if (
+                isinstance(target, NamedNode)
+                and target.value.startswith(record + "#")
+                and target.value not in seen
+            ):
+                seen.add(target.value)
+                waiting.append(target.value)
+
+
+def _said_of(store: Store, thing: NamedNode, graph: NamedNode, read_named: ReadNamed) -> Iterator[set[Quad]]:
+    """What records that still name a thing in a graph say of things, a few records at a time."""
+    name = graph.value
+    batch: set[bytes] = set()
+    seen: set[str] = set()
+    for quad in store.quads_for_pattern(None, None, thing, graph):
+        record = _value(quad.subject).partition("#")[0]
+        if record.startswith(RECORD) and record not in seen:
+            seen.add(record)
+            batch.add(bytes.fromhex(record[len(RECORD) :]))
+        if len(batch) == 32:
+            yield _shared(read_named(batch), name)
+            batch = set()
+    if batch:
+        yield _shared(read_named(batch), name)
+
+
+def _shared(records: list[Placed], graph: str) -> set[Quad]:
+    said = [one.graphs[graph] for one in records if graph in one.graphs]
+    return _normal([Statements([], one.shared).lines(graph) for one in said])
+
+
+def _normal(lines: Iterable[str]) -> set[Quad]:
+    """Quads as the store gives them back: it writes numbers and some datatypes in one way only."""
+    store = Store()
+    store.load("".join(lines).encode(), RdfFormat.N_QUADS)
+    return set(store)
+
+
+def _integer(store: Store, predicate: NamedNode) -> int:
+    quad = next(store.quads_for_pattern(_GRAPH, predicate, None, _GRAPH), None)
+    return int(quad.object.value) if quad is not None and isinstance(quad.object, Literal) else 0
+
+
+def _value(node: object) -> str:
+    return node.value if isinstance(node, NamedNode) else ""
+
+
+__all__ = ["Graph", "classes_of", "covered_size", "own_quads"]

@@ -1,0 +1,195 @@
+"""From sequenced records to the graph: one pass after another, each up to the head it found.
+
+    projection = open_projection(folder, source)
+    while projection.advance():
+        projection.publish()
+
+A pass writes the records that are new below the head, then looks for older ones whose class, partial sight or
+void state changed, then states the size it covers. Doing any part of it again changes nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from pyoxigraph import Store
+
+from .graph import Graph
+from .pairs import affected_things, handovers_of, iris_of
+from .progress import Progress
+from .snapshots import Snapshot, current, publish
+from .source import Placed, Source
+
+BATCH: Final = 2_000
+"""Records written at once."""
+
+_STRETCH: Final = 20_000
+_SHARE: Final = 20
+"""Looking for changes may take one part in so many of the time; beyond that the covered size waits."""
+
+STORE: Final = "store"
+PROGRESS: Final = "progress.db"
+
+
+class Projection:
+    """The graph of one folder and the database it follows. One thread."""
+
+    def __init__(
+        self,
+        folder: Path,
+        graph: Graph,
+        progress: Progress,
+        source: Source,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folder = folder
+        self._graph = graph
+        self._progress = progress
+        self._source = source
+        self._clock = clock
+        self._next_look = 0.0
+        # After a crash the last batch may be in the graph although no note says so.
+        self._certain = False
+
+    @property
+    def covered(self) -> int:
+        """The tree size that the graph covers."""
+        return self._graph.covered()
+
+    @property
+    def store(self) -> Store:
+        """The store that is written; for reading it in this thread."""
+        return self._graph.store
+
+    def advance(self, is_stopping: Callable[[], bool] = lambda: False) -> bool:
+        """One pass. True when the covered size moved; False when there was nothing to do, or it has to wait."""
+        head = self._source.size()
+        if head == self.covered:
+            return False
+        self._progress.agree_on_classes(self._source.classes())
+        if not self._write_new(head, is_stopping):
+            return False
+        started = self._clock()
+        if started < self._next_look:
+            return False
+        if not self._write_moved(head, is_stopping):
+            return False
+        self._next_look = self._clock() + _SHARE * (self._clock() - started)
+        self._graph.drop_unused_classes()
+        self._graph.cover(head)
+        return True
+
+    def publish(self) -> Snapshot:
+        """Publish the graph as it covers a size; nothing when that size is published already."""
+        published = current(self._folder)
+        size = self.covered
+        if published is not None and published.size == size:
+            return published
+        return publish(self._graph.store, self._folder, size)
+
+    def close(self) -> None:
+        """Close the notes. The store closes with its last reference."""
+        self._progress.close()
+
+    def _write_new(self, head: int, is_stopping: Callable[[], bool]) -> bool:
+        start = self._progress.reached()
+        # Claims never change, so writing one again is harmless.
+        for _, records in self._source.new_masters(start, head, BATCH):
+            self._graph.add(self._source.masters(records))
+        for last, records in self._source.new_events(start, head, BATCH):
+            if is_stopping():
+                return False
+            found = self._source.events(records)
+            self._write(found)
+            self._pair(records)
+            # Records of one capture may be split between batches: its index is not done yet.
+            self._progress.note([one.place for one in found if one.place], min(last, head))
+        self._progress.note([], head)
+        self._certain = True
+        return True
+
+    def _write(self, records: Sequence[Placed]) -> None:
+        if self._certain:
+            self._graph.add(records)
+            return
+        fresh = [one for one in records if not self._graph.holds(one.iri)]
+        self._graph.add(fresh)
+        written = {one.iri for one in fresh}
+        for one in records:
+            if one.iri not in written:
+                self._replace(one)
+
+    def _replace(self, record: Placed) -> None:
+        # A signed capture that was submitted again has its records twice under one name.
+        now = self._source.events_named([_commitment(record)])
+        self._graph.replace(record.iri, now, self._source.events_named)
+
+    def _write_moved(self, head: int, is_stopping: Callable[[], bool]) -> bool:
+        for moved in self._moved(head):
+            if is_stopping():
+                return False
+            found = self._source.events(moved)
+            for one in found:
+                self._replace(one)
+            self._pair(moved)
+            self._progress.note([one.place for one in found if one.place])
+        return True
+
+    def _moved(self, head: int) -> Iterator[list[int]]:
+        after = 0
+        while places := self._source.places(after, head, _STRETCH):
+            moved = self._progress.moved(places)
+            for start in range(0, len(moved), BATCH):
+                yield moved[start : start + BATCH]
+            after = places[-1].record
+
+    def _pair(self, records: Sequence[int]) -> None:
+        things = affected_things(self._source.engine, records)
+        lines = list(handovers_of(self._source.engine, things))
+        self._graph.replace_handovers(iris_of(self._source.engine, things), lines)
+
+
+def open_projection(folder: Path, source: Source) -> Projection:
+    """Open the graph of a folder, making it anew when another mapping made it or the database is behind it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    graph, progress = Graph(folder / STORE), Progress(folder / PROGRESS)
+    if not graph.is_of_this_mapping() or max(graph.covered(), progress.reached()) > source.size():
+        progress.close()
+        del graph
+        _remove(folder)
+        graph, progress = Graph(folder / STORE), Progress(folder / PROGRESS)
+        graph.cover(0)
+    return Projection(folder, graph, progress, source)
+
+
+def rebuild(folder: Path, source: Source, progress: Callable[[int], None] | None = None) -> Snapshot:
+    """Make the graph of a folder from scratch and publish it; the old snapshot serves until then.
+
+    Needs the node's lock: no projector may run. `progress` is called with the size that is covered.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _remove(folder)
+    projection = open_projection(folder, source)
+    try:
+        while projection.advance():
+            if progress is not None:
+                progress(projection.covered)
+        projection.store.optimize()
+        return publish(projection.store, folder, projection.covered)
+    finally:
+        projection.close()
+
+
+def _remove(folder: Path) -> None:
+    """Remove what the projector writes; published snapshots stay."""
+    shutil.rmtree(folder / STORE, ignore_errors=True)
+    for suffix in ("", "-wal", "-shm"):
+        (folder / (PROGRESS + suffix)).unlink(missing_ok=True)
+
+
+def _commitment(record: Placed) -> bytes:
+    return bytes.fromhex(record.iri.rpartition(":")[2])

@@ -1,0 +1,60 @@
+"""Published snapshots of the graph: folders that nobody writes, and a pointer to the newest.
+
+    graph/store            what the projector writes; nobody else opens it
+    graph/snap-<size>-<n>  a snapshot, made of hard links
+    graph/CURRENT          one line: the name of the newest snapshot, replaced by renaming
+
+A reader that opened a snapshot keeps it although it is removed; one that read the pointer just before the
+removal reads it again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from pyoxigraph import Store
+
+CURRENT: Final = "CURRENT"
+KEPT: Final = 2
+_NAME: Final = re.compile(r"snap-([0-9]+)-([0-9]+)")
+
+
+class Snapshot(NamedTuple):
+    """A snapshot by its folder's name; `size` is the tree size that it covers."""
+
+    name: str
+    size: int
+
+
+def current(folder: Path) -> Snapshot | None:
+    """The newest published snapshot of a graph folder."""
+    try:
+        name = (folder / CURRENT).read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return None
+    match = _NAME.fullmatch(name)
+    return None if match is None else Snapshot(name, int(match[1]))
+
+
+def publish(store: Store, folder: Path, size: int) -> Snapshot:
+    """Make a snapshot of a store and point to it. If the process dies in between, the old pointer holds."""
+    numbers = [int(match[2]) for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))]
+    snapshot = Snapshot(f"snap-{size}-{1 + max(numbers, default=0)}", size)
+    store.flush()
+    store.backup(str(folder / snapshot.name))
+    pointer = folder / f"{CURRENT}.new"
+    pointer.write_text(snapshot.name + "\n", encoding="ascii")
+    os.replace(pointer, folder / CURRENT)
+    _remove_old(folder, snapshot.name)
+    return snapshot
+
+
+def _remove_old(folder: Path, newest: str) -> None:
+    found = [(int(match[2]), path) for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))]
+    for _, path in sorted(found, reverse=True)[KEPT:]:
+        if path.name != newest:
+            shutil.rmtree(path, ignore_errors=True)
