@@ -238,38 +238,44 @@ def legs_of(found: Handovers) -> list[Leg]:
 
 
 def _leg_rows(leg: Dispatch) -> list[Leg]:
+    receipts, entries = leg.receipts, leg.entries
     voided = is_voided(leg)
-    state = "voided" if voided else "received" if leg.receipts else "ambiguous" if leg.disputed else "open"
-    out, _ = amounts_of(leg.entries) if voided else sent(leg)
-    got, _ = amounts_of(leg.receipts)
-    stated = leg.stated if leg.receipts else leg.carrier is not None or bool(leg.documents)
-    inferred = all(entry.inferred for entry in leg.entries)
-    names = tuple(sorted(leg.documents.union(*(passage(entry).documents for entry in leg.receipts))))
+    state = "voided" if voided else "received" if receipts else "ambiguous" if leg.disputed else "open"
+    out = amounts_of(entries)[0] if voided else sent(leg)[0]
+    got = amounts_of(receipts)[0] if receipts else {}
+    stated = leg.stated if receipts else leg.carrier is not None or bool(leg.documents)
     return [
         Leg(
             leg.carrier,
             leg.from_place,
             leg.to_place,
             leg.first_us,
-            leg.receipts[0].happening.instant.time_us if leg.receipts else None,
+            receipts[0].happening.instant.time_us if receipts else None,
             unit,
             out.get(unit),
             got.get(unit),
             state,
             stated,
-            inferred,
-            names,
-            _records(leg.entries),
-            _records(leg.receipts),
+            all(entry.inferred for entry in entries),
+            _documents(leg.documents, receipts),
+            _records(entries),
+            _records(receipts),
         )
         for unit in _units(out, got)
     ]
 
 
+def _documents(names: frozenset[str], entries: list[Entry]) -> tuple[str, ...]:
+    for entry in entries:
+        said = passage(entry).documents
+        if said is not names and said:
+            names = names | said
+    return tuple(sorted(names)) if len(names) > 1 else tuple(names)
+
+
 def _receipt_rows(entries: list[Entry], state: str) -> list[Leg]:
     fact = entries[0].happening.fact
     got, _ = amounts_of(entries)
-    names = passage(entries[0]).documents.union(*(passage(entry).documents for entry in entries))
     return [
         Leg(
             entries[0].carrier,
@@ -283,7 +289,7 @@ def _receipt_rows(entries: list[Entry], state: str) -> list[Leg]:
             state,
             False,
             all(entry.inferred for entry in entries),
-            tuple(sorted(names)),
+            _documents(passage(entries[0]).documents, entries),
             (),
             _records(entries),
         )
@@ -292,7 +298,7 @@ def _receipt_rows(entries: list[Entry], state: str) -> list[Leg]:
 
 
 def _records(entries: Iterable[Entry]) -> tuple[int, ...]:
-    return tuple(entry.happening.fact.record for entry in entries)
+    return tuple([entry.happening.fact.record for entry in entries])
 
 
 def _units(one: Amounts, other: Amounts) -> list[str | None]:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from .containment import Contents, amount_at, is_inferred, stands
 from .derived import Interval
-from .fact import CHILD, INPUT, OBJECT, OUTPUT, PARENT, Instant, ThingKey
+from .fact import CHILD, INPUT, OBJECT, OUTPUT, PARENT, Instant, Line, ThingKey
 from .occurrence import Occurrence
 
 _SINGLE: Final = {role: frozenset({role}) for role in (OBJECT, PARENT, CHILD, INPUT, OUTPUT)}
@@ -47,7 +47,7 @@ def history(
 
     `happenings` are by every thing they name, in order; `around` are the intervals of each child.
     """
-    entries = [_own(thing, happening) for happening in happenings.get(thing, ())]
+    entries = [_own(happening.lines[thing], happening) for happening in happenings.get(thing, ())]
     if thing not in around:
         return entries
     seen = {entry.happening.fact.record for entry in entries}
@@ -63,8 +63,7 @@ def history(
     return entries
 
 
-def _own(thing: ThingKey, happening: Occurrence) -> Entry:
-    lines = happening.lines[thing]
+def _own(lines: Sequence[Line], happening: Occurrence) -> Entry:
     if len(lines) == 1:
         line = lines[0]
         return Entry(happening, None, _SINGLE[line.role], ((line.unit, line.quantity),), False)

@@ -27,7 +27,7 @@ class Occurrence:
         self.fact = fact
         self.copies = copies
         self.instant = Instant(fact.time_us, fact.position, fact.digest)
-        self.members = frozenset([copy.member for copy in copies])
+        self.members = frozenset([fact.member] if len(copies) == 1 else [copy.member for copy in copies])
         self.meaning = meaning_of(fact)
         self.passage = passage_of(fact, self.meaning)
         self.parent: ThingKey | None = None
@@ -37,7 +37,11 @@ class Occurrence:
                 continue
             if line.role == PARENT:
                 self.parent = line.thing
-            self.lines.setdefault(line.thing, []).append(line)
+            own = self.lines.get(line.thing)
+            if own is None:
+                self.lines[line.thing] = [line]
+            else:
+                own.append(line)
 
 
 class Occurrences:
@@ -48,8 +52,11 @@ class Occurrences:
 
     def of(self, facts: Iterable[Fact]) -> list[Occurrence]:
         """The happenings behind facts that each appear once, in order; contradicted ones left out."""
+        given = list(facts)
+        if len(given) == 1:
+            return [self._one(given[0])] if given[0].counts else []
         groups: dict[bytes, Fact | list[Fact]] = {}
-        for fact in facts:
+        for fact in given:
             if not fact.counts:
                 continue
             before = groups.setdefault(fact.content, fact)

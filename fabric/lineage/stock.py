@@ -185,23 +185,30 @@ def _stock(thing: ThingKey, moves: list[Movement], contradictions: list[Contradi
     rows: dict[tuple[str | None, str | None], Stock] = {}
     unknown_in: set[str | None] = set()
     for move in moves:
-        row = rows.get((move.place, move.unit))
+        _, place, column, unit, quantity, _ = move
+        row = rows.get((place, unit))
         if row is None:
-            row = rows[move.place, move.unit] = Stock(move.place, move.unit)
-        if move.quantity is None:
+            row = rows[place, unit] = Stock(place, unit)
+        if quantity is None:
             row.without_quantity += 1
-            if move.column in IN:
-                unknown_in.add(move.place)
-        elif move.column == _COUNTED:
+            if column in IN:
+                unknown_in.add(place)
+        elif column == _COUNTED:
             _count(thing, row, move, contradictions)
         else:
-            setattr(row, move.column, EXACT.add(getattr(row, move.column), move.quantity))
-            add = EXACT.add if move.column in IN else EXACT.subtract
-            row.on_hand = add(row.on_hand, move.quantity)
+            before = getattr(row, column)
+            setattr(row, column, EXACT.add(before, quantity) if before else quantity)
+            row.on_hand = (EXACT.add if column in IN else EXACT.subtract)(row.on_hand, quantity)
     for row in rows.values():
         if row.on_hand < ZERO:
             _overdrawn(thing, row, moves, row.place in unknown_in, contradictions)
-    return sorted(rows.values(), key=lambda row: (row.place or "", row.unit or ""))
+    if len(rows) == 1:
+        return list(rows.values())
+    return [rows[key] for key in sorted(rows, key=_place_and_unit)]
+
+
+def _place_and_unit(key: tuple[str | None, str | None]) -> tuple[str, str]:
+    return key[0] or "", key[1] or ""
 
 
 def _count(thing: ThingKey, row: Stock, move: Movement, contradictions: list[Contradiction]) -> None:
@@ -296,13 +303,7 @@ def _state(
     sort: Sort, entries: list[Entry], found: Handovers, stock: Iterable[Stock], legs: Iterable[Leg]
 ) -> State | None:
     """Where the last event leaves the thing. A dispatch whose receipt bears an earlier time is not the last."""
-    settled = {
-        entry.happening.fact.record
-        for leg in found.dispatches
-        if leg.receipts or handover.is_voided(leg)
-        for entry in leg.entries
-    }
-    last = _last(entries, settled)
+    last = _last(entries, found)
     if last is None:
         return None
     fact = last.happening.fact
@@ -317,11 +318,20 @@ def _state(
     return State(fact.record, fact.time_us, place, possessor, "ended" if ended else "held")
 
 
-def _last(entries: list[Entry], settled: set[int]) -> Entry | None:
+def _last(entries: list[Entry], found: Handovers) -> Entry | None:
+    """The last event, dispatches passed over that were received, or taken back."""
+    if not entries or entries[-1].happening.meaning is not Meaning.DISPATCH:
+        return entries[-1] if entries else None
+    settled = {
+        entry.happening.fact.record
+        for leg in found.dispatches
+        if leg.receipts or handover.is_voided(leg)
+        for entry in leg.entries
+    }
     for entry in reversed(entries):
         if entry.happening.fact.record not in settled:
             return entry
-    return entries[-1] if entries else None
+    return entries[-1]
 
 
 def _is_spent(stock: Iterable[Stock], legs: Iterable[Leg]) -> bool:
