@@ -5,6 +5,7 @@ Exit status 0 only when everything in the file verifies.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -91,15 +92,27 @@ def _operators_word(bundle: VerifiedBundle) -> list[str]:
 
 
 def _show(verdict: dict[str, Any]) -> None:
+    if verdict["kind"] == "report":
+        _show_report(verdict)
+        return
     for record in verdict["records"]:
         out.print(f"record {record['record']} by {record['member']}", markup=False)
         _show_steps(record["steps"])
-    for line in verdict.get("findings", []):
-        out.print(f"  {line}", markup=False)
-    words = sorted({word for record in verdict["records"] for word in record["operatorsWord"]})
-    for word in [*words, *verdict.get("operatorsWord", [])]:
+    for word in sorted({word for record in verdict["records"] for word in record["operatorsWord"]}):
         out.print(f"operator's word: {word}", markup=False)
     out.print(f"[green]verified[/green]: {len(verdict['records'])} records, every step holds")
+
+
+def _show_report(verdict: dict[str, Any]) -> None:
+    out.print(f"report on {verdict['thing']}, {verdict['direction']}", markup=False)
+    out.print(f"of {verdict['log']} at size {verdict['size']}, sealed {verdict['time']}", markup=False)
+    _show_steps(verdict["steps"])
+    for word in verdict["operatorsWord"]:
+        out.print(f"operator's word: {word}", markup=False)
+    out.print(
+        f"[green]verified[/green]: {len(verdict['records'])} records; {verdict['affected']} affected things follow"
+        f" from them; {verdict['gaps']} gaps in what the food traceability rule wants"
+    )
 
 
 def _show_steps(steps: list[dict[str, Any]]) -> None:
@@ -108,13 +121,20 @@ def _show_steps(steps: list[dict[str, Any]]) -> None:
 
 
 def _show_failure(error: VerificationError, as_json: bool) -> None:
-    name = STEPS.get(error.step, "derivation")
+    name = STEPS.get(error.step) or _report_steps()[error.step]
     if as_json:
         failure = {"step": error.step, "name": name, "place": error.place, "message": error.message}
         print_json({"verified": False, "failure": failure})
     else:
         out.print(f"[red]not verified[/red]: step {error.step} ({name})")
         out.print(f"  at {error.place or '/'}\n  {error.message}", markup=False)
+
+
+def _report_steps() -> Mapping[int, str]:
+    """The steps of a report; only a report fails at one beyond those of a proof."""
+    from fabric.report.document import STEPS as report_steps
+
+    return report_steps
 
 
 def _time(seconds: int | None) -> str | None:

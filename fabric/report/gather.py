@@ -1,0 +1,221 @@
+"""Which records an answer rests on: all that deriving it read, as one reader may see them at one tree size.
+
+The trace is derived once from the store by readers that take notes. Whatever they gave, and nothing else, has to
+be disclosed for somebody without the store to derive the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.engine import Connection
+
+from fabric.lineage import Contradiction, Fact, HolderOf, Sort, ThingKey
+from fabric.lineage.reader import SqlReader
+from fabric.store.bulk import select_in
+from fabric.store.records import StoredCapture, StoredRecord, load_capture
+from fabric.store.schema import record as record_table
+from fabric.trace import Coverage, Question, trace
+from fabric.trace.catalogue import SqlCatalogue
+from fabric.trace.derived import DerivedSource
+from fabric.trace.source import Thing
+from fabric.visibility.classes import visible_classes
+from fabric.visibility.reader import Reader
+
+Item = TypeVar("Item")
+
+_EVENTS: Final = 'SELECT record, seq, void_by, void_seq, "class" AS whole, partial, event_id FROM event WHERE record IN ({in})'
+_RIVALS: Final = "SELECT record FROM lineage_loser WHERE event_id IN ({in})"
+_NAMED: Final = (
+    "SELECT DISTINCT t.id, t.iri, t.kind FROM line l JOIN thing t ON t.id = l.thing WHERE l.record IN ({in})"
+)
+_PRODUCTS: Final = "SELECT id, iri FROM thing WHERE iri IN ({in})"
+_MASTERS: Final = (
+    "SELECT m.record, m.thing, m.member, m.seq, r.position FROM master m JOIN record r ON r.id = m.record"
+    " WHERE m.thing IN ({in})"
+)
+_NAMING: Final = (
+    'SELECT DISTINCT l.thing, e."class" AS whole FROM line l JOIN event e ON e.record = l.record'
+    " WHERE l.thing IN ({in})"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The records of an answer in the order of the log, with whether each may be disclosed in full.
+
+    `document` is the trace as the store gives it, hidden parts included.
+    """
+
+    document: Mapping[str, Any]
+    records: tuple[tuple[StoredRecord, bool], ...]
+
+
+@dataclass(slots=True)
+class _Notes:
+    """The numbers of all records that were read."""
+
+    read: set[int] = field(default_factory=set)
+
+    def facts(self, found: Iterable[Fact]) -> list[Fact]:
+        facts = list(found)
+        self.read.update(fact.record for fact in facts)
+        return facts
+
+
+class _NotedReader:
+    """A `FactReader` that takes notes."""
+
+    def __init__(self, reader: SqlReader, notes: _Notes) -> None:
+        self._reader, self._notes = reader, notes
+
+    def facts_of(self, things: Collection[ThingKey]) -> Iterable[Fact]:
+        return self._notes.facts(self._reader.facts_of(things))
+
+    def whole_facts_of(self, things: Collection[ThingKey]) -> Iterable[Fact]:
+        return self._notes.facts(self._reader.whole_facts_of(things))
+
+    def departures_of(self, things: Collection[ThingKey]) -> Iterable[Fact]:
+        return self._notes.facts(self._reader.departures_of(things))
+
+    def runs(self, keys: Collection[tuple[str, str]]) -> Iterable[Fact]:
+        return self._notes.facts(self._reader.runs(keys))
+
+
+class _NotedCatalogue:
+    """A `Catalogue` that takes notes."""
+
+    def __init__(self, catalogue: SqlCatalogue, notes: _Notes) -> None:
+        self._catalogue, self._notes = catalogue, notes
+
+    def find(self, iri: str) -> tuple[Thing, Sort] | None:
+        return self._catalogue.find(iri)
+
+    def sorts(self, things: Collection[Thing]) -> Mapping[Thing, Sort]:
+        return self._catalogue.sorts(things)
+
+    def iris(self, things: Collection[Thing]) -> Mapping[Thing, str]:
+        return self._catalogue.iris(things)
+
+    def records(self, records: Collection[int]) -> Mapping[int, str]:
+        self._notes.read.update(records)
+        return self._catalogue.records(records)
+
+    def serials(self, lots: Collection[Thing]) -> Iterable[Thing]:
+        return self._catalogue.serials(lots)
+
+    def mentions(self, things: Collection[Thing]) -> Iterable[Fact]:
+        return self._notes.facts(self._catalogue.mentions(things))
+
+    def conflicts(self, things: Collection[Thing]) -> Iterator[Contradiction]:
+        for clash in self._catalogue.conflicts(things):
+            self._notes.read.update(clash.records)
+            yield clash
+
+    def voided(self, things: Collection[Thing]) -> Iterable[tuple[Fact, str]]:
+        found = list(self._catalogue.voided(things))
+        self._notes.facts(fact for fact, _ in found)
+        return found
+
+    def links(self, things: Collection[Thing]) -> Iterable[tuple[Thing, Thing, str]]:
+        return self._catalogue.links(things)
+
+    def hidden(self, things: Collection[Thing]) -> tuple[int, frozenset[Thing]] | None:
+        return self._catalogue.hidden(things)
+
+
+def gather(
+    connection: Connection, reader: Reader, question: Question, coverage: Coverage, holder_of: HolderOf
+) -> Gathered:
+    """The records that the answer to a question rests on. Raises what `fabric.trace.trace` raises."""
+    classes = None if reader.all else visible_classes(connection, reader)
+    limits: dict[str, Any] = {"classes": classes, "below": coverage.size}
+    notes = _Notes()
+    source = DerivedSource(
+        coverage,
+        _NotedReader(SqlReader(connection, holder_of, **limits), notes),
+        _NotedCatalogue(SqlCatalogue(connection, holder_of, **limits), notes),
+        holder_of,
+    )
+    document = trace(question, source).as_json()
+    sight = _Sight(connection, reader, classes, coverage.size)
+    events = sight.events(notes.read)
+    masters = sight.masters({number for number, full in events.items() if full})
+    return Gathered(document, tuple(_stored(connection, {**events, **dict.fromkeys(masters, True)})))
+
+
+class _Sight:
+    """Which records one reader may be shown, at one tree size."""
+
+    def __init__(
+        self, connection: Connection, reader: Reader, classes: Collection[int] | None, below: int
+    ) -> None:
+        self._connection, self._reader = connection, reader
+        self._classes, self._below = classes, below
+
+    def events(self, read: Collection[int]) -> dict[int, bool]:
+        """For each record, those that contradict it and what voids it: whether it may be shown in full."""
+        rows = list(select_in(self._connection, _EVENTS, read))
+        names = {row.event_id for row in rows} - {None}
+        more = {row.record for row in select_in(self._connection, _RIVALS, names)}
+        more |= {row.void_by for row in rows if row.void_by is not None and row.void_seq < self._below}
+        rows += select_in(self._connection, _EVENTS, more - set(read))
+        return {row.record: self._sees(row.whole) for row in rows if self._shows(row)}
+
+    def masters(self, events: Collection[int]) -> set[int]:
+        """The newest master data of each member about whatever these events name, products of lots included."""
+        named = list(select_in(self._connection, _NAMED, events))
+        things = {row.id for row in named}
+        products = {row.iri.partition("/10/")[0] for row in named if row.kind == "lot"}
+        products |= {row.iri.partition("/21/")[0] for row in named if row.kind == "serial"}
+        beyond = {row.id for row in select_in(self._connection, _PRODUCTS, products)} - things
+        allowed = things | self._named_visibly(beyond)
+        newest: dict[tuple[int, str], tuple[int, int, int]] = {}
+        for row in select_in(self._connection, _MASTERS, things | beyond):
+            if row.seq < self._below and (row.thing in allowed or self._reader.sees((row.member,))):
+                key, place = (row.thing, row.member), (row.seq, row.position, row.record)
+                newest[key] = max(place, newest.get(key, place))
+        return {number for _, _, number in newest.values()}
+
+    def _named_visibly(self, things: Collection[int]) -> set[int]:
+        if self._classes is None:
+            return set(things)
+        return {row.thing for row in select_in(self._connection, _NAMING, things) if self._sees(row.whole)}
+
+    def _sees(self, class_id: int | None) -> bool:
+        return self._classes is None or class_id in self._classes
+
+    def _shows(self, row: Any) -> bool:
+        # What voids a record names it by its event ID, which a record shown in part does not show.
+        void = row.void_seq is not None and row.void_seq < self._below
+        return row.seq < self._below and (self._sees(row.whole) or (self._sees(row.partial) and not void))
+
+
+def _stored(connection: Connection, wanted: Mapping[int, bool]) -> list[tuple[StoredRecord, bool]]:
+    """The records themselves, in the order of the log; those that were erased are left out."""
+    captures: dict[int, StoredCapture] = {}
+    found = []
+    for part in _chunks(sorted(wanted)):
+        for row in connection.execute(select(record_table).where(record_table.c.id.in_(part))):
+            if row.body is None or row.salt is None:
+                continue
+            if row.capture not in captures:
+                captures[row.capture] = load_capture(connection, row.capture)
+            capture = captures[row.capture]
+            stored = StoredRecord(
+                row.id, capture, row.position, row.kind, row.event_id, row.commitment, row.salt, row.body
+            )
+            found.append((stored, wanted[row.id]))
+    found.sort(key=lambda one: (one[0].capture.idx or 0, one[0].position))
+    return found
+
+
+def _chunks(items: list[Item], size: int = 500) -> Iterator[list[Item]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+__all__ = ["Gathered", "gather"]

@@ -1,0 +1,223 @@
+"""The offline verifier of reports: every proof, then every conclusion again. No network, no clock.
+
+Steps 1 to 10 are those of a proof bundle, for every record of the report. Then:
+
+11. an operator key of this log signed the report, and its sections are those that it signed;
+12. every disclosed record is valid, so that it can be read;
+13. the trace with its holders, hand-overs and quantities follows from the records;
+14. so does the completeness of each lot.
+
+::
+
+    verified = verify_report(parse_json(data), parse_policy(policy_text))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from fabric.lineage import Fact
+from fabric.trace import Coverage
+from ledger import ed25519, merkle
+from ledger.bundle import Step
+from ledger.canonical import JSON
+from ledger.errors import InvalidInput, VerificationError
+from ledger.policy import Policy
+from ledger.verify import UNWITNESSED, VerifiedBundle, Verifier
+
+from .answer import answer, dossier_of, without_operators_word
+from .document import SECTIONS, STEPS, UnverifiedReport, digests, parse_report, signed_bytes
+
+ALWAYS_OPERATORS_WORD: Final = (
+    "completeness: that no record that belongs here was left out",
+    "freshness: that nothing was recorded after this checkpoint",
+    "identifier registry: which member held which identifier, and that no later statement moved one",
+)
+"""What no report proves, whatever is in it."""
+
+_RECOMPUTED: Final = ("answer", "fsma204")
+_SHOWN: Final = 120
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedReport:
+    """A report whose every proof holds and whose every conclusion follows; only :func:`verify_report` makes it.
+
+    `records` are in the order of the evidence; `words` is what remains the operator's word.
+    """
+
+    report: UnverifiedReport
+    records: tuple[VerifiedBundle, ...]
+    facts: tuple[Fact, ...]
+    words: tuple[str, ...]
+
+    @property
+    def answer(self) -> Mapping[str, Any]:
+        """The trace (`loomark/trace/v1`)."""
+        found: Mapping[str, Any] = self.report.value["answer"]
+        return found
+
+    @property
+    def fsma204(self) -> Sequence[Mapping[str, Any]]:
+        """The completeness of each affected lot."""
+        found: Sequence[Mapping[str, Any]] = self.report.value["fsma204"]
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """The verdict, for `loomark verify --json`."""
+        first = self.records[0]
+        return {
+            "verified": True,
+            "kind": "report",
+            "thing": self.report.question.thing,
+            "direction": self.report.question.direction.value,
+            "reader": self.report.reader,
+            "asked": self.report.asked,
+            "log": first.statement.log,
+            "size": first.tree_size,
+            "time": self.answer["time"],
+            "notBefore": _time(
+                min((one.not_before_s for one in self.records if one.not_before_s), default=None)
+            ),
+            "notAfter": _time(first.not_after_s),
+            "unwitnessed": first.unwitnessed,
+            "steps": [
+                {"number": number, "name": name, "ok": True, "detail": detail}
+                for (number, name), detail in zip(STEPS.items(), self._details(), strict=True)
+            ],
+            "records": [_record_json(one) for one in self.records],
+            "affected": len(self.answer["affected"]),
+            "gaps": sum(len(lot["gaps"]) for lot in self.fsma204),
+            "operatorsWord": list(self.words),
+        }
+
+    def _details(self) -> Iterator[str]:
+        first, count = self.records[0], len(self.records)
+        full = sum(one.opened.full for one in self.records)
+        captures = len({one.index for one in self.records})
+        yield "well-formed, within the limits"
+        yield f"{full} whole records and {count - full} in part"
+        yield f"{count} records of {captures} captures"
+        yield f"signed in the names of {', '.join(sorted({one.member for one in self.records}))}"
+        yield f"{captures} entries of {first.tree_size}"
+        yield f"{len({one.seal_index for one in self.records})} seals"
+        yield f"{len({one.key.keyid for one in self.records})} active keys"
+        yield "no key disputed at its entries"
+        yield UNWITNESSED if first.unwitnessed else "signed by the log and the quorum"
+        yield "none carried"
+        yield f"signed by operator key {self.report.operator.record.keyid[:16]}…"
+        yield f"{len(self.facts)} valid events, {count - len(self.facts)} other records"
+        yield f"{len(self.answer['affected'])} affected things follow from the records"
+        yield f"{len(self.fsma204)} lots, {sum(len(lot['gaps']) for lot in self.fsma204)} gaps"
+
+
+def verify_report(value: JSON, policy: Policy) -> VerifiedReport:
+    """Verify a report that :func:`ledger.canonical.parse_json` parsed, under a policy.
+
+    Raises VerificationError with the first step that fails and the JSON pointer of the place.
+    """
+    report = parse_report(value)
+    records = Verifier(policy).verify_all(report.evidence)
+    _check_operator(report)
+    found_digests = digests(report.value)
+    _check_sections(report, found_digests, [name for name in SECTIONS if name not in _RECOMPUTED])
+    dossier = dossier_of(records)
+    with Step(13, "/answer"):
+        found = answer(report.question, dossier, report.identifiers, _coverage(report))
+    _compare(without_operators_word(report.value["answer"]), found.trace, "/answer", 13)
+    _compare(report.value["fsma204"], found.fsma204, "/fsma204", 14)
+    _check_sections(report, found_digests, _RECOMPUTED)
+    return VerifiedReport(report, records, tuple(dossier.facts), tuple(_words(report, records)))
+
+
+def _coverage(report: UnverifiedReport) -> Coverage:
+    """The tree size and time that the answer is about: those of the checkpoint, and of the seal that ends it."""
+    return Coverage(report.evidence.checkpoint.size, report.evidence.last.seal.time_ms * 1000)
+
+
+def _check_operator(report: UnverifiedReport) -> None:
+    """Step 11 for the key and its signature."""
+    operator, seal = report.operator, report.evidence.last.seal
+    record = operator.record
+    with Step(11, "/operator/record"):
+        size, root = seal.after
+        merkle.verify_inclusion(operator.position, size, merkle.leaf_hash(record.leaf()), operator.path, root)
+        if record.use != "operator" or record.state != "active" or not record.is_valid_at(seal.time_ms):
+            raise InvalidInput("expected an active operator key, got another", rule="wrong-use")
+    with Step(11, "/operator/signature"):
+        signed = signed_bytes(record.keyid, operator.sections)
+        if not ed25519.verify(record.key, signed, operator.signature):
+            raise InvalidInput("expected the operator's signature over this report", rule="bad-signature")
+
+
+def _check_sections(report: UnverifiedReport, found: Mapping[str, str], names: Iterable[str]) -> None:
+    """Step 11 for some sections. Those that are computed again come last, when the exact place is known."""
+    for name in names:
+        if found[name] != report.operator.sections[name]:
+            raise VerificationError(
+                "expected the section that the operator signed, got another", 11, f"/{name}"
+            )
+
+
+def _compare(stated: Any, found: Any, place: str, step: int) -> None:
+    """Raise at the first member in which what a report states differs from what was found."""
+    if isinstance(stated, dict) and isinstance(found, dict):
+        for name in sorted(stated.keys() | found.keys()):
+            here = f"{place}/{name.replace('~', '~0').replace('/', '~1')}"
+            if name not in found:
+                raise VerificationError("expected no such member, got one", step, here)
+            if name not in stated:
+                raise VerificationError(f"expected {_shown(found[name])}, got no such member", step, here)
+            _compare(stated[name], found[name], here, step)
+    elif isinstance(stated, list) and isinstance(found, list):
+        for number, (one, other) in enumerate(zip(stated, found, strict=False)):
+            _compare(one, other, f"{place}/{number}", step)
+        if len(stated) != len(found):
+            raise VerificationError(f"expected {len(found)} items, got {len(stated)}", step, place)
+    elif type(stated) is not type(found) or stated != found:
+        raise VerificationError(f"expected {_shown(found)}, got {_shown(stated)}", step, place)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def _words(report: UnverifiedReport, records: Sequence[VerifiedBundle]) -> Iterator[str]:
+    """What remains the operator's word after everything else was checked."""
+    yield from ALWAYS_OPERATORS_WORD
+    if any(hit["continues"] is not None for hit in report.value["answer"]["affected"]):
+        yield f"hidden records: {report.value['answer']['hidden']} that this reader may not see, and where they continue"
+    if report.reader is not None:
+        yield f"that these are all the records that {report.reader} may see about it"
+    if records[0].unwitnessed:
+        yield UNWITNESSED
+    kept = sorted({one.member for one in records if one.custody == "service"})
+    if kept:
+        yield f"custody: records of {', '.join(kept)} were authenticated by API key and signed by the node"
+    if any(one.not_before_s is None for one in records):
+        yield "no independent lower bound of time for some records: issued is the signer's claim"
+
+
+def _record_json(one: VerifiedBundle) -> dict[str, Any]:
+    return {
+        "record": one.commitment.hex(),
+        "index": one.index,
+        "position": one.position,
+        "member": one.member,
+        "custody": one.custody,
+        "full": one.opened.full,
+        "issued": one.statement.issued,
+        "sealTime": one.seal_time,
+        "disputedFrom": one.disputed_from,
+    }
+
+
+def _time(seconds: int | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+__all__ = ["ALWAYS_OPERATORS_WORD", "VerifiedReport", "verify_report"]
