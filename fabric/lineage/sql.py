@@ -16,7 +16,7 @@ from fabric.store.schema import event, line
 
 from .derive import Touched, derive
 from .derived import EdgeKind, ProcessNode
-from .fact import MENTION, Fact, HolderOf, Sort
+from .fact import Fact, HolderOf, Sort
 from .memory import conflict_of
 from .occurrence import outvoted, voided
 from .reader import SqlReader, execute_keys, load_names, load_sorts, select_keys
@@ -57,6 +57,21 @@ def index_facts(
     sorts = load_sorts(connection, {ids[str(row.thing)] for one in new for row in one.fact.lines})
     facts = [with_ids(one.fact, ids, sorts) for one in new]
     _index(connection, facts, sorts, holder_of, fresh=True)
+
+
+def recount(connection: Connection, holder_of: HolderOf) -> None:
+    """Decide again which of contradicting records count, after the holder of a place became another one."""
+    query = (
+        "SELECT e.record, e.declares, e.void_by FROM lineage_loser x JOIN record r ON r.event_id = x.event_id"
+        " JOIN event e ON e.record = r.id"
+    )
+    found = [tuple(row) for row in connection.exec_driver_sql(query)]
+    if not found:
+        return
+    _, recounted, _ = _Settlement(connection, (), holder_of, found).run()
+    touched = Touched.by(recounted.values())
+    if touched.since or touched.transformations:
+        write_derived(connection, derive(touched, SqlReader(connection, holder_of)), set())
 
 
 def rebuild(connection: Connection, holder_of: HolderOf) -> None:
@@ -155,7 +170,7 @@ class _Settlement:
         execute_rows(self._connection, "UPDATE event SET void_by = ?, void_seq = ? WHERE record = ?", changed)
         self._drop_lots(gone)
         live = [fact for fact in self._facts if not fact.declares and fact.record not in void]
-        return gone, self._recount(live, gone), void.keys() | set()
+        return gone, self._recount(live, gone), set(void)
 
     def _load(self) -> list[Fact]:
         query = f"{SELECT_FACT} WHERE e.record IN {{keys}}"
@@ -178,35 +193,17 @@ class _Settlement:
     def _recount(self, live: Sequence[Fact], gone: Sequence[Fact]) -> dict[int, Fact]:
         """Write the contradictions of these eventIDs again; give the records that count differently now."""
         names = sorted({fact.event_id for fact in self._facts if fact.event_id is not None})
-        before = dict(
-            map(
-                tuple,
-                select_keys(
-                    self._connection,
-                    "SELECT record, counts FROM lineage_loser WHERE event_id IN {keys}",
-                    names,
-                ),
-            )
-        )
+        query = "SELECT record, counts FROM lineage_loser WHERE event_id IN {keys}"
+        before: dict[int, int] = dict(select_keys(self._connection, query, names))
         after, groups = self._votes(live)
         self._replace_losers(names, after, live)
-        flipped = [record for record, counts in after.items() if before.get(record, 1) != counts]
-        flipped += [
-            record
-            for record, counts in before.items()
-            if record not in after and not counts and record not in self._gone(gone)
-        ]
-        whole = {
-            fact.record: fact
-            for fact in SqlReader(self._connection, self._holder_of).records(
-                {record for group in groups for record in group} | set(flipped) | before.keys()
-            )
-        }
+        void = {fact.record for fact in gone}
+        flipped = {record for record, counts in after.items() if before.get(record, 1) != counts}
+        flipped |= {record for record, counts in before.items() if not counts and record not in after} - void
+        wanted = flipped.union(*groups)
+        whole = {fact.record: fact for fact in SqlReader(self._connection, self._holder_of).records(wanted)}
         self._replace_contradictions(before, whole, groups)
         return {record: whole[record] for record in flipped if record in whole}
-
-    def _gone(self, gone: Sequence[Fact]) -> set[int]:
-        return {fact.record for fact in gone}
 
     def _votes(self, live: Sequence[Fact]) -> tuple[dict[int, int], list[list[int]]]:
         by_id: dict[str | None, list[Fact]] = {}
@@ -241,4 +238,4 @@ class _Settlement:
         insert_rows(self._connection, contradiction, _CLASH, rows)
 
 
-__all__ = ["MENTION", "NewFact", "SqlReader", "clear", "dump", "index_facts", "names_of", "rebuild"]
+__all__ = ["NewFact", "SqlReader", "clear", "dump", "index_facts", "names_of", "rebuild", "recount"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from sqlalchemy import create_engine
@@ -39,8 +39,13 @@ def fresh_database() -> Connection:
     return connection
 
 
-def capture(connection: Connection, facts: Sequence[Fact], holder_of: HolderOf = nobody) -> None:
-    """Store records and index them in one transaction; `seq` is the order of capture."""
+def capture(
+    connection: Connection,
+    facts: Sequence[Fact],
+    holder_of: HolderOf = nobody,
+    classes: Mapping[int, int] | None = None,
+) -> None:
+    """Store records and index them in one transaction; `classes` are visibility classes by record."""
     ids = _intern(connection, facts)
     rows = [
         (
@@ -57,7 +62,9 @@ def capture(connection: Connection, facts: Sequence[Fact], holder_of: HolderOf =
         for fact in facts
     ]
     insert_rows(connection, record, _RECORD, rows)
-    index_facts(connection, [NewFact(fact, 1) for fact in facts], ids, holder_of)
+    index_facts(
+        connection, [NewFact(fact, (classes or {}).get(fact.record, 1)) for fact in facts], ids, holder_of
+    )
     connection.commit()
 
 
