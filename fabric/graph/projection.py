@@ -92,8 +92,10 @@ class Projection:
         return publish(self._graph.store, self._folder, size)
 
     def close(self) -> None:
-        """Close the notes. The store closes with its last reference."""
+        """Close notes and store; this object is of no use afterwards."""
         self._progress.close()
+        # A store has no method to close it: its lock goes with its last reference.
+        del self._graph
 
     def _write_new(self, head: int, is_stopping: Callable[[], bool]) -> bool:
         start = self._progress.reached()
