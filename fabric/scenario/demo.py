@@ -52,6 +52,11 @@ class _Story:
         """Go to a Californian hour of the day so many days before `now`; each lot's story runs forward."""
         self.cell.now = self.start - before * DAY_S + (hour + 7) * HOUR_S
 
+    def code(self, word: str, place: Place) -> str:
+        """A lot code that people can say: a word and the month and day at the place."""
+        _, month, day = emit.local_date(place.member, self.cell.now).split("-")
+        return f"{word.upper()}-{month}{day}"
+
     def gap(self, lot: Thing, cte: str, kde: str, event: Event | None) -> None:
         """Note that a part of a record, or a whole event (None), is missing on purpose."""
         if event is not None:
@@ -92,7 +97,7 @@ def _harvest(story: _Story, field: Place, portions: int, *, cooled: bool = True)
     """Cut, cool, send and take in, with all that the rule wants told about it."""
     cell, yard = story.cell, story.yard
     farm, day = yard.member, emit.local_date(yard.member, cell.now)
-    lot = cell.new_lot(farm, "farm")
+    lot = cell.new_lot(farm, "farm", story.code(field.name.split()[0], yard))
     event = cell.make(
         yard,
         lot,
@@ -120,21 +125,21 @@ def _harvest(story: _Story, field: Place, portions: int, *, cooled: bool = True)
 def _packing(story: _Story, romaine: Batch, clean: Batch) -> tuple[Batch, Batch, Batch]:
     """North Field alone, North and South Field together, and South Field alone."""
     story.day(23)
-    hearts = _pack(story, [(romaine.lot, 800)], 66)
-    mixed = _pack(story, [(romaine.lot, 400), (clean.lot, 560)], 80)
-    plain = _pack(story, [(clean.lot, 640)], 53)
+    hearts = _pack(story, "A", [(romaine.lot, 800)], 66)
+    mixed = _pack(story, "B", [(romaine.lot, 400), (clean.lot, 560)], 80)
+    plain = _pack(story, "C", [(clean.lot, 640)], 53)
     return hearts, mixed, plain
 
 
 def _second_packing(story: _Story, river: Batch) -> Batch:
     story.day(22)
-    late = _pack(story, [(river.lot, river.portions)], 80)
+    late = _pack(story, "D", [(river.lot, river.portions)], 80)
     story.gap(late.lot, "initial_packing", "ref_doc", story.cell.captured[-1].event)
     return late
 
 
-def _pack(story: _Story, inputs: list[tuple[Thing, int]], cases: int) -> Batch:
-    lot = story.cell.new_lot(story.packer.member, "packer")
+def _pack(story: _Story, run: str, inputs: list[tuple[Thing, int]], cases: int) -> Batch:
+    lot = story.cell.new_lot(story.packer.member, "packer", story.code(f"hearts-{run}", story.packer))
     _run(story, story.packer, inputs, lot, cases)
     return Batch(lot, story.packer, cases)
 
@@ -173,7 +178,7 @@ def _another_week(story: _Story) -> None:
     story.day(16)
     field = _harvest(story, story.fields[1], 900)
     story.day(14)
-    hearts = _pack(story, [(field.lot, 900)], 75)
+    hearts = _pack(story, "E", [(field.lot, 900)], 75)
     story.day(13)
     _deliver(story, hearts, story.east, 75)
     for before, store in ((8, story.harbour), (8, story.station), (7, story.hillside)):
@@ -195,10 +200,13 @@ def _kitchen(story: _Story, hearts: Batch, mixed: Batch, late: Batch) -> tuple[B
     story.gap(late.lot, "shipping", "ref_doc", sent)
     story.day(19)
     _deliver(story, mixed, kitchen, 30)
-    carrot = cell.new_lot(kitchen.member, "processor", variant=1)
+    carrot = cell.new_lot(kitchen.member, "processor", story.code("carrot", kitchen), variant=1)
     cell.make(kitchen, carrot, 40)
     story.day(18)
-    caesar, garden, spring = (cell.new_lot(kitchen.member, "processor", variant=v) for v in (0, 2, 2))
+    caesar, garden, spring = (
+        cell.new_lot(kitchen.member, "processor", story.code(word, kitchen), variant=variant)
+        for word, variant in (("caesar", 0), ("garden", 2), ("spring", 2))
+    )
     _run(story, kitchen, [(hearts.lot, 40)], caesar, 160)
     _run(story, kitchen, [(late.lot, 50), (carrot, 20), (caesar, 10)], garden, 150)
     _run(story, kitchen, [(mixed.lot, 30), (carrot, 12)], spring, 90)
@@ -268,7 +276,7 @@ def _bowls(story: _Story, caesar: Batch, garden: Batch) -> None:
         (story.station, caesar, 10),
         (story.hillside, garden, 15),
     ):
-        bowls = story.cell.new_lot(store.member, "retailer")
+        bowls = story.cell.new_lot(store.member, "retailer", story.code(store.name.split()[1], store))
         _run(story, store, [(salad.lot, cases)], bowls, 12 * cases)
         story.cell.sell(store, bowls, 7 * cases)
         story.cell.destroy(store, bowls, 2 * cases)

@@ -144,6 +144,7 @@ def test_every_document_is_valid_by_the_published_schema(run: Path, shared_data:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(900)
 def test_a_million_events_are_written_in_less_than_300_megabytes(tmp_path: Path) -> None:
     program = (
         "import pathlib, sys; from fabric.scenario import generate; "
