@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
-from .balance import Balance
+from .balance import Weights
 from .carrying import Held, Window, carrying
 from .events import Calendar, Occurrence, occurrences
 from .question import Question
@@ -58,7 +58,7 @@ State: TypeAlias = tuple[int, int, str | None, str | None, str]
 class Trace:
     """An answer. `walks` are the one or two directions walked; `states` and `balances` are keyed by node.
 
-    What is kept for each member is a plain tuple of plain values: the collector of cycles, which costs more than
+    `balances` holds the fields of `Balance`. What is kept for each member is a plain tuple of plain values: the collector of cycles, which costs more than
     everything else once an answer has a hundred thousand members, looks at those only once.
     """
 
@@ -67,7 +67,7 @@ class Trace:
     walks: Mapping[Direction, Reach]
     things: Mapping[Node, ThingRow]
     states: Mapping[Node, State]
-    balances: Mapping[tuple[Node, str | None], Balance]
+    balances: Mapping[tuple[Node, str | None], Weights]
     source: TraceSource
 
     def __len__(self) -> int:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from .answer import State, Trace, leaves, state_of
-from .balance import Balance, Scales
+from .balance import Scales, Weights
 from .question import Question
 from .reach import Direction, Node, Reach, reach
 from .source import TraceSource
@@ -28,7 +28,7 @@ def trace(question: Question, source: TraceSource) -> Trace:
     nodes = set().union(*(walk.levels for walk in walks.values()))
     things = {row[0]: row for row in source.things(nodes)}
     states: dict[Node, State] = {}
-    balances: dict[tuple[Node, str | None], Balance] = {}
+    balances: dict[tuple[Node, str | None], Weights] = {}
     scales = Scales(source.coverage.time_us, partial(leaves, source))
     for course in source.courses(nodes):
         node = course[0]
@@ -36,8 +36,8 @@ def trace(question: Question, source: TraceSource) -> Trace:
         if state is not None:
             states[node] = state
         if things[node][3] == "lot":
-            for unit, balance in scales.weigh(course[2], course[3]):
-                balances[node, unit] = balance
+            for unit, weights in scales.weigh(course[2], course[3]):
+                balances[node, unit] = weights
     return Trace(question, source.coverage, walks, things, states, balances, source)
 
 

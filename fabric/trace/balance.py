@@ -6,9 +6,9 @@ too much are two numbers that are never netted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from fabric.lineage.quantity import EXACT, ZERO
 from ontology import read_table
@@ -38,6 +38,22 @@ class Balance(NamedTuple):
     open_handovers: int = 0
 
 
+Weights: TypeAlias = tuple[
+    Decimal, Decimal, Decimal, Decimal, Decimal, Decimal, Decimal, Decimal, Decimal, int, int
+]
+"""A balance as a plain tuple of its fields."""
+
+
+class _Moving(NamedTuple):
+    """What legs alone contribute to a balance."""
+
+    in_transit: Decimal
+    outside: Decimal
+    unaccounted: Decimal
+    surplus: Decimal
+    open_handovers: int
+
+
 class _Numbers(dict[str, Decimal]):
     """Reads decimal texts; equal texts are one object, because a large answer repeats few numbers."""
 
@@ -58,20 +74,25 @@ class Scales:
         self._leaves = leaves
         self._number = _Numbers()
 
-    def weigh(
-        self, stock: Sequence[StockRow], legs: Sequence[LegRow]
-    ) -> Iterator[tuple[str | None, Balance]]:
+    def weigh(self, stock: Sequence[StockRow], legs: Sequence[LegRow]) -> list[tuple[str | None, Weights]]:
         """The balance of one lot in each unit that one of its rows has."""
-        units = {row[1] for row in stock}
-        units.update([leg[5] for leg in legs])
-        if len(units) == 1:
-            yield units.pop(), self._balance(stock, legs)
-            return
-        for unit in units:
-            own = [row for row in stock if row[1] == unit]
-            yield unit, self._balance(own, [leg for leg in legs if leg[5] == unit])
+        units = [row[1] for row in stock]
+        if legs:
+            units += [leg[5] for leg in legs]
+        first = units[0] if units else None
+        if units.count(first) == len(units):
+            return [(first, self._balance(stock, legs))] if units else []
+        return [
+            (
+                unit,
+                self._balance(
+                    [row for row in stock if row[1] == unit], [leg for leg in legs if leg[5] == unit]
+                ),
+            )
+            for unit in set(units)
+        ]
 
-    def _balance(self, stock: Sequence[StockRow], legs: Sequence[LegRow]) -> Balance:
+    def _balance(self, stock: Sequence[StockRow], legs: Sequence[LegRow]) -> Weights:
         number, add = self._number, EXACT.add
         made = on_hand = used = sold = destroyed = short = surplus = ZERO
         unknown = 0
@@ -91,48 +112,34 @@ class Scales:
                 short = add(short, number[below])
             if above != "0":
                 surplus = add(surplus, number[above])
-        moving = self._moving(legs)
-        return Balance(
-            made,
-            on_hand,
-            moving.in_transit,
-            used,
-            sold,
-            destroyed,
-            moving.outside,
-            add(short, moving.unaccounted) if short else moving.unaccounted,
-            add(surplus, moving.surplus) if surplus else moving.surplus,
-            unknown,
-            moving.open_handovers,
-        )
-
-    def _moving(self, legs: Sequence[LegRow]) -> Balance:
-        """What legs alone contribute."""
-        found = _NOTHING
+        moving = _NOTHING
         for leg in legs:
-            state, sent, got = leg[8], leg[6], leg[7]
+            state = leg[8]
             if state == "received":
-                if sent != got and sent is not None and got is not None:
-                    found = self._apart(found, self._number[sent], self._number[got])
+                if leg[6] != leg[7] and leg[6] is not None and leg[7] is not None:
+                    moving = self._apart(moving, number[leg[6]], number[leg[7]])
             elif state in _OPEN and leg[3] is not None:
-                found = self._open(found, leg, ZERO if sent is None else self._number[sent])
-        return found
+                moving = self._open(moving, leg, ZERO if leg[6] is None else number[leg[6]])
+        if moving is _NOTHING:
+            return made, on_hand, ZERO, used, sold, destroyed, ZERO, short, surplus, unknown, 0
+        transit, outside, missing, extra, waiting = moving
+        missing, extra = add(missing, short), add(extra, surplus)
+        return made, on_hand, transit, used, sold, destroyed, outside, missing, extra, unknown, waiting
 
-    def _apart(self, found: Balance, sent: Decimal, got: Decimal) -> Balance:
+    def _apart(self, moving: _Moving, sent: Decimal, got: Decimal) -> _Moving:
         if sent > got:
-            short = EXACT.subtract(sent, got)
-            return found._replace(unaccounted=EXACT.add(found.unaccounted, short))
-        return found._replace(surplus=EXACT.add(found.surplus, EXACT.subtract(got, sent)))
+            return moving._replace(unaccounted=EXACT.add(moving.unaccounted, EXACT.subtract(sent, got)))
+        return moving._replace(surplus=EXACT.add(moving.surplus, EXACT.subtract(got, sent)))
 
-    def _open(self, found: Balance, leg: LegRow, sent: Decimal) -> Balance:
+    def _open(self, moving: _Moving, leg: LegRow, sent: Decimal) -> _Moving:
         if self._leaves(leg):
-            return found._replace(outside=EXACT.add(found.outside, sent))
-        found = found._replace(open_handovers=found.open_handovers + 1)
+            return moving._replace(outside=EXACT.add(moving.outside, sent))
+        count = moving.open_handovers + 1
         if self._overdue_us is not None and leg[3] < self._overdue_us:
-            return found._replace(unaccounted=EXACT.add(found.unaccounted, sent))
-        return found._replace(in_transit=EXACT.add(found.in_transit, sent))
+            return moving._replace(unaccounted=EXACT.add(moving.unaccounted, sent), open_handovers=count)
+        return moving._replace(in_transit=EXACT.add(moving.in_transit, sent), open_handovers=count)
 
 
-_NOTHING: Final = Balance()
+_NOTHING: Final = _Moving(ZERO, ZERO, ZERO, ZERO, 0)
 
-__all__ = ["OVERDUE_US", "Balance", "Scales"]
+__all__ = ["OVERDUE_US", "Balance", "Scales", "Weights"]

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 from fabric.lineage.quantity import exact_text
 
 from .answer import FILLING, SCHEMA, Hit, Holder, Trace, leaves
-from .balance import Balance
+from .balance import Balance, Weights
 from .events import Occurrence
 from .reach import Node
 from .source import StockRow
@@ -106,10 +107,10 @@ def quantities(trace: Trace) -> list[Object]:
         {
             "thing": trace.things[node][2],
             "unit": unit,
-            **_balance(balance),
+            **_balance(weights),
             "places": _sorted(_place(row) for row in stock[node] if row[1] == unit),
         }
-        for (node, unit), balance in trace.balances.items()
+        for (node, unit), weights in trace.balances.items()
     )
 
 
@@ -226,20 +227,9 @@ def _event(trace: Trace, one: Occurrence) -> Object:
     }
 
 
-def _balance(balance: Balance) -> Object:
-    return {
-        "made": exact_text(balance.made),
-        "on_hand": exact_text(balance.on_hand),
-        "in_transit": exact_text(balance.in_transit),
-        "used": exact_text(balance.used),
-        "sold": exact_text(balance.sold),
-        "destroyed": exact_text(balance.destroyed),
-        "outside": exact_text(balance.outside),
-        "unaccounted": exact_text(balance.unaccounted),
-        "surplus": exact_text(balance.surplus),
-        "without_quantity": balance.without_quantity,
-        "open_handovers": balance.open_handovers,
-    }
+def _balance(weights: Weights) -> Object:
+    pairs = zip(Balance._fields, weights, strict=True)
+    return {name: exact_text(value) if isinstance(value, Decimal) else value for name, value in pairs}
 
 
 def _place(row: StockRow) -> Object:

@@ -31,8 +31,8 @@ from .source import (
     TraceSource,
 )
 
-CHUNK: Final = 5_000
-"""Things whose courses are read in one query; bounds the text that is in memory at once."""
+PART: Final = 500
+"""Rows fetched at once where they are many."""
 
 _AHEAD: Final = (
     "SELECT json_group_array(e.dst), max(e.inferred) FROM json_each(?) AS p"
@@ -46,6 +46,10 @@ _THINGS: Final = (
     "SELECT json_group_array(t.id), json_group_array(t.iri), json_group_array(t.kind) FROM json_each(?) AS p"
     " CROSS JOIN thing AS t ON t.id = p.value"
 )
+_CLASSES: Final = (
+    "SELECT json_group_array(t.id) FROM json_each(?) AS p CROSS JOIN thing AS t ON t.id = p.value"
+    " WHERE t.kind = 'class'"
+)
 _FILLINGS: Final = (
     "SELECT json_group_array(json_array(f.carrier, f.node, f.from_us, f.until_us, f.closed_by))"
     " FROM json_each(?) AS p CROSS JOIN lineage_filling AS f ON f.carrier = p.value"
@@ -57,8 +61,7 @@ _INTERVALS: Final = (
 _WITHIN: Final = f"{_INTERVALS}i.parent = p.value"
 _AROUND: Final = f"{_INTERVALS}i.child = p.value"
 _SUMMARIES: Final = (
-    "SELECT '[' || coalesce(group_concat('[' || s.thing || ',' || s.body || ']'), '') || ']'"
-    " FROM json_each(?) AS p CROSS JOIN lineage_summary AS s ON s.thing = p.value"
+    "SELECT s.thing, s.body FROM json_each(?) AS p CROSS JOIN lineage_summary AS s ON s.thing = p.value"
 )
 _CONTRADICTIONS: Final = (
     "SELECT json_group_array(json_array(c.kind, json(c.things), json(c.records), c.detail))"
@@ -104,13 +107,11 @@ class StoredSource:
         query = _AHEAD if direction is Direction.FORWARD else _BACK
         array, guessed = self._one(f"{query} WHERE e.inferred = 0" if stated else query, nodes)
         found: set[Any] = set(orjson.loads(array))
-        into = {node for node in found if node < 0}
-        if into:
-            fillings = {node for node in into if is_filling(node)}
-            into -= fillings
-            found -= into
+        others = {node for node in found if node < 0}
+        found -= others
         ends = self._classes(found)
-        return Step(found - ends if ends else found, into, ends, bool(guessed))
+        fillings = {node for node in others if is_filling(node)}
+        return Step((found - ends) | fillings, others - fillings, ends, bool(guessed))
 
     def things(self, nodes: Collection[Node]) -> Iterator[ThingRow]:
         """One row a node; processes have none."""
@@ -123,8 +124,7 @@ class StoredSource:
         numbers: list[Any] = list(nodes)
         fillings = {node: carrier_of(node) for node in numbers if is_filling(node)}
         material = [node for node in numbers if node >= 0]
-        for start in range(0, len(material), CHUNK):
-            yield from self._summaries(material[start : start + CHUNK])
+        yield from self._summaries(material)
         if fillings:
             self._load(set(fillings))
             states = {row[0]: row[1] for row in self._summaries(set(fillings.values()))}
@@ -200,10 +200,8 @@ class StoredSource:
         return rows
 
     def _classes(self, found: set[Any]) -> frozenset[Node]:
-        """The classes among nodes. Their rows are kept: whatever is reached is described later anyway."""
-        self._load(found)
-        rows = self._rows
-        return frozenset([node for node in found if rows[node][3] == "class"])
+        """The classes among things."""
+        return frozenset(self._list(_CLASSES, found)) if found else frozenset()
 
     def _load(self, nodes: set[Any]) -> None:
         missing = nodes - self._rows.keys()
@@ -223,8 +221,12 @@ class StoredSource:
                     self._ended[node] = (closed_by, end)
 
     def _summaries(self, things: Collection[Any]) -> Iterator[Course]:
-        for thing, (state, stock, legs, never) in self._list(_SUMMARIES, things):
-            yield thing, state, stock, legs, never
+        """Courses, each parsed alone: what is parsed is dropped before the collector of cycles sees it."""
+        if things:
+            for part in self._connection.exec_driver_sql(_SUMMARIES, (_array(things),)).partitions(PART):
+                for thing, body in part:
+                    state, stock, legs, never = orjson.loads(body)
+                    yield thing, state, stock, legs, never
 
 
 _KINDS: Final = {"lot": "lot", "class": "class"}
@@ -255,4 +257,4 @@ def sql_source(
     return DerivedSource(coverage, reader, catalogue, holder_of)
 
 
-__all__ = ["CHUNK", "StoredSource", "sql_source"]
+__all__ = ["StoredSource", "sql_source"]
