@@ -12,10 +12,11 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from fabric.epcis.gs1 import check_digit
 from ledger.ed25519 import SigningKey, key_id, possession_line
 from ledger.errors import Forbidden, InvalidInput
 from ledger.registry import Registry, Void
-from ledger.shape import time_text
+from ledger.shape import member_name, time_text
 from ledger.statement import Statement, UnverifiedEnvelope, payload_bytes, sign_statement
 
 from .intake import LogView
@@ -26,6 +27,7 @@ DELEGATION_MS: Final = 5 * 365 * 24 * 3600 * 1000
 
 STATED_BY_OPERATOR: Final = frozenset({"member", "key", "role"})
 _ALWAYS: Final = time_text(0)
+_GLN_DIGITS: Final = 13
 
 
 class Draft(NamedTuple):
@@ -38,7 +40,7 @@ class Draft(NamedTuple):
 def draft(value: Mapping[str, Any], keyring: Keyring, log: LogView, statement_id: str, now_ms: int) -> Draft:
     """Complete and sign what the operator states. Raises InvalidInput for what is no statement of theirs."""
     kind = value.get("type")
-    if kind not in STATED_BY_OPERATOR:
+    if type(kind) is not str or kind not in STATED_BY_OPERATOR:
         expected = ", ".join(sorted(STATED_BY_OPERATOR))
         raise InvalidInput(
             f"expected a statement of type {expected}, got {str(kind)[:40]}", rule="unknown-type"
@@ -47,7 +49,7 @@ def draft(value: Mapping[str, Any], keyring: Keyring, log: LogView, statement_id
     admits = None
     if kind == "member":
         body = _member(body, keyring, log.registry, now_ms)
-        admits = None if body["subject"] in log.registry.members else str(body["subject"])
+        admits = None if body["subject"] in log.registry.members else body["subject"]
     elif kind == "role":
         body = {"for": "all", "until": None, **body}
     key = keyring.named(OPERATOR)
@@ -91,6 +93,7 @@ def check(envelope: UnverifiedEnvelope, log: LogView, now_ms: int) -> None:
 
 def _member(body: dict[str, Any], keyring: Keyring, registry: Registry, now_ms: int) -> dict[str, Any]:
     subject = body.setdefault("subject", slug(str(body.get("name", ""))))
+    member_name(subject, "subject")
     for name in ("parties", "roles"):
         if not body.get(name, True):
             del body[name]
@@ -98,9 +101,9 @@ def _member(body: dict[str, Any], keyring: Keyring, registry: Registry, now_ms: 
         body["parties"] = [_party(item) for item in body["parties"]]
     if isinstance(body.get("roles"), list):
         body["roles"] = sorted({"member", *map(str, body["roles"])})
-    known = registry.members.get(subject) if isinstance(subject, str) else None
-    if known is None and not {"publicKey", "delegation"} & body.keys() and re.fullmatch(_NAME, str(subject)):
-        body["delegation"] = delegation(keyring.service(str(subject)), now_ms + DELEGATION_MS)
+    known = registry.members.get(subject)
+    if known is None and not {"publicKey", "delegation"} & body.keys():
+        body["delegation"] = delegation(keyring.service(subject), now_ms + DELEGATION_MS)
     return body
 
 
@@ -116,10 +119,23 @@ def slug(name: str) -> str:
 
 
 def _party(item: Any) -> Any:
-    if not isinstance(item, str):
-        return {"from": _ALWAYS, "until": None, **item} if isinstance(item, dict) else item
-    kind = "iri" if not item.isdigit() else "gln" if len(item) == 13 else "prefix"
-    return {"kind": kind, "value": item, "from": _ALWAYS, "until": None}
+    if isinstance(item, str):
+        digits = item.isascii() and item.isdigit()
+        kind = "iri" if not digits else "gln" if len(item) == _GLN_DIGITS else "prefix"
+        item = {"kind": kind, "value": item}
+    if not isinstance(item, dict):
+        return item
+    if item.get("kind") == "gln":
+        _check_gln(item.get("value"))
+    return {"from": _ALWAYS, "until": None, **item}
 
 
-_NAME: Final = r"[a-z0-9-]{1,64}"
+def _check_gln(value: Any) -> None:
+    """Refuse a location number that nobody can have: its holder would never see what names the right one."""
+    if not (isinstance(value, str) and len(value) == _GLN_DIGITS and value.isascii() and value.isdigit()):
+        return
+    right = check_digit(value[:-1])
+    if right != value[-1]:
+        raise InvalidInput(
+            f"expected check digit {right} in GLN {value[:-1]}{right}, got {value}", rule="bad-check-digit"
+        )

@@ -31,6 +31,9 @@ QUEUE: Final = 64
 MOST_RECORDS: Final = 4096
 """Records after which a round takes no further submission: bounds how long a one-event capture waits."""
 
+_FAULTS: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""Errors of code, not of the environment: one submission brought them about, the next may be well."""
+
 RETRY_AFTER_S: Final = 1
 
 
@@ -202,6 +205,10 @@ class Writer:
                         done.append((work, work.run(connection)))
                 except InvalidInput as refusal:
                     done.append((work, refusal))
+                except _FAULTS as fault:
+                    # Our own mistake in reading what somebody sent is theirs to hear, not everybody's outage:
+                    # nothing of it is stored, and nothing is remembered of it either.
+                    done.append((work, fault))
         return done
 
     def _abandon(self) -> None:
@@ -219,7 +226,7 @@ class Writer:
 def _answer(future: Future[Any], outcome: Any) -> None:
     if future.done():
         return
-    if isinstance(outcome, LoomarkError):
+    if isinstance(outcome, (LoomarkError, *_FAULTS)):
         future.set_exception(outcome)
     elif isinstance(outcome, BaseException):
         lost = Unavailable("the writer stopped; restarting the node recovers it")
