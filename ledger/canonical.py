@@ -55,7 +55,8 @@ def parse_json(data: bytes, *, max_depth: int = MAX_DEPTH) -> JSON:
         ) from None
     except RecursionError:
         raise _too_deep(max_depth) from None
-    _check_depth(value, max_depth)
+    if is_deeper(value, max_depth):
+        raise _too_deep(max_depth)
     if b"\\ud" in data or b"\\uD" in data:
         _check_surrogates(value)
     return value
@@ -198,12 +199,13 @@ def _constant(token: str) -> NoReturn:
     raise InvalidInput(f"expected JSON, got {token}", rule="not-json")
 
 
-def _check_depth(value: JSON, max_depth: int) -> None:
+def is_deeper(value: JSON, limit: int) -> bool:
+    """Whether a value has more levels than ``limit``; the outermost value is level 1, and scalars count."""
     level: list[JSON] = [value]
     depth = 1
     while level:
-        if depth > max_depth:
-            raise _too_deep(max_depth)
+        if depth > limit:
+            return True
         inner: list[JSON] = []
         for item in level:
             if type(item) is dict:
@@ -212,6 +214,7 @@ def _check_depth(value: JSON, max_depth: int) -> None:
                 inner.extend(item)
         level = inner
         depth += 1
+    return False
 
 
 def _too_deep(max_depth: int) -> TooLarge:

@@ -19,6 +19,13 @@ RECORD_SALT_SIZE_BYTES = 32
 SALT_SIZE_BYTES = 16
 MAX_NODES = 65_536
 
+MAX_RECORD_DEPTH = 55
+"""Levels of JSON in a record, so that every proof of it is within the 64 of a bundle (design: evidence, Limits).
+
+A partial disclosure puts a unit of a group eight levels deeper than it is in its record, and a report carries its
+bundle one level down.
+"""
+
 _SALT_DOMAIN = b"loomark/salt/v1\x00"
 _UNIT = b'\x00["loomark/unit/v1","'
 _GROUP = b'\x00["loomark/group/v1","'

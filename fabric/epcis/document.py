@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ledger.canonical import parse_json
-from ledger.commitment import MAX_NODES, commitment_nodes
+from ledger.canonical import JSON, is_deeper, parse_json
+from ledger.commitment import MAX_NODES, MAX_RECORD_DEPTH, commitment_nodes
 from ledger.errors import Finding, InvalidInput, TooLarge
 
 from .contexts import (
@@ -115,11 +115,11 @@ def read_document(data: bytes, media_type: str, reading: Reading = DEFAULT_READI
     plain = media_type.partition(";")[0].strip().lower()
     if plain not in MEDIA_TYPES:
         raise InvalidInput(f"expected {' or '.join(MEDIA_TYPES)}, got {plain[:80]}", rule="media-type")
-    value = parse_json(data)
+    value, deep = _parsed(data)
     found = Findings(reading.keep_bad_check_digits)
     source = {"sha256": hashlib.sha256(data).hexdigest(), "mediaType": plain}
     try:
-        document = _Reader(found, reading, source).read(value)
+        document = _Reader(found, reading, source, deep).read(value)
     except EnoughFindings:
         document = None
     if document is None or found.refused:
@@ -131,17 +131,27 @@ def _refusal(found: Findings) -> InvalidInput:
     first, count = found.refused[0], len(found.refused)
     more = "" if count == 1 else f" (and {'at least ' if count >= MOST else ''}{count - 1} more)"
     message = f"{first.pointer or '/'}: expected {first.expected}, got {first.got}{more}"
-    kind = TooLarge if first.rule in ("too-many-records", "too-many-units") else InvalidInput
+    kind = TooLarge if first.rule in ("too-many-records", "too-many-units", "too-deep") else InvalidInput
     return kind(message, found.refused, first.rule)
+
+
+def _parsed(data: bytes) -> tuple[JSON, bool]:
+    """The value of a document, and whether a record of it could be deeper than a proof can carry."""
+    try:
+        # The header record holds the document's frame one level deeper than it was.
+        return parse_json(data, max_depth=MAX_RECORD_DEPTH - 1), False
+    except TooLarge:
+        return parse_json(data), True
 
 
 class _Reader:
     """One reading of one document."""
 
-    def __init__(self, found: Findings, reading: Reading, source: dict[str, Any]) -> None:
+    def __init__(self, found: Findings, reading: Reading, source: dict[str, Any], deep: bool) -> None:
         self.found = found
         self.reading = reading
         self.source = source
+        self.deep = deep
         self.unresolved: dict[str, None] = {}
 
     def read(self, value: Any) -> Document | None:
@@ -219,6 +229,8 @@ class _Reader:
             self.found.refuse(
                 "", "too-many-units", f"{MAX_NODES} units and groups in a record at most", nodes
             )
+        if self.deep and is_deeper(committed, MAX_RECORD_DEPTH):
+            self.found.refuse("", "too-deep", f"a record of depth {MAX_RECORD_DEPTH} at most", "a deeper one")
 
     def _events(
         self,
