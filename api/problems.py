@@ -63,6 +63,15 @@ _STATUS: tuple[tuple[type[LoomarkError], HTTPStatus], ...] = (
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
+_ABOUT_CONTENT = frozenset(
+    {
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    }
+)
+
 
 def status_of(error: LoomarkError) -> HTTPStatus:
     """The HTTP status that tells the caller who must act on `error`."""
@@ -102,10 +111,22 @@ def response_for(error: LoomarkError) -> Response:
     if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         headers["Retry-After"] = _RETRY_AFTER_S
     if isinstance(error, InvalidInput):
-        return problem(status, error.rule, error.message, error.findings, headers)
+        findings = error.findings or _finding_about_the_whole(error, status)
+        return problem(status, error.rule, error.message, findings, headers)
     if isinstance(error, VerificationError):
         return problem(status, "verification-failed", str(error), headers=headers)
     return problem(status, "unavailable", str(error) or "the node cannot serve this now", headers=headers)
+
+
+def _finding_about_the_whole(error: InvalidInput, status: HTTPStatus) -> tuple[Finding, ...]:
+    """What was sent is at fault as a whole, where it could not be read far enough to name a place in it.
+
+    By the rule for messages (`ledger.errors`) they say what was expected and what was got.
+    """
+    if status not in _ABOUT_CONTENT:
+        return ()
+    expected, _, got = error.message.partition(", got ")
+    return (Finding(None, "", error.rule, expected.removeprefix("expected "), got),)
 
 
 AsPage = Callable[[Request, LoomarkError], Response | None]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -59,12 +60,12 @@ async def job(
 ) -> Response:
     """The job's state: staged, sequenced (with log index and records), refused (with the reason) or duplicate."""
     wait_s = _wait_s(prefer)
-    service, clock = serving.node.capture, asyncio.get_running_loop().time
-    found = await asyncio.to_thread(service.job, job_id, member)
+    clock = asyncio.get_running_loop().time
+    found = await asyncio.to_thread(_job, serving, job_id, member)
     deadline = clock() + wait_s
     while found.state == "staged" and (left_s := deadline - clock()) > 0:
         await serving.pending.wait(job_id, left_s)
-        found = await asyncio.to_thread(service.job, job_id, member)
+        found = await asyncio.to_thread(_job, serving, job_id, member)
     records = await asyncio.to_thread(_records, serving, found)
     headers = {"Preference-Applied": f"wait={wait_s:g}"} if wait_s else {}
     return Response(json.dumps(job_json(found, records)), media_type="application/json", headers=headers)
@@ -75,6 +76,14 @@ def document(job_id: str, serving: Serving, member: Submitting) -> Response:
     """The bytes that were submitted, for their submitter only."""
     found = serving.node.capture.document(job_id, member)
     return Response(found.body, media_type=found.media_type)
+
+
+def _job(serving: Services, job_id: str, member: str) -> Job:
+    """A job as its submitter may rely on it: sequenced means that the published checkpoint covers it."""
+    found = serving.node.capture.job(job_id, member)
+    if found.index is not None and found.index >= serving.node.state()["size"]:
+        return replace(found, state="staged", index=None)
+    return found
 
 
 def _records(serving: Services, job: Job) -> list[CapturedRecord]:
