@@ -6,9 +6,10 @@ is chosen by guessing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import islice
 from typing import TypeAlias
 
 from .derived import Contradiction, Leg
@@ -68,7 +69,7 @@ def pair(
     for entry in taken_back:
         _take_back(found.dispatches, entry)
     if taken_in:
-        _match(thing, found, taken_in)
+        _Pairing(thing, [leg for leg in found.dispatches if not is_voided(leg)]).match(found, taken_in)
     return found
 
 
@@ -102,39 +103,108 @@ def _take_back(dispatches: list[Dispatch], entry: Entry) -> None:
         fitting[-1].taken_back.append(entry)
 
 
-def _match(thing: ThingKey, found: Handovers, receipts: list[Entry]) -> None:
-    open_legs = [leg for leg in found.dispatches if not is_voided(leg)]
-    waiting: list[tuple[Entry, list[Dispatch], bool]] = []
-    apart: list[Entry] = []
-    for entry in receipts:
-        legs, stated = _candidates(thing, open_legs, entry, found.contradictions)
-        if len(legs) == 1:
-            _receive(legs[0], entry, stated)
-        elif legs:
-            waiting.append((entry, legs, stated))
-        else:
-            apart.append(entry)
-    unsure: list[Entry] = []
-    for entry, legs, stated in waiting:
-        # A dispatch that a receipt had to belong to is no candidate for one that has another choice.
-        left = [leg for leg in legs if not leg.receipts or _same_delivery(leg, entry)]
-        if len(left) == 1:
-            _receive(left[0], entry, stated)
-        else:
-            unsure.append(entry)
-            for leg in left or legs:
-                leg.disputed = leg.disputed or not leg.receipts
-    found.lone = _by_delivery(apart)
-    found.ambiguous = _by_delivery(unsure)
+class _Pairing:
+    """Finds the dispatches of receipts, without looking at every dispatch for every receipt.
+
+    Dispatches are in the order of their first instants. A search ends at the second find: two are ambiguous.
+    """
+
+    def __init__(self, thing: ThingKey, legs: list[Dispatch]) -> None:
+        self._thing = thing
+        self._legs = legs
+        self._by_evidence: dict[object, list[Dispatch]] = {}
+        self._by_delivery: dict[object, list[Dispatch]] = {}
+        for leg in legs:
+            if leg.carrier is not None:
+                self._by_evidence.setdefault((leg.carrier,), []).append(leg)
+            for name in leg.documents:
+                self._by_evidence.setdefault(name, []).append(leg)
+
+    def match(self, found: Handovers, receipts: list[Entry]) -> None:
+        """Give each receipt to its dispatch, or list it apart."""
+        waiting: list[tuple[Entry, bool]] = []
+        apart: list[Entry] = []
+        for entry in receipts:
+            stated = any(True for _ in self._evident(entry))
+            legs = list(
+                islice(self._evident(entry) if stated else self._fitting(entry, reversed(self._legs)), 2)
+            )
+            if len(legs) == 1:
+                self._receive(legs[0], entry, stated)
+            elif legs:
+                waiting.append((entry, stated))
+            else:
+                apart.append(entry)
+                found.contradictions += self._too_early(entry)
+        unsure = self._settle(waiting)
+        for leg in self._legs:
+            leg.disputed = not leg.receipts and any(self._is_candidate(leg, *pair) for pair in unsure)
+        found.lone = _by_delivery(apart)
+        found.ambiguous = _by_delivery([entry for entry, _ in unsure])
+
+    def _settle(self, waiting: list[tuple[Entry, bool]]) -> list[tuple[Entry, bool]]:
+        """A dispatch that a receipt had to belong to is no candidate for one that has another choice."""
+        free = {id(leg): leg for leg in self._legs if not leg.receipts}
+        unsure: list[tuple[Entry, bool]] = []
+        for entry, stated in waiting:
+            same = self._by_delivery.get(_delivery(entry), [])
+            left = (leg for leg in (*same, *free.values()) if self._is_candidate(leg, entry, stated))
+            legs = list(islice(left, 2))
+            if len(legs) == 1:
+                self._receive(legs[0], entry, stated)
+                free.pop(id(legs[0]), None)
+            else:
+                unsure.append((entry, stated))
+        return unsure
+
+    def _receive(self, leg: Dispatch, entry: Entry, stated: bool) -> None:
+        leg.receipts.append(entry)
+        leg.stated = leg.stated or stated
+        delivered = self._by_delivery.setdefault(_delivery(entry), [])
+        if all(leg is not other for other in delivered):
+            delivered.append(leg)
+
+    def _is_candidate(self, leg: Dispatch, entry: Entry, stated: bool) -> bool:
+        if not _fits(leg, entry) or _is_early(leg, entry):
+            return False
+        return not stated or _is_evident(leg, entry)
+
+    def _evident(self, entry: Entry) -> Iterator[Dispatch]:
+        """Dispatches that carrier or document gives to a receipt."""
+        keys: list[object] = [*sorted(passage(entry).documents)]
+        if entry.carrier is not None:
+            keys.append((entry.carrier,))
+        seen: set[int] = set()
+        for key in keys:
+            for leg in self._fitting(entry, reversed(self._by_evidence.get(key, []))):
+                if id(leg) not in seen:
+                    seen.add(id(leg))
+                    yield leg
+
+    def _fitting(self, entry: Entry, legs: Iterable[Dispatch]) -> Iterator[Dispatch]:
+        return (leg for leg in legs if not _is_early(leg, entry) and _fits(leg, entry))
+
+    def _too_early(self, entry: Entry) -> list[Contradiction]:
+        """A receipt without a dispatch, though evidence names one that is more than a day later."""
+        for leg in self._legs:
+            if _is_evident(leg, entry) and _fits(leg, entry):
+                return [_too_early(self._thing, leg, entry)]
+        return []
 
 
-def _receive(leg: Dispatch, entry: Entry, stated: bool) -> None:
-    leg.receipts.append(entry)
-    leg.stated = leg.stated or stated
+def _fits(leg: Dispatch, entry: Entry) -> bool:
+    """Whether a receipt is at a destination; without a named destination, whether it is anywhere else."""
+    sites = passage(entry).sites
+    return not leg.sites.isdisjoint(sites) if leg.sites else site(leg.from_place) not in sites
 
 
-def _same_delivery(leg: Dispatch, entry: Entry) -> bool:
-    return any(_delivery(other) == _delivery(entry) for other in leg.receipts)
+def _is_early(leg: Dispatch, entry: Entry) -> bool:
+    return entry.happening.instant.time_us < leg.first_us - words().early_us
+
+
+def _is_evident(leg: Dispatch, entry: Entry) -> bool:
+    same_carrier = entry.carrier is not None and entry.carrier == leg.carrier
+    return same_carrier or not passage(entry).documents.isdisjoint(leg.documents)
 
 
 def _delivery(entry: Entry) -> tuple[object, ...]:
@@ -147,31 +217,6 @@ def _by_delivery(entries: list[Entry]) -> list[list[Entry]]:
     for entry in entries:
         groups.setdefault(_delivery(entry), []).append(entry)
     return list(groups.values())
-
-
-def _candidates(
-    thing: ThingKey, legs: list[Dispatch], entry: Entry, contradictions: list[Contradiction]
-) -> tuple[list[Dispatch], bool]:
-    """The dispatches a receipt may belong to, and whether carrier or document says so."""
-    said, time_us = passage(entry), entry.happening.instant.time_us
-    stated: list[Dispatch] = []
-    possible: list[Dispatch] = []
-    early: list[Dispatch] = []
-    for leg in legs:
-        if (leg.sites.isdisjoint(said.sites)) if leg.sites else (site(leg.from_place) in said.sites):
-            continue
-        same_carrier = entry.carrier is not None and entry.carrier == leg.carrier
-        evident = same_carrier or not said.documents.isdisjoint(leg.documents)
-        if time_us < leg.first_us - words().early_us:
-            if evident:
-                early.append(leg)
-        elif evident:
-            stated.append(leg)
-        else:
-            possible.append(leg)
-    if early and not stated and not possible:
-        contradictions.append(_too_early(thing, early[0], entry))
-    return (stated, True) if stated else (possible, False)
 
 
 def _too_early(thing: ThingKey, leg: Dispatch, entry: Entry) -> Contradiction:

@@ -139,17 +139,10 @@ class SqlReader:
     def _rows(self, records: Collection[int]) -> dict[int, Row]:
         """Event rows of the live records that this reader sees."""
         query = f"{SELECT_FACT} WHERE e.record IN {{keys}} AND e.declares = 0"
-        found = {}
-        contradicted: list[Row] = []
-        for values in select_keys(self._connection, query, records):
-            row = Row(*values)
-            if not self._is_live(row):
-                continue
-            found[row.record] = row
-            if row.counts is not None:
-                contradicted.append(row)
-        if contradicted and (self._classes is not None or self._below is not None):
-            self._settle(contradicted, found)
+        rows = (Row(*values) for values in select_keys(self._connection, query, records))
+        found = {row.record: row for row in rows if self._is_live(row)}
+        if self._classes is not None or self._below is not None:
+            self._settle(found)
         return found
 
     def _is_live(self, row: Row) -> bool:
@@ -162,12 +155,13 @@ class SqlReader:
     def _sees(self, class_id: int | None) -> bool:
         return self._classes is None or class_id in self._classes
 
-    def _settle(self, contradicted: list[Row], found: dict[int, Row]) -> None:
-        """Decide again, among what this reader sees, which of contradicting records count."""
-        names = sorted({row.event_id for row in contradicted if row.event_id is not None})
-        query = (
-            f"{SELECT_FACT} WHERE e.record IN (SELECT record FROM lineage_loser WHERE event_id IN {{keys}})"
-        )
+    def _settle(self, found: dict[int, Row]) -> None:
+        """Decide again, among what this reader sees, which of contradicting records count.
+
+        What is void at the head was not so at an earlier size: the stored decision is of no use here.
+        """
+        names = sorted({row.event_id for row in found.values() if row.event_id is not None})
+        query = f"{SELECT_FACT} WHERE r.event_id IN {{keys}} AND e.declares = 0"
         groups: dict[str | None, list[Row]] = {}
         for values in select_keys(self._connection, query, names):
             row = Row(*values)
@@ -178,7 +172,7 @@ class SqlReader:
             lost = outvoted([fact_from(row, (), {}, self._names) for row in group], self._holder_of)[1]
             for row in group:
                 if row.record in found:
-                    found[row.record] = row._replace(counts=0 if row.record in lost else 1)
+                    found[row.record] = row._replace(counts=int(row.record not in lost))
 
     def _parents(self, rows: Mapping[int, Row]) -> list[LineRow]:
         packing = [

@@ -70,7 +70,7 @@ def recount(connection: Connection, holder_of: HolderOf) -> None:
         return
     _, recounted, _ = _Settlement(connection, (), holder_of, found).run()
     touched = Touched.by(recounted.values())
-    if touched.since or touched.transformations:
+    if touched.since or touched.transformations or touched.gone:
         write_derived(connection, derive(touched, SqlReader(connection, holder_of)), set())
 
 
@@ -110,7 +110,7 @@ def _index(
     reader = SqlReader(connection, holder_of, held=held, sorts=sorts)
     live += recounted.values()
     touched = Touched.by(live, gone)
-    if touched.since or touched.transformations:
+    if touched.since or touched.transformations or touched.gone:
         known = {ProcessNode(fact.record) for fact in facts} if fresh else set()
         write_derived(connection, derive(touched, reader), known)
 
