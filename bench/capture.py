@@ -3,8 +3,10 @@
     python -m bench.capture --events 20000
 
 The floor parses the same bytes, canonicalises and hashes each unit, and makes one durable insert a document, in
-one process. `prepare` is one core's rate; `writer` is the one thread that stores, sequences, projects, signs and
-publishes; `service` is both together as a node runs them, from submitted bytes to a checkpoint that covers them.
+one process: once with this node's own strict parser and canonicaliser, once with the `rfc8785` package. `prepare`
+is one core's rate; `writer` is the one thread that stores, sequences, projects, signs and publishes; `service` is
+both together as a node runs them, from submitted bytes to a checkpoint that covers them. Times of the clock suffer
+from whatever else the machine does; CPU times, of all processes together, hardly do.
 """
 
 from __future__ import annotations
@@ -19,13 +21,14 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import orjson
+import rfc8785
 
 from bench.reference import document
 from fabric.capture.node import Node, NodeSettings, open_node
@@ -33,7 +36,8 @@ from fabric.capture.pool import InlinePreparer, PreparePool
 from fabric.capture.prepare import Limits, Prepared, prepare
 from fabric.capture.writer import QueueFull, Ticket
 from fabric.store.credentials import OPERATOR, Principal
-from ledger.canonical import canonical
+from ledger.canonical import canonical as ledger_canonical
+from ledger.canonical import parse_json
 
 EPCIS = "application/ld+json"
 PER_DOCUMENT = 1000
@@ -45,21 +49,60 @@ _OPERATOR = Principal(0, "operator", OPERATOR)
 Result = dict[str, Any]
 
 
-def floor(documents: Sequence[bytes], folder: Path) -> float:
-    """Seconds for the least that any capture of these documents would do."""
-    connection = sqlite3.connect(folder / "floor.db", isolation_level=None)
+Canonical = Callable[[Any], bytes]
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Seconds by the clock, and of CPU in all processes of the measured thing."""
+
+    wall_s: float
+    cpu_s: float
+
+    def __truediv__(self, count: int) -> Spent:
+        return Spent(self.wall_s / count, self.cpu_s / count)
+
+
+class Watch:
+    """Measures from its making to `spent`; `children` are processes that work for this one."""
+
+    def __init__(self, children: Sequence[int] = ()) -> None:
+        self._children = children
+        self._began = time.perf_counter()
+        self._cpu = self._cpu_s()
+
+    def spent(self) -> Spent:
+        """What has passed since."""
+        return Spent(time.perf_counter() - self._began, self._cpu_s() - self._cpu)
+
+    def _cpu_s(self) -> float:
+        ticks = 0
+        for pid in self._children:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def floor(documents: Sequence[bytes], database: Path, canonical: Canonical) -> Spent:
+    """The least that any capture of these documents would do."""
+    connection = sqlite3.connect(database, isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("CREATE TABLE document (id INTEGER PRIMARY KEY, body BLOB)")
-    began = time.perf_counter()
+    watch = Watch()
     for body in documents:
-        for event in orjson.loads(body)["epcisBody"]["eventList"]:
+        for event in _events(parse_json(body)):
             for value in _units(event):
                 sha256(canonical(value)).digest()
         connection.execute("INSERT INTO document (body) VALUES (?)", (body,))
-    spent = time.perf_counter() - began
+    spent = watch.spent()
     connection.close()
     return spent
+
+
+def _events(document: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = document["epcisBody"]["eventList"]
+    return found
 
 
 def _units(event: dict[str, Any]) -> list[Any]:
@@ -72,23 +115,23 @@ def _units(event: dict[str, Any]) -> list[Any]:
     return units
 
 
-def prepare_rate(documents: Sequence[bytes]) -> tuple[float, list[Prepared]]:
-    """Seconds that one core takes to prepare the documents, and what it made of them."""
-    began = time.perf_counter()
+def prepare_all(documents: Sequence[bytes]) -> tuple[Spent, list[Prepared]]:
+    """What one core spends to prepare the documents, and what it made of them."""
+    watch = Watch()
     prepared = [prepare(body, EPCIS, Limits(), os.urandom) for body in documents]
-    return time.perf_counter() - began, prepared
+    return watch.spent(), prepared
 
 
-def writer_rate(node: Node, prepared: Sequence[Prepared]) -> float:
-    """Seconds from the first prepared document queued to a checkpoint that covers the last."""
-    began = time.perf_counter()
+def write_all(node: Node, prepared: Sequence[Prepared]) -> Spent:
+    """From the first prepared document queued to a checkpoint that covers the last."""
+    watch = Watch()
     _settle([node.capture.store("farm", one) for one in prepared])
-    return time.perf_counter() - began
+    return watch.spent()
 
 
-def service_rate(node: Node, documents: Sequence[bytes], in_flight: int = 6) -> float:
-    """Seconds from the first submitted bytes to a checkpoint that covers the last, `in_flight` at a time."""
-    began = time.perf_counter()
+def serve_all(node: Node, pool: PreparePool, documents: Sequence[bytes], in_flight: int = 6) -> Spent:
+    """From the first submitted bytes to a checkpoint that covers the last, `in_flight` at a time."""
+    watch = Watch(pool.pids())
     waiting = deque(node.capture.prepare(body, EPCIS) for body in documents[:in_flight])
     following = iter(documents[in_flight:])
     tickets: list[Ticket] = []
@@ -98,7 +141,7 @@ def service_rate(node: Node, documents: Sequence[bytes], in_flight: int = 6) -> 
             waiting.append(node.capture.prepare(body, EPCIS))
         tickets.append(_store(node, prepared))
     _settle(tickets)
-    return time.perf_counter() - began
+    return watch.spent()
 
 
 def _store(node: Node, prepared: Prepared) -> Ticket:
@@ -125,43 +168,62 @@ def measure(events: int) -> list[Result]:
     random = Random(SEED)
     documents = [document(random, PER_DOCUMENT) for _ in range(max(4, events // PER_DOCUMENT))]
     count = len(documents) * PER_DOCUMENT
+    part = documents[: max(4, len(documents) // 4)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        least = floor(documents, folder) / count
-        part = documents[: max(4, len(documents) // 4)]
-        seconds, prepared = prepare_rate(part)
-        per_core = seconds / (len(part) * PER_DOCUMENT)
+        least = floor(part, folder / "floor.db", ledger_canonical) / (len(part) * PER_DOCUMENT)
+        plain = floor(part, folder / "plain.db", rfc8785.dumps) / (len(part) * PER_DOCUMENT)
+        preparing, prepared = prepare_all(part)
         with _node(folder / "writer", InlinePreparer()) as node:
-            writer = writer_rate(node, prepared) / (len(prepared) * PER_DOCUMENT)
+            writing = write_all(node, prepared) / (len(part) * PER_DOCUMENT)
         del prepared
         pool = PreparePool(Limits())
         pool.warm()
         with _node(folder / "service", pool) as node:
-            service = service_rate(node, documents) / count
+            serving = serve_all(node, pool, documents) / count
+    rate = 1 / serving.wall_s
     return [
-        _result("capture: floor", least, "one core", None),
-        _result("capture: prepare, one core", per_core, "floor", per_core / least),
-        _result("capture: writer", writer, "floor", writer / least),
-        _result("capture: service without HTTP", service, "floor", service / least),
+        *_both("floor", least, least),
+        *_both("floor with rfc8785", plain, least),
+        *_both("prepare, one core", preparing / (len(part) * PER_DOCUMENT), least),
+        *_both("writer", writing, least),
+        *_both("service without HTTP", serving, least),
+        _result(
+            "service without HTTP, against rfc8785",
+            serving.wall_s,
+            "us/event",
+            "floor with rfc8785",
+            plain.wall_s,
+        ),
+        _result(
+            "service without HTTP, per thing reference", serving.wall_s / THINGS, "us/reference", "", None
+        ),
         {
             "name": "capture: service without HTTP, rate",
-            "value": 1 / service,
+            "value": rate,
             "unit": "events/s",
             "against": f"{ASKED_RATE} events/s",
-            "ratio": 1 / service / ASKED_RATE,
-        },
-        {
-            "name": "capture: service without HTTP, per thing reference",
-            "value": service / THINGS * 1e6,
-            "unit": "us/reference",
-            "against": "",
-            "ratio": None,
+            "ratio": rate / ASKED_RATE,
         },
     ]
 
 
-def _result(name: str, seconds: float, against: str, ratio: float | None) -> Result:
-    return {"name": name, "value": seconds * 1e6, "unit": "us/event", "against": against, "ratio": ratio}
+def _both(name: str, spent: Spent, least: Spent) -> list[Result]:
+    return [
+        _result(name, spent.wall_s, "us/event", "floor", least.wall_s),
+        _result(f"{name}, CPU", spent.cpu_s, "us/event", "floor, CPU", least.cpu_s),
+    ]
+
+
+def _result(name: str, seconds: float, unit: str, against: str, other: float | None) -> Result:
+    ratio = None if other is None else seconds / other
+    return {
+        "name": f"capture: {name}",
+        "value": seconds * 1e6,
+        "unit": unit,
+        "against": against,
+        "ratio": ratio,
+    }
 
 
 def profile_writer(events: int) -> None:
