@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import islice
+from itertools import chain, islice, takewhile
 from typing import TypeAlias
 
 from .derived import Contradiction, Leg
@@ -147,15 +147,18 @@ class _Pairing:
         free = {id(leg): leg for leg in self._legs if not leg.receipts}
         unsure: list[tuple[Entry, bool]] = []
         for entry, stated in waiting:
-            same = self._by_delivery.get(_delivery(entry), [])
-            left = (leg for leg in (*same, *free.values()) if self._is_candidate(leg, entry, stated))
-            legs = list(islice(left, 2))
+            legs = list(islice(self._left(entry, stated, free.values()), 2))
             if len(legs) == 1:
                 self._receive(legs[0], entry, stated)
                 free.pop(id(legs[0]), None)
             else:
                 unsure.append((entry, stated))
         return unsure
+
+    def _left(self, entry: Entry, stated: bool, free: Iterable[Dispatch]) -> Iterator[Dispatch]:
+        same = self._by_delivery.get(_delivery(entry), [])
+        started = takewhile(lambda leg: not _is_early(leg, entry), free)
+        return (leg for leg in chain(same, started) if self._is_candidate(leg, entry, stated))
 
     def _receive(self, leg: Dispatch, entry: Entry, stated: bool) -> None:
         leg.receipts.append(entry)

@@ -223,9 +223,7 @@ def _count(thing: ThingKey, row: Stock, move: Movement, contradictions: list[Con
     else:
         row.surplus = EXACT.subtract(row.surplus, apart)
         kind, word = "count-above-book", "more"
-    detail = (
-        f"counted {exact_text(counted)} {row.unit or 'items'}, {exact_text(abs(apart))} {word} than the book"
-    )
+    detail = f"counted {exact_text(counted)} {row.unit or 'items'}, {exact_text(apart.copy_abs())} {word} than the book"
     contradictions.append(Contradiction(kind, (thing,), (move.fact.record,), detail))
 
 
@@ -233,7 +231,7 @@ def _overdrawn(
     thing: ThingKey, row: Stock, moves: list[Movement], unknown_in: bool, contradictions: list[Contradiction]
 ) -> None:
     """More left a place than came to it: surplus, unless an unknown amount came in."""
-    above = -row.on_hand
+    above = row.on_hand.copy_negate()
     row.on_hand = ZERO
     if unknown_in:
         return

@@ -165,3 +165,10 @@ def test_a_relayed_copy_changes_no_quantity_and_marks_nobody() -> None:
         [leg.sent for leg in before.legs],
     )
     assert after.never_received == ()
+
+
+def test_amounts_of_any_length_stay_exact() -> None:
+    scene = Scene()
+    scene.make(1, (lot("A"), "0.1"))
+    scene.ship(2, (lot("A"), "1000000000000000000000000000000000.0002"))
+    assert str(at(scene, FARM).surplus) == "999999999999999999999999999999999.9002"
