@@ -58,7 +58,8 @@ State: TypeAlias = tuple[int, int, str | None, str | None, str]
 class Trace:
     """An answer. `walks` are the one or two directions walked; `states` and `balances` are keyed by node.
 
-    `balances` holds the fields of `Balance`. What is kept for each member is a plain tuple of plain values: the collector of cycles, which costs more than
+    `balances` holds the fields of `Balance`,
+    `killed` the record (hex) of the kill step at which a member was not followed. What is kept for each member is a plain tuple of plain values: the collector of cycles, which costs more than
     everything else once an answer has a hundred thousand members, looks at those only once.
     """
 
@@ -68,6 +69,7 @@ class Trace:
     things: Mapping[Node, ThingRow]
     states: Mapping[Node, State]
     balances: Mapping[tuple[Node, str | None], Weights]
+    killed: Mapping[Node, str]
     source: TraceSource
 
     def __len__(self) -> int:

@@ -7,6 +7,7 @@ from functools import partial
 
 from .answer import State, Trace, leaves, state_of
 from .balance import Scales, Weights
+from .narrowing import Narrowed
 from .question import Question
 from .reach import Direction, Node, Reach, reach
 from .source import TraceSource
@@ -21,8 +22,11 @@ def trace(question: Question, source: TraceSource) -> Trace:
     """
     begin = start(question, source)
     walks: dict[Direction, Reach] = {}
+    killed: dict[Node, str] = {}
     for direction in question.direction.single:
-        found = reach(begin.nodes, source.neighbours, direction, question.budget)
+        neighbours = Narrowed(source, begin.nodes, question.options)
+        found = reach(begin.nodes, neighbours, direction, question.budget)
+        killed.update(neighbours.killed)
         ends = {**found.ends, **dict.fromkeys(begin.ends, 0)}
         walks[direction] = replace(found, ends=ends)
     nodes = set().union(*(walk.levels for walk in walks.values()))
@@ -38,7 +42,7 @@ def trace(question: Question, source: TraceSource) -> Trace:
         if things[node][3] == "lot":
             for unit, weights in scales.weigh(course[2], course[3]):
                 balances[node, unit] = weights
-    return Trace(question, source.coverage, walks, things, states, balances, source)
+    return Trace(question, source.coverage, walks, things, states, balances, killed, source)
 
 
 __all__ = ["trace"]

@@ -96,6 +96,15 @@ class SqlCatalogue:
         rows = select_keys(self._connection, f"{_NAMING} AND l.role = 'mention'", things)
         return self._facts({row[1] for row in rows if self._shows(row) and not self._is_void(row)})
 
+    def at_places(self, places: Collection[str], from_us: int, until_us: int) -> Iterable[Fact]:
+        """Visible live facts at any of the places from one time to another, whole."""
+        query = (
+            "SELECT e.record FROM thing t JOIN event e ON coalesce(e.biz_location, e.read_point) = t.id"
+            " WHERE t.iri IN {keys} AND e.declares = 0 AND e.time_us BETWEEN ? AND ?"
+        )
+        rows = select_keys(self._connection, query, places, from_us, until_us)
+        return self._reader.records({row[0] for row in rows})
+
     def voided(self, things: Collection[Thing]) -> Iterable[tuple[Fact, str]]:
         """Visible voided facts that name any of the things, and the record that voids each."""
         rows = select_keys(self._connection, f"{_NAMING} AND e.void_by IS NOT NULL", things)

@@ -25,6 +25,7 @@ from fabric.lineage import (
 )
 from fabric.lineage.derive import Touched, derive
 from fabric.lineage.derived import FillingNode, ProcessNode, RunNode
+from fabric.lineage.process import process_of
 from fabric.lineage.quantity import exact_text
 
 from .reach import Direction, Node, Step
@@ -54,6 +55,9 @@ class Catalogue(Protocol):
 
     def conflicts(self, things: Collection[Thing]) -> Iterable[Contradiction]:
         """Visible live facts about any of the things that share an eventID and not their content."""
+
+    def at_places(self, places: Collection[str], from_us: int, until_us: int) -> Iterable[Fact]:
+        """Visible live facts at any of the places from one time to another, whole."""
 
     def voided(self, things: Collection[Thing]) -> Iterable[tuple[Fact, str]]:
         """Visible voided facts that name any of the things, and the record that voids each."""
@@ -164,6 +168,14 @@ class DerivedSource:
     def mentions(self, things: Collection[Thing]) -> Iterable[Fact]:
         """Every live fact that only mentions any of the things, whole."""
         return self._catalogue.mentions(things)
+
+    def at_places(self, places: Collection[str], from_us: int, until_us: int) -> Iterable[Fact]:
+        """Every live fact at any of the places from one time to another, whole."""
+        return self._catalogue.at_places(places, from_us, until_us)
+
+    def process(self, fact: Fact) -> Node:
+        """The node of the process that a transformation belongs to."""
+        return process_of(fact)
 
     def voided(self, things: Collection[Thing]) -> Iterable[tuple[Fact, str]]:
         """Every voided fact that names any of the things, and the record (hex) that voids it."""

@@ -15,6 +15,7 @@ from fabric.lineage.quantity import exact_text
 from .answer import FILLING, SCHEMA, Hit, Holder, Trace, leaves
 from .balance import Balance, Weights
 from .events import Occurrence
+from .exposure import exposures
 from .reach import Node
 from .source import StockRow
 
@@ -36,6 +37,7 @@ def document(trace: Trace) -> Object:
         "time": time_text(coverage.time_us),
         "options": question.options.as_json(),
         "affected": affected(trace),
+        **_exposed(trace),
         "carriers": carriers(trace),
         "events": events(trace),
         "quantities": quantities(trace),
@@ -74,6 +76,16 @@ def affected(trace: Trace) -> list[Object]:
         }
         for hit in trace.hits()
     ]
+
+
+def exposed(trace: Trace, hours: int) -> list[Object]:
+    """What shared a carrier or a place with a member and is not affected."""
+    found = exposures(trace, hours)
+    names = trace.source.iris({one.thing for one in found})
+    return _sorted(
+        {"thing": names[one.thing], "with": trace.things[one.node][2], "how": one.how, "where": one.where}
+        for one in found
+    )
 
 
 def carriers(trace: Trace) -> list[Object]:
@@ -170,6 +182,11 @@ def offset_text(minutes: int) -> str:
     return f"{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"
 
 
+def _exposed(trace: Trace) -> Object:
+    hours = trace.question.options.exposed_h
+    return {} if hours is None else {"exposed": exposed(trace, hours)}
+
+
 def _named(hit: Hit) -> Object:
     named: Object = {"thing": hit.thing, "kind": hit.kind}
     if hit.kind == FILLING:
@@ -253,6 +270,8 @@ def _stops(trace: Trace) -> Iterator[tuple[str, str, str]]:
     for one, _ in trace.voided:
         for node in one.nodes:
             yield trace.things[node][2], "voided-record", one.facts[0].commitment.hex()
+    for node, record in trace.killed.items():
+        yield trace.things[node][2], "kill-step", record
     for iri in trace.source.iris(trace.hidden[1]).values():
         yield iri, "hidden", "records that this reader may not see name it"
     for node, _, _, legs, _ in trace.courses():

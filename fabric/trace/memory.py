@@ -66,6 +66,11 @@ class MemoryCatalogue:
         wanted = set(things)
         return [one for one in self._reader.conflicts if not wanted.isdisjoint(one.things)]
 
+    def at_places(self, places: Collection[str], from_us: int, until_us: int) -> Iterable[Fact]:
+        """Live facts at any of the places from one time to another."""
+        live = self._reader.live
+        return [fact for fact in live if fact.place in places and from_us <= fact.time_us <= until_us]
+
     def voided(self, things: Collection[Thing]) -> Iterable[tuple[Fact, str]]:
         """Voided facts that name any of the things, and the record that voids each."""
         wanted = set(things)

@@ -14,12 +14,13 @@ class Options:
     """What may narrow or widen a trace. All off by default; the answer names those that were on.
 
     `making_place` is the IRI of a place at which the lot was made: only processes fed from there are followed
-    from the start. `kill_step` ends the trace after an event whose step is a kill step. `exposed_h` lists, apart
+    from the start. `kill_step` is a business step (CBV word or IRI)
+    that ends a forward trace at what it handled or put out. `exposed_h` lists, apart
     from the affected things, what shared a carrier or a place with one of them within that many hours.
     """
 
     making_place: str | None = None
-    kill_step: bool = False
+    kill_step: str | None = None
     exposed_h: int | None = None
 
     def __post_init__(self) -> None:
@@ -33,8 +34,8 @@ class Options:
         on: dict[str, object] = {}
         if self.exposed_h is not None:
             on["exposed"] = self.exposed_h
-        if self.kill_step:
-            on["kill_step"] = True
+        if self.kill_step is not None:
+            on["kill_step"] = self.kill_step
         if self.making_place is not None:
             on["making_place"] = self.making_place
         return on

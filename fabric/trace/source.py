@@ -97,6 +97,12 @@ class TraceSource(Protocol):
     def mentions(self, things: Collection[Thing]) -> Iterable[Fact]:
         """Every live fact that only mentions any of the things, whole."""
 
+    def at_places(self, places: Collection[str], from_us: int, until_us: int) -> Iterable[Fact]:
+        """Every live fact at any of the places (IRI) from one time to another, whole. It reads all events."""
+
+    def process(self, fact: Fact) -> Node:
+        """The node of the process that a transformation belongs to."""
+
     def voided(self, things: Collection[Thing]) -> Iterable[tuple[Fact, str]]:
         """Every voided fact that names any of the things, and the record (hex) that voids it."""
 

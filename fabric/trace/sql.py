@@ -14,7 +14,8 @@ import orjson
 from sqlalchemy.engine import Connection
 
 from fabric.lineage import Fact, FactReader, HolderOf, Sort
-from fabric.lineage.node import carrier_of, is_filling
+from fabric.lineage.node import carrier_of, is_filling, node_id
+from fabric.lineage.process import process_of
 from fabric.lineage.reader import SqlReader
 
 from .catalogue import SqlCatalogue
@@ -155,6 +156,14 @@ class StoredSource:
     def mentions(self, things: Collection[Thing]) -> Iterable[Fact]:
         """Every live fact that only mentions any of the things, whole."""
         return self._catalogue.mentions(things)
+
+    def at_places(self, places: Collection[str], from_us: int, until_us: int) -> Iterable[Fact]:
+        """Every live fact at any of the places from one time to another, whole."""
+        return self._catalogue.at_places(places, from_us, until_us)
+
+    def process(self, fact: Fact) -> Node:
+        """The node of the process that a transformation belongs to."""
+        return node_id(process_of(fact))
 
     def voided(self, things: Collection[Thing]) -> Iterable[tuple[Fact, str]]:
         """Every voided fact that names any of the things, and the record (hex) that voids it."""

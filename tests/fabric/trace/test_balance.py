@@ -49,7 +49,8 @@ def leg(state: str, sent: str | None, got: str | None = None, *, age_us: int = 0
 
 
 def weigh(stock: list[StockRow], legs: list[LegRow], now: int | None = NOW) -> dict[str | None, Balance]:
-    return dict(Scales(now, lambda leg: leg[2] == "abroad").weigh(stock, legs))
+    scales = Scales(now, lambda leg: leg[2] == "abroad")
+    return {unit: Balance(*weights) for unit, weights in scales.weigh(stock, legs)}
 
 
 def balance(*rows: StockRow, legs: tuple[LegRow, ...] = ()) -> Balance:

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from fabric.epcis.event import Role
+from fabric.lineage import Fact
+from fabric.trace import Coverage
+from fabric.trace.catalogue import SqlCatalogue
+from fabric.trace.search import Resolution, product_of, resolve
+
+from .store import SHOWN, Store
+from .story import GTIN, Story, holder_of, lot, place, serial, sscc
+
+OTHER = "https://id.gs1.org/01/09506000134369"
+
+
+def find(story: Story, text: str, hidden: Iterable[Fact] | None = None) -> Resolution:
+    store = Store(story.facts, holder_of)
+    source = store.source(Coverage(1, None), hidden)
+    classes = None if hidden is None else {SHOWN}
+    return resolve(text, SqlCatalogue(store.connection, holder_of, classes=classes), source)
+
+
+def lots() -> Story:
+    story = Story()
+    story.make((lot("L-007"), 10), at="farm")
+    story.make((f"{OTHER}/10/L-007", 10), at="field")
+    story.make((lot("l7"), 10), at="farm")
+    return story
+
+
+@pytest.mark.parametrize(
+    "text",
+    [lot("L-007"), "(01)09506000134352(10)L-007", "https://shop.example/gtin/9506000134352/lot/L-007?x=1"],
+)
+def test_every_name_of_a_thing_finds_that_thing(text: str) -> None:
+    assert find(lots(), text).thing == lot("L-007")
+
+
+def test_a_bare_code_offers_candidates_with_product_origin_and_place() -> None:
+    found = find(lots(), "L-007")
+    assert found.thing is None
+    assert [(one.thing, one.kind, one.product, one.origins, one.place) for one in found.candidates] == [
+        (lot("L-007"), "lot", GTIN, (place("farm"),), place("farm")),
+        (f"{OTHER}/10/L-007", "lot", OTHER, (place("field"),), place("field")),
+    ]
+
+
+def test_near_names_are_suggested_and_never_meant() -> None:
+    found = find(lots(), "L7")
+    assert (found.thing, found.candidates) == (None, ())
+    assert [one.thing for one in found.near] == [lot("l7")]
+    assert [one.thing for one in find(lots(), "l-007").near] == [lot("L-007"), f"{OTHER}/10/L-007"]
+
+
+def test_a_serial_and_a_carrier_are_found_by_their_codes() -> None:
+    story = Story()
+    story.pack(sscc(1), serial("S1"))
+    assert find(story, "S1").thing == serial("S1")
+    assert find(story, sscc(1).rpartition("/")[2]).thing == sscc(1)
+    assert find(story, f"(00){sscc(1).rpartition('/')[2]}").thing == sscc(1)
+
+
+def test_a_document_is_found_by_its_number() -> None:
+    story = Story()
+    document = "urn:epcglobal:cbv:bt:9506000134352:PO-17"
+    objects = [(Role.OBJECT, lot("A")), (Role.MENTION, document)]
+    story.tell("ObjectEvent", "OBSERVE", "shipping", "packer", objects, to="shop", documents=[document])
+    found = find(story, "PO-17")
+    assert (found.thing, found.candidates[0].kind) == (document, "document")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "   ", "nothing", "%", "_", "!", "(01)", "https://", "'; --", "\x00", "é"]
+)
+def test_a_text_that_means_nothing_has_no_candidates(text: str) -> None:
+    assert find(lots(), text) == Resolution(None, (), ())
+
+
+def test_hidden_things_are_neither_meant_nor_suggested() -> None:
+    story = lots()
+    for text in ("L-007", "L7", lot("L-007"), "(01)09506000134352(10)L-007"):
+        hidden = find(story, text, hidden=story.facts)
+        assert hidden == Resolution(None, (), ())
+    one = find(story, "L-007", hidden=story.facts[1:])
+    assert (one.thing, one.near) == (lot("L-007"), ())
+
+
+def test_the_product_of_a_thing_is_its_class() -> None:
+    assert product_of(serial("S1")) == product_of(lot("A")) == GTIN
+    assert product_of(sscc(1)) is None
