@@ -33,8 +33,8 @@ INPUT: Final = Role.INPUT.value
 OUTPUT: Final = Role.OUTPUT.value
 MENTION: Final = Role.MENTION.value
 
-_GS1: Final = "https://id.gs1.org/"
-_SSCC: Final = f"{_GS1}00/"
+GS1: Final = "https://id.gs1.org/"
+_SSCC: Final = f"{GS1}00/"
 _STEP_PREFIXES: Final = ("https://ref.gs1.org/cbv/BizStep-", "urn:epcglobal:cbv:bizstep:")
 _WORD_MARKS: Final = ("BTT-", "SDT-", ":btt:", ":sdt:")
 
@@ -161,7 +161,7 @@ def sort_from(kind: str, iri: str) -> Sort:
         return Sort.OTHER
     if is_carrier_key(iri):
         return Sort.SSCC if iri.startswith(_SSCC) else Sort.ASSET
-    return Sort.SERIAL if iri.startswith(_GS1) else Sort.PRIVATE
+    return Sort.SERIAL if iri.startswith(GS1) else Sort.PRIVATE
 
 
 def fact_of(
@@ -287,6 +287,6 @@ def _lot_beside(serial: str, lot: str) -> str | None:
     if ":" in lot and "/" in lot:
         return lot
     product, mark, _ = serial.partition("/21/")
-    if not mark or not product.startswith(f"{_GS1}01/"):
+    if not mark or not product.startswith(f"{GS1}01/"):
         return None
     return f"{product.partition('/22/')[0]}/10/{encode(lot)}"

@@ -16,7 +16,7 @@ from fabric.store.schema import event, line
 
 from .derive import Touched, derive
 from .derived import EdgeKind, ProcessNode
-from .fact import Fact, HolderOf, Sort
+from .fact import GS1, Fact, HolderOf, Sort
 from .memory import conflict_of
 from .occurrence import outvoted, voided
 from .reader import SqlReader, execute_keys, load_names, load_sorts, select_keys
@@ -54,9 +54,23 @@ def index_facts(
     """
     insert_rows(connection, event, EVENT_COLUMNS, [event_row(one, ids) for one in new])
     insert_rows(connection, line, LINE_COLUMNS, [row for one in new for row in line_rows(one.fact, ids)])
-    sorts = load_sorts(connection, {ids[str(row.thing)] for one in new for row in one.fact.lines})
+    sorts = _sorts(connection, new, ids)
     facts = [with_ids(one.fact, ids, sorts) for one in new]
     _index(connection, facts, sorts, holder_of, fresh=True)
+
+
+def _sorts(connection: Connection, new: Sequence[NewFact], ids: Mapping[str, int]) -> dict[int, Sort]:
+    """The sort of each thing that new facts name. A GS1 key tells it; of other names records may say different."""
+    sorts: dict[int, Sort] = {}
+    private: set[int] = set()
+    for one in new:
+        for row in one.fact.lines:
+            iri = str(row.thing)
+            if iri.startswith(GS1):
+                sorts[ids[iri]] = row.sort
+            else:
+                private.add(ids[iri])
+    return sorts | load_sorts(connection, private)
 
 
 def recount(connection: Connection, holder_of: HolderOf) -> None:
