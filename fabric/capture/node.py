@@ -171,7 +171,7 @@ def open_node(
     Raises InvalidInput for a folder of another origin, Unavailable for one that another node holds.
     """
     clock = clock or now_ms
-    settings.data.mkdir(parents=True, exist_ok=True)
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = FolderLock(settings.data / "lock")
     lock.acquire()
     engine: Engine | None = None

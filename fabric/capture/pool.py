@@ -40,6 +40,8 @@ class PreparePool:
         self._lock = threading.Lock()
         self._closed = False
         self._executor = self._start()
+        # The first task starts all workers; their imports take a second that the first request need not wait for.
+        self._executor.submit(_pid)
 
     def submit(self, body: bytes, media_type: str) -> Future[Prepared]:
         """Begin to prepare a submission in some worker."""

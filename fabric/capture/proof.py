@@ -21,7 +21,7 @@ from ledger import merkle
 from ledger.bundle import BundleBuilder
 from ledger.disclosure import disclose
 from ledger.errors import Forbidden, InvalidInput, NotFound, Unavailable
-from ledger.log.reader import LogReader
+from ledger.log.reader import LogReader, StatementProof
 from ledger.seal import parse_seal
 
 from .intake import RECORD_IRI
@@ -53,7 +53,7 @@ class Prover:
         with self._engine.connect() as connection:
             for found in records.find_records(connection, commitment_of(name)):
                 seen = sight(connection, reader, found)
-                if seen is not Sight.NOTHING and not records.is_refused(connection, found.capture.statement):
+                if seen is not Sight.NOTHING:
                     return found, seen
         raise NotFound("no such record", rule="unknown-record")
 
@@ -86,37 +86,17 @@ class Prover:
         raise Unavailable("the log grew while the proof was made; try again")
 
     def _attempt(self, wanted: Sequence[Disclosed]) -> BundleBuilder | None:
-        first = self._log.proof_parts(_index(wanted[0].record.capture))
-        note, last = first.published.note, first.last_seal
-        builder = BundleBuilder(note, last.data, last.path)
-        entries: dict[int, int] = {}
-        for item in wanted:
-            found = item.record.capture
-            if found.id not in entries:
-                number = self._add_entry(builder, found, note)
-                if number is None:
-                    return None
-                entries[found.id] = number
-            self._add_record(builder, entries[found.id], item)
-        return builder
-
-    def _add_entry(self, builder: BundleBuilder, found: StoredCapture, note: bytes) -> int | None:
-        parts = self._log.proof_parts(_index(found))
-        if parts.published.note != note:
+        """The bundle, or None when the log published another checkpoint while it was made."""
+        captures = {item.record.capture.id: item.record.capture for item in wanted}
+        proofs = {number: self._log.proof_parts(_index(found)) for number, found in captures.items()}
+        first = next(iter(proofs.values()))
+        if any(parts.published.note != first.published.note for parts in proofs.values()):
             return None
-        seal = builder.seal(parts.seal.index, parse_seal(parts.seal.data), parts.seal.path)
-        key, latest = parts.key, parts.key_last
-        return builder.entry(
-            parts.entry.index,
-            parts.entry.data,
-            parts.entry.path,
-            seal=seal,
-            key=builder.key(seal, key.record, key.position, key.path),
-            latest=builder.latest(latest.record, latest.position, latest.path),
-            salt=found.salt,
-            count=found.count,
-            seen=None if parts.seen is None else (parts.seen.path, parts.seen.note),
-        )
+        builder = BundleBuilder(first.published.note, first.last_seal.data, first.last_seal.path)
+        entries = {number: _add_entry(builder, captures[number], parts) for number, parts in proofs.items()}
+        for item in wanted:
+            self._add_record(builder, entries[item.record.capture.id], item)
+        return builder
 
     def _add_record(self, builder: BundleBuilder, entry: int, item: Disclosed) -> None:
         record = item.record
@@ -139,6 +119,22 @@ class Prover:
             pairs = range(0, len(below) - 1, 2)
             levels.append([merkle.node_hash(below[at], below[at + 1]) for at in pairs])
         return levels
+
+
+def _add_entry(builder: BundleBuilder, found: StoredCapture, parts: StatementProof) -> int:
+    seal = builder.seal(parts.seal.index, parse_seal(parts.seal.data), parts.seal.path)
+    key, latest = parts.key, parts.key_last
+    return builder.entry(
+        parts.entry.index,
+        parts.entry.data,
+        parts.entry.path,
+        seal=seal,
+        key=builder.key(seal, key.record, key.position, key.path),
+        latest=builder.latest(latest.record, latest.position, latest.path),
+        salt=found.salt,
+        count=found.count,
+        seen=None if parts.seen is None else (parts.seen.path, parts.seen.note),
+    )
 
 
 def commitment_of(name: str) -> bytes:

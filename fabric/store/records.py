@@ -15,7 +15,6 @@ from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
 
 from ledger.log.schema import REFUSED
-from ledger.log.schema import statement as statement_table
 
 from .bulk import insert_rows, select_in
 from .schema import capture, record
@@ -79,6 +78,13 @@ class StoredRecord:
         return None if self.body is None else json.loads(self.body)
 
 
+_NAMED: Final = (
+    "SELECT r.id, r.position, r.kind, r.event_id, r.commitment, r.salt, r.body,"
+    " c.id, c.member, c.document, c.statement, c.custody, c.commitment, c.salt, c.records, c.idx"
+    " FROM record r JOIN capture c ON c.id = r.capture"
+    f" JOIN statement s ON s.id = c.statement AND s.state <> '{REFUSED}'"
+    " WHERE r.commitment IN ({in}) ORDER BY r.id"
+)
 _HIGHEST: Final = select(func.coalesce(func.max(record.c.id), 0))
 _COLUMNS: Final = (
     "id",
@@ -168,15 +174,17 @@ def commitments_of(connection: Connection, capture_id: int) -> list[bytes]:
 
 
 def find_records(connection: Connection, commitment: bytes) -> list[StoredRecord]:
-    """Records with this commitment: one, unless a member-signed capture was submitted again as it was."""
-    rows = connection.execute(select(record).where(record.c.commitment == commitment).order_by(record.c.id))
-    return [_record(row, load_capture(connection, row.capture)) for row in rows]
-
-
-def is_refused(connection: Connection, statement: int) -> bool:
-    """Whether the log refused a capture's statement."""
-    state = select(statement_table.c.state).where(statement_table.c.id == statement)
-    return bool(connection.execute(state).scalar() == REFUSED)
+    """Records with this commitment that the log did not refuse: one, unless somebody submitted it twice."""
+    found = []
+    for number, position, kind, event_id, name, salt, body, *rest in select_in(
+        connection, _NAMED, [commitment]
+    ):
+        capture_id, member, document, statement, custody, total, capture_salt, count, idx = rest
+        owner = StoredCapture(
+            capture_id, member, document, statement, bool(custody), total, capture_salt, count, idx
+        )
+        found.append(StoredRecord(number, owner, position, kind, event_id, name, salt, body))
+    return found
 
 
 def _capture(row: Any) -> StoredCapture:
