@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context, select_autoescape
+from jinja2.runtime import Context
+from markupsafe import Markup
 
 from . import text
+
+_PLAIN = (text.when, text.minute, text.words, text.spaced, text.unit, text.amount, text.code)
+
+
+def page(template: str, values: Mapping[str, Any], labels: Mapping[str, str]) -> str:
+    """One page as HTML; `labels` gives names of things and members."""
+    return _environment().get_template(template).render({**values, "labels": labels})
 
 
 @lru_cache(maxsize=1)
@@ -20,14 +29,29 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
-        when=text.when, words=text.words, thing_url=text.thing_url, trace_url=text.trace_url
-    )
+    environment.filters.update({each.__name__: each for each in _PLAIN})
+    environment.filters.update(thing_url=text.thing_url, trace_url=text.trace_url, name=_name, member=_member, link=_link)
     return environment
 
 
-def page(template: str, values: Mapping[str, Any], labels: Mapping[str, str]) -> str:
-    """One page as HTML; `labels` gives names of things from master data."""
-    environment = _environment().overlay()
-    environment.filters = {**environment.filters, "name": partial(text.name, labels=labels)}
-    return environment.get_template(template).render(values)
+@pass_context
+def _name(context: Context, iri: str | None) -> str:
+    return text.name(iri, context["labels"])
+
+
+@pass_context
+def _member(context: Context, identifier: str | None) -> str:
+    return text.member(identifier, context["labels"])
+
+
+@pass_context
+def _link(context: Context, iri: str | None) -> str:
+    """A link to the page of a thing: first what tells it from others, in one piece, then what it is one of."""
+    if not iri:
+        return ""
+    product = text.product_of(iri)
+    if product is None:
+        link = Markup('<a href="{}">{}</a>')
+        return link.format(text.thing_url(iri), text.name(iri, context["labels"]))
+    link = Markup('<a href="{}"><b class="code">{}</b> {}</a>')
+    return link.format(text.thing_url(iri), text.code(iri), text.name(product, context["labels"]))

@@ -1,0 +1,93 @@
+"""What things are called: the claims of master data about the things that a page shows.
+
+Master data of an identifier may be seen by whoever sees a record that names it, so a page asks for exactly the
+things that its answer named, and for the products of the lots among them. Of conflicting claims the one of the
+identifier's own member wins, then the newest (design: meaning, section 2).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import orjson
+from sqlalchemy.engine import Connection
+
+from fabric.lineage import HolderOf
+from fabric.lineage.reader import select_keys
+
+from .text import product_of
+
+_CLAIMS: Final = (
+    "SELECT t.iri, m.member, m.seq, r.position, r.body FROM thing t JOIN master m ON m.thing = t.id"
+    " JOIN record r ON r.id = m.record WHERE t.iri IN {keys}"
+)
+_NAMES: Final = ("name", "descriptionShort", "regulatedProductName", "functionalName", "tradeItemDescription")
+_PHONES: Final = ("telephone", "telephoneNumber")
+_SEPARATORS: Final = re.compile(r"[/#:]")
+
+
+class Attribute(NamedTuple):
+    """One attribute of one claim: its name without prefix, its value as text, the member that claims it."""
+
+    name: str
+    value: str
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Names and telephone numbers by IRI, and every attribute that somebody claims, the winning claim first."""
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    phones: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, tuple[Attribute, ...]] = field(default_factory=dict)
+
+
+def load_labels(
+    connection: Connection, iris: Iterable[str | None], holder_of: HolderOf, time_us: int
+) -> Labels:
+    """The claims about what a page shows, in one query. `iris` are named in records the reader sees, or None."""
+    wanted = {iri for iri in iris if iri}
+    wanted |= {product for iri in wanted if (product := product_of(iri)) is not None}
+    rows = select_keys(connection, _CLAIMS, sorted(wanted))
+    ranked = sorted(rows, key=lambda row: (row[1] == holder_of(row[0], time_us), row[2], row[3]), reverse=True)
+    attributes: dict[str, tuple[Attribute, ...]] = {}
+    for iri, member, _, _, body in ranked:
+        attributes[iri] = attributes.get(iri, ()) + tuple(_attributes(body, member))
+    return Labels(_first(attributes, _NAMES), _first(attributes, _PHONES), attributes)
+
+
+def _attributes(body: bytes | None, member: str) -> Iterable[Attribute]:
+    """What a claim says, as far as it can be told in words; an erased claim says nothing."""
+    element = {} if body is None else orjson.loads(body).get("element", {})
+    for attribute in element.get("attributes", ()):
+        value = _plain(attribute.get("attribute"))
+        if value:
+            yield Attribute(_SEPARATORS.split(attribute["id"])[-1], value, member)
+
+
+def _plain(value: Any) -> str | None:
+    if isinstance(value, dict):
+        value = value.get("@value", value.get("@id"))
+    if isinstance(value, list):
+        return ", ".join(text for one in value if (text := _plain(one))) or None
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value).strip() if isinstance(value, str | int | float) else None
+
+
+def _first(attributes: Mapping[str, tuple[Attribute, ...]], names: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for iri, own in attributes.items():
+        for name in names:
+            value = next((one.value for one in own if one.name == name), None)
+            if value is not None:
+                found[iri] = value
+                break
+    return found
+
+
+__all__ = ["Attribute", "Labels", "load_labels"]

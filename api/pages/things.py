@@ -1,0 +1,85 @@
+"""What a thing's page shows beside its trace: names as sent, events at a place, the lots of a product.
+
+Each is one query over records that the reader sees; `classes` None = all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy.engine import Connection
+
+from fabric.lineage.reader import select_keys
+from fabric.trace.document import time_text
+
+MAX_NAMES: Final = 20
+MAX_EVENTS: Final = 100
+MAX_LOTS: Final = 200
+
+_NAMES: Final = (
+    "SELECT DISTINCT l.original FROM line l JOIN thing t ON t.id = l.thing JOIN event e ON e.record = l.record"
+    " WHERE t.iri = ? AND l.original IS NOT NULL{seen} ORDER BY l.original LIMIT 20"
+)
+_EVENTS: Final = (
+    "SELECT DISTINCT e.time_us, e.record, e.type, e.step, e.member, r.commitment, e.void_by, p.iri FROM line l"
+    " JOIN thing t ON t.id = l.thing JOIN event e ON e.record = l.record JOIN record r ON r.id = e.record"
+    " LEFT JOIN thing p ON p.id = coalesce(e.read_point, e.biz_location)"
+    " WHERE t.iri = ?{seen} ORDER BY e.time_us DESC, e.record DESC LIMIT 100"
+)
+_LOTS: Final = (
+    "SELECT DISTINCT t.iri FROM thing t JOIN line l ON l.thing = t.id JOIN event e ON e.record = l.record"
+    " WHERE t.iri > ? AND t.iri < ? AND t.kind IN ('lot', 'serial'){seen} ORDER BY t.iri LIMIT 200"
+)
+_STEPS: Final = "SELECT record, step FROM event WHERE record IN {keys} AND step IS NOT NULL"
+_SEEN: Final = ' AND (e."class" IN ({numbers}) OR e.partial IN ({numbers}))'
+
+
+class Told(NamedTuple):
+    """An event as a page lists it."""
+
+    time: str | None
+    type: str
+    step: str | None
+    member: str
+    record: str
+    voided: bool
+    place: str | None
+
+
+def names_as_sent(connection: Connection, iri: str, classes: Collection[int] | None) -> list[str]:
+    """Other names under which visible records name a thing."""
+    return [row[0] for row in _rows(connection, _NAMES, classes, iri)]
+
+
+def events_naming(connection: Connection, iri: str, classes: Collection[int] | None) -> list[Told]:
+    """The newest visible events that name a thing in any role, such as those at a place."""
+    rows = _rows(connection, _EVENTS, classes, iri)
+    return [
+        Told(time_text(time_us), kind, step, member, commitment.hex(), void_by is not None, place)
+        for time_us, _, kind, step, member, commitment, void_by, place in rows
+    ]
+
+
+def things_of_class(connection: Connection, iri: str, classes: Collection[int] | None) -> list[str]:
+    """The lots and serials of a product class that visible records name."""
+    return [row[0] for row in _rows(connection, _LOTS, classes, f"{iri}/", f"{iri}0")]
+
+
+def steps_of(connection: Connection, records: Iterable[int]) -> dict[int, str]:
+    """The steps of events by record; only for records that the reader was shown."""
+    return dict(select_keys(connection, _STEPS, records))
+
+
+def _rows(
+    connection: Connection, statement: str, classes: Collection[int] | None, *values: Any
+) -> list[Any]:
+    # The visible classes are numbers of this database, so they may stand in the text of the query.
+    numbers = "" if classes is None else ", ".join(str(int(number)) for number in sorted(classes)) or "NULL"
+    seen = "" if classes is None else _SEEN.replace("{numbers}", numbers)
+    text = statement.replace("{seen}", seen)
+    text = text if connection.dialect.paramstyle == "qmark" else text.replace("?", "%s")
+    return list(connection.exec_driver_sql(text, values))
+
+
+__all__ = ["Told", "events_naming", "names_as_sent", "steps_of", "things_of_class"]

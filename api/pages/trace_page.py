@@ -1,0 +1,161 @@
+"""What the page of a trace shows, as values for its template."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, TypeAlias
+
+from api.answers import View
+from fabric.trace import Trace
+from fabric.trace import document as answers
+from fabric.trace.balance import Balance
+from fabric.trace.reach import Node
+
+from . import text
+from .drawing import draw
+from .flow import MAX_BOXES, Marks, flow, signed_levels
+from .labels import load_labels
+from .overview import MAX_ROWS, Overview, by_holder, overview
+from .things import steps_of
+
+Values: TypeAlias = dict[str, Any]
+
+MAX_TOLD: Final = 2_000
+"""Past this many things a page leaves their events and carriers to the JSON."""
+
+_AMOUNTS: Final = ("made", "on_hand", "in_transit", "used", "sold", "destroyed", "outside", "unaccounted", "surplus")
+
+
+def trace_values(trace: Trace, seen: View) -> tuple[Values, Mapping[str, str]]:
+    """The values of `trace.html`, and the names of things in them. Used within the life of the trace's source."""
+    told = overview(trace)
+    affected = list(_affected(trace, told))
+    rows: Values = {
+        "affected": affected,
+        "quantities": list(_quantities(trace)),
+        "holdings": told.holdings[:MAX_ROWS],
+        "moving": told.moving[:MAX_ROWS],
+        "missing": told.missing[:MAX_ROWS],
+        "surplus": told.surplus[:MAX_ROWS],
+        "contradictions": answers.contradictions(trace)[:MAX_ROWS],
+        "stops": answers.stops(trace)[:MAX_ROWS],
+        **_events(trace),
+    }
+    labels = load_labels(seen.connection, _iris(rows, trace), seen.holder_of, seen.coverage.time_us or 0)
+    drawn = flow(trace, labels.names, Marks(_missing_words(told), _steps(trace, seen)))
+    title = f"Flow of {text.name(trace.question.thing, labels.names)}"
+    values = rows | {
+        "thing": trace.question.thing,
+        "direction": trace.question.direction.value,
+        "size": trace.coverage.size,
+        "time": answers.time_text(trace.coverage.time_us),
+        "hidden": answers.bucket(trace.hidden[0]),
+        "budget": [row["detail"] for row in rows["stops"] if row["reason"] == "budget"],
+        "told": told,
+        "totals": _totals(trace, told),
+        "holders": by_holder(rows["holdings"]),
+        "phones": defaultdict(str, labels.phones),
+        "drawing": draw(drawn.nodes, drawn.arrows, title),
+        "grouped": drawn.grouped,
+        "limit": MAX_ROWS,
+    }
+    return values, labels.names
+
+
+def _affected(trace: Trace, told: Overview) -> Iterator[Values]:
+    """The members nearest to the thing asked about, at most `MAX_ROWS`."""
+    levels, beyond = signed_levels(trace), trace.hidden[1]
+    nearest = sorted(trace.order, key=lambda node: (abs(levels[node]), levels[node] < 0))[:MAX_ROWS]
+    for node in nearest:
+        _, thing_key, iri, kind, start, _ = trace.things[node]
+        holder = trace.holder(node)
+        yield {
+            "thing": iri,
+            "kind": kind,
+            "from": answers.time_text(start),
+            "level": levels[node],
+            "possible": node in trace.possible,
+            "continues": thing_key in beyond,
+            "never_received": told.never_received.get(iri, ()),
+            "member": holder.member,
+            "party": holder.party,
+            "place": holder.place,
+            "state": holder.state,
+            "time": answers.time_text(holder.time_us),
+        }
+
+
+def _quantities(trace: Trace) -> Iterator[Values]:
+    ordered = sorted(trace.balances.items(), key=lambda item: (trace.things[item[0][0]][2], item[0][1] or ""))
+    for (node, unit), weights in ordered[:MAX_ROWS]:
+        balance = Balance._make(weights)
+        amounts = {name: f"{getattr(balance, name):f}" for name in _AMOUNTS}
+        yield {"thing": trace.things[node][2], "unit": unit, "without": balance.without_quantity, **amounts}
+
+
+def _events(trace: Trace) -> Values:
+    if len(trace) > MAX_TOLD:
+        return {"events": None, "carriers": None, "event_count": 0, "carrier_count": 0}
+    events = sorted(answers.events(trace), key=lambda event: (str(event["time"]), str(event["record"])))
+    carriers = answers.carriers(trace)
+    return {
+        "events": events[:MAX_ROWS],
+        "event_count": len(events),
+        "carriers": carriers[:MAX_ROWS],
+        "carrier_count": len(carriers),
+    }
+
+
+def _totals(trace: Trace, told: Overview) -> Values:
+    kinds: dict[str, int] = {}
+    for row in trace.things.values():
+        kinds[row[3]] = kinds.get(row[3], 0) + 1
+    return {
+        "kinds": sorted(kinds.items()),
+        "in_transit": sum(row.state in ("in_transit", "ambiguous") for row in told.moving),
+        "overdue": sum(row.state == "overdue" for row in told.moving),
+        "outside": sum(row.state == "outside" for row in told.moving),
+        "holdings": len(told.holdings),
+        "moving": len(told.moving),
+        "missing": len(told.missing),
+        "surplus": len(told.surplus),
+        "contradictions": len(trace.contradictions),
+        "quantities": len(trace.balances),
+    }
+
+
+def _missing_words(told: Overview) -> dict[str, str]:
+    return {thing: f"{amount} unaccounted" for thing, amount in told.of_missing().items()}
+
+
+def _steps(trace: Trace, seen: View) -> dict[int, str]:
+    """The last step of each member; only groups are named by it."""
+    if len(trace) <= MAX_BOXES:
+        return {}
+    return steps_of(seen.connection, {state[0] for state in trace.states.values()})
+
+
+def _iris(rows: Values, trace: Trace) -> set[str]:
+    """Everything that the rows and the drawing name."""
+    found = {trace.question.thing}
+    nodes: Iterable[Node] = trace.things if len(trace) <= MAX_BOXES else ()
+    found.update(trace.things[node][2] for node in nodes)
+    found.update({state[2] for state in trace.states.values() if state[2] is not None})
+    for row in (*rows["affected"], *rows["quantities"]):
+        found.update(row[key] for key in ("thing", "place", "party") if row.get(key))
+    for held in rows["holdings"]:
+        found.update(iri for iri in (held.thing, held.place, held.party) if iri)
+    for leg in rows["moving"]:
+        found.update(iri for iri in (leg.thing, leg.source, leg.target, leg.carrier) if iri)
+    for lost in (*rows["missing"], *rows["surplus"]):
+        found.update(iri for iri in (lost.thing, lost.place, lost.other) if iri)
+    for row in (*rows["contradictions"], *(rows["events"] or ()), *(rows["carriers"] or ())):
+        found.update(row.get("things", ()))
+        found.update(row[key] for key in ("place", "carrier", "thing") if row.get(key))
+    for stop in rows["stops"]:
+        found.update((stop["thing"], stop["detail"]))
+    return found
+
+
+__all__ = ["trace_values"]

@@ -1,0 +1,143 @@
+"""The pages of a person with a browser: search, a thing, its trace. They read what the API reads.
+
+Lists on a page are limited; the JSON that each page links to is whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Final
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from api.answers import View, view
+from api.pages.labels import Labels, load_labels
+from api.pages.text import member_labels
+from api.pages.thing_page import thing_values
+from api.pages.trace_page import trace_values
+from api.services import Services
+from fabric.trace import Direction, Options, Question, trace
+from fabric.trace.search import Candidate, resolve
+from ledger.errors import InvalidInput, NotFound
+
+from .addresses import thing_in
+from .asking import Reading, Serving
+from .shown import html
+from .things import JSON_LD, TURTLE, graph_of
+from .trace import MAX_TEXT, budget, canonical, instant_us
+
+router = APIRouter(include_in_schema=False)
+
+_LOCAL_INPUT: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2})(:[0-9]{2})?\Z")
+Text = Annotated[str, Query(max_length=MAX_TEXT)]
+
+
+@router.get("/")
+def home(request: Request, serving: Serving, reading: Reading) -> HTMLResponse:
+    """Where a search begins."""
+    return html(request, serving, "search.html", {"q": "", "found": [], "near": []})
+
+
+@router.get("/search")
+def search(request: Request, serving: Serving, reading: Reading, q: Text = "") -> Response:
+    """What a text may mean; one that names one thing leads straight to its page."""
+    text = q.strip()
+    if not text:
+        return RedirectResponse("/", status_code=303)
+    with view(serving.node, reading) as seen:
+        found = resolve(text, seen.catalogue, seen.source)
+        if found.thing is not None:
+            return RedirectResponse("/things/" + quote(found.thing, safe=""), status_code=303)
+        candidates = (*found.candidates, *found.near)
+        labels = _labels(seen, [name for one in candidates for name in _names(one)])
+        values = {"q": q, "found": found.candidates, "near": found.near, "size": seen.coverage.size}
+    return html(request, serving, "search.html", values, labels=labels.names)
+
+
+@router.get("/things/{iri:path}")
+def thing_page(request: Request, serving: Serving, reading: Reading) -> Response:
+    """Everything about one thing. A program that asks for linked data is sent to where that is."""
+    iri = thing_in(request, "/things/")
+    accept = request.headers.get("accept", "")
+    if "text/html" not in accept and (JSON_LD in accept or TURTLE in accept):
+        return RedirectResponse("/api/things/" + quote(iri, safe=""), status_code=303)
+    with view(serving.node, reading) as seen:
+        values, names = thing_values(seen, iri, reading)
+    values |= _links(iri) | {"graph_size": graph_of(serving.node.folder).size}
+    return html(request, serving, "thing.html", values, labels=_with_members(serving, names))
+
+
+@router.get("/trace")
+def trace_page(
+    request: Request,
+    serving: Serving,
+    reading: Reading,
+    thing: Text = "",
+    direction: str = Direction.FORWARD.value,
+    at: str = "",
+) -> Response:
+    """What became of a thing, or what it came from: who holds it, what moves, what is missing."""
+    if not thing.strip():
+        return RedirectResponse("/", status_code=303)
+    asked = Question(canonical(thing.strip()), _direction(direction), _instant(at), Options(), budget(serving))
+    with view(serving.node, reading) as seen:
+        if seen.catalogue.find(asked.thing) is None:
+            return _meant(seen, thing, asked)
+        found = trace(asked, seen.source)
+        values, names = trace_values(found, seen)
+    values |= _links(asked.thing, asked.direction, at) | {"at": at}
+    return html(request, serving, "trace.html", values, labels=_with_members(serving, names))
+
+
+def _meant(seen: View, text: str, asked: Question) -> Response:
+    """Go on with what a typed text means: one thing, or a choice. Raises NotFound where it means nothing."""
+    found = resolve(text.strip(), seen.catalogue, seen.source)
+    if found.thing is not None:
+        query = urlencode({"thing": found.thing, "direction": asked.direction.value})
+        return RedirectResponse(f"/trace?{query}", status_code=303)
+    if found.candidates or found.near:
+        return RedirectResponse(f"/search?{urlencode({'q': text})}", status_code=303)
+    raise NotFound("no record that you may see names this thing", rule="unknown-thing")
+
+
+def _links(iri: str, direction: Direction = Direction.BOTH, at: str = "") -> dict[str, str]:
+    asked = {"thing": iri, "direction": direction.value} | ({"at": _with_offset(at)} if at else {})
+    return {
+        "json_url": f"/api/trace?{urlencode(asked)}",
+        "report_url": f"/report?{urlencode(asked)}",
+        "graph_url": "/api/things/" + quote(iri, safe=""),
+    }
+
+
+def _direction(text: str) -> Direction:
+    try:
+        return Direction(text)
+    except ValueError as error:
+        expected = ", ".join(Direction)
+        raise InvalidInput(f"direction: expected {expected}, got {text[:40]}", rule="bad-parameter") from error
+
+
+def _instant(at: str) -> int | None:
+    return instant_us(_with_offset(at)) if at else None
+
+
+def _with_offset(at: str) -> str:
+    """An instant as a form's date field sends it is UTC, as everything on the pages."""
+    match = _LOCAL_INPUT.match(at)
+    return f"{match[1]}{match[2] or ':00'}Z" if match else at
+
+
+def _names(one: Candidate) -> list[str | None]:
+    return [one.thing, one.product, one.place, *one.origins]
+
+
+def _labels(seen: View, iris: list[str | None]) -> Labels:
+    return load_labels(seen.connection, iris, seen.holder_of, seen.coverage.time_us or 0)
+
+
+def _with_members(serving: Services, names: Mapping[str, str]) -> dict[str, str]:
+    members = serving.node.registry.members
+    return {**names, **member_labels({one: member.name for one, member in members.items()})}
