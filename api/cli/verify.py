@@ -132,9 +132,9 @@ def _show_failure(error: VerificationError, as_json: bool) -> None:
 
 def _report_steps() -> Mapping[int, str]:
     """The steps of a report; only a report fails at one beyond those of a proof."""
-    from fabric.report.document import STEPS as report_steps
+    from fabric.report import document
 
-    return report_steps
+    return document.STEPS
 
 
 def _time(seconds: int | None) -> str | None:

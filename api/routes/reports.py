@@ -24,6 +24,7 @@ router = APIRouter(tags=["reports"])
 Thing = Annotated[
     str, Query(max_length=MAX_TEXT, description="Any name of a lot, serial, carrier or document.")
 ]
+Lot = Annotated[str, Query(max_length=MAX_TEXT, description="Any name of a lot.")]
 At = Annotated[str | None, Query(description="For a carrier: the instant that chooses its filling.")]
 
 
@@ -53,8 +54,19 @@ def provenance(
     return Response(canonical(value), media_type="application/json", headers=headers)
 
 
+@router.get("/api/compliance/fsma204", summary="FSMA 204 completeness of a lot", response_class=Response)
+def fsma204(serving: Serving, reading: Reading, lot: Lot) -> Response:
+    """Each critical tracking event of a lot with the state of every key data element, and the gaps."""
+    value = reporter(serving).completeness(canonical_iri(lot), reading)
+    return Response(canonical(value), media_type="application/json")
+
+
+def reporter(serving: Services) -> Reporter:
+    """What builds reports on this node."""
+    node = serving.node
+    return Reporter(node.reading, node.log, operator_key(node.folder / "keys"))
+
+
 def build(serving: Services, reader: Reader, question: Question) -> dict[str, JSON]:
     """The report on one question in the sight of one reader."""
-    node = serving.node
-    reporter = Reporter(node.reading, node.log, operator_key(node.folder / "keys"))
-    return reporter.provenance(question, reader, asked=time_text(time.time_ns() // 1_000_000))
+    return reporter(serving).provenance(question, reader, asked=time_text(time.time_ns() // 1_000_000))

@@ -28,12 +28,21 @@ class Answer(NamedTuple):
 
 
 def answer(
-    question: Question, dossier: Dossier, identifiers: Iterable[Identifier], coverage: Coverage
+    question: Question,
+    dossier: Dossier,
+    identifiers: Iterable[Identifier],
+    coverage: Coverage,
+    *,
+    limited: bool,
 ) -> Answer:
-    """What follows from the records of a dossier. Raises what `fabric.trace.trace` raises."""
+    """What follows from the records of a dossier. Raises what `fabric.trace.trace` raises.
+
+    `limited` says that the report is for a reader from whom records may be hidden.
+    """
     holders = Holders(identifiers)
     found = trace(question, memory_source(dossier.facts, coverage, holders.member_of))
-    return Answer(dict(found.as_json()), completeness_of_all(found, dossier, holders.member_of))
+    complete = completeness_of_all(found, dossier, holders.member_of, limited=limited)
+    return Answer(dict(found.as_json()), complete)
 
 
 def dossier_of(verified: Iterable[VerifiedBundle]) -> Dossier:

@@ -157,13 +157,12 @@ def _question(obj: Mapping[str, JSON]) -> Question:
     on = shape.members(obj["options"], "options", frozenset(), _OPTIONS)
     place = None if "making_place" not in on else shape.text(on["making_place"], "making_place")
     exposed = None if "exposed" not in on else shape.count(on["exposed"], "exposed")
-    if on.get("kill_step", True) is not True:
-        raise InvalidInput("expected kill_step to be true, or left out", rule="bad-shape")
+    kill = None if "kill_step" not in on else shape.text(on["kill_step"], "kill_step")
     return Question(
         shape.text(obj["thing"], "thing"),
         Direction(shape.choice(obj["direction"], "direction", _DIRECTIONS)),
         _at(obj["at"]),
-        Options(place, "kill_step" in on, exposed),
+        Options(place, kill, exposed),
         BUDGET,
     )
 

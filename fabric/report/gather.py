@@ -13,7 +13,9 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
+from fabric.compliance.course import occurrences_of
 from fabric.lineage import Contradiction, Fact, HolderOf, Sort, ThingKey
+from fabric.lineage.fact import INPUT
 from fabric.lineage.reader import SqlReader
 from fabric.store.bulk import select_in
 from fabric.store.records import StoredCapture, StoredRecord, load_capture
@@ -24,6 +26,7 @@ from fabric.trace.derived import DerivedSource
 from fabric.trace.source import Thing
 from fabric.visibility.classes import visible_classes
 from fabric.visibility.reader import Reader
+from ledger.errors import InvalidInput, NotFound
 
 Item = TypeVar("Item")
 
@@ -110,6 +113,9 @@ class _NotedCatalogue:
     def mentions(self, things: Collection[Thing]) -> Iterable[Fact]:
         return self._notes.facts(self._catalogue.mentions(things))
 
+    def at_places(self, places: Collection[str], from_us: int, until_us: int) -> Iterable[Fact]:
+        return self._notes.facts(self._catalogue.at_places(places, from_us, until_us))
+
     def conflicts(self, things: Collection[Thing]) -> Iterator[Contradiction]:
         for clash in self._catalogue.conflicts(things):
             self._notes.read.update(clash.records)
@@ -131,20 +137,64 @@ def gather(
     connection: Connection, reader: Reader, question: Question, coverage: Coverage, holder_of: HolderOf
 ) -> Gathered:
     """The records that the answer to a question rests on. Raises what `fabric.trace.trace` raises."""
-    classes = None if reader.all else visible_classes(connection, reader)
-    limits: dict[str, Any] = {"classes": classes, "below": coverage.size}
-    notes = _Notes()
-    source = DerivedSource(
-        coverage,
-        _NotedReader(SqlReader(connection, holder_of, **limits), notes),
-        _NotedCatalogue(SqlCatalogue(connection, holder_of, **limits), notes),
-        holder_of,
-    )
-    document = trace(question, source).as_json()
-    sight = _Sight(connection, reader, classes, coverage.size)
-    events = sight.events(notes.read)
-    masters = sight.masters({number for number, full in events.items() if full})
-    return Gathered(document, tuple(_stored(connection, {**events, **dict.fromkeys(masters, True)})))
+    read = _Reading(connection, reader, coverage, holder_of)
+    found = trace(question, read.source)
+    document = found.as_json()
+    read.makers({hit.node for hit in found.hits() if hit.kind == "lot"})
+    return Gathered(document, read.records())
+
+
+def gather_lot(
+    connection: Connection, reader: Reader, lot: str, coverage: Coverage, holder_of: HolderOf
+) -> Gathered:
+    """The records that the completeness of one lot rests on; no trace.
+
+    Raises NotFound, in the same words for an unknown lot and a hidden one; InvalidInput for what is no lot.
+    """
+    read = _Reading(connection, reader, coverage, holder_of)
+    found = read.source.find(lot)
+    if found is None:
+        raise NotFound(f"no visible record names {lot}")
+    thing, sort = found
+    if sort is not Sort.LOT:
+        raise InvalidInput(f"expected a lot, got {lot}", rule="not-a-lot")
+    read.makers({thing})
+    return Gathered({}, read.records())
+
+
+class _Reading:
+    """One reader's view of the store at one tree size, with notes of all that is read through `source`."""
+
+    def __init__(
+        self, connection: Connection, reader: Reader, coverage: Coverage, holder_of: HolderOf
+    ) -> None:
+        self._connection = connection
+        self._notes = _Notes()
+        classes = None if reader.all else visible_classes(connection, reader)
+        self._sight = _Sight(connection, reader, classes, coverage.size)
+        limits: dict[str, Any] = {"classes": classes, "below": coverage.size}
+        self._facts = _NotedReader(SqlReader(connection, holder_of, **limits), self._notes)
+        catalogue = _NotedCatalogue(SqlCatalogue(connection, holder_of, **limits), self._notes)
+        self.source = DerivedSource(coverage, self._facts, catalogue, holder_of)
+
+    def makers(self, lots: Collection[Thing]) -> None:
+        """Read the events of lots and of what went into them, where the rules look too."""
+        whole = list(self._facts.whole_facts_of(lots))
+        runs = {(fact.member, fact.transformation_id) for fact in whole if fact.transformation_id is not None}
+        whole += self._facts.runs({(member, name) for member, name in runs if name is not None})
+        inputs = {
+            line.thing
+            for fact in whole
+            for line in fact.lines
+            if line.role == INPUT and line.sort is Sort.LOT
+        }
+        occurrences_of({*lots, *inputs}, self.source)
+
+    def records(self) -> tuple[tuple[StoredRecord, bool], ...]:
+        """All that was read, and the master data of what it names."""
+        events = self._sight.events(self._notes.read)
+        masters = self._sight.masters({number for number, full in events.items() if full})
+        return tuple(_stored(self._connection, {**events, **dict.fromkeys(masters, True)}))
 
 
 class _Sight:
@@ -218,4 +268,4 @@ def _chunks(items: list[Item], size: int = 500) -> Iterator[list[Item]]:
         yield items[start : start + size]
 
 
-__all__ = ["Gathered", "gather"]
+__all__ = ["Gathered", "gather", "gather_lot"]

@@ -15,9 +15,12 @@ from sqlalchemy import Engine
 from fabric.capture.keyring import OPERATOR, Keyring
 from fabric.capture.proof import Disclosed, Prover
 from fabric.compliance import Dossier, read_record
+from fabric.compliance.fsma204 import FSMA204, completeness
 from fabric.lineage import HolderOf
 from fabric.lineage.words import site
 from fabric.trace import Coverage, Question
+from fabric.trace.document import time_text
+from fabric.trace.memory import memory_source
 from fabric.visibility.handover import creation_pointers
 from fabric.visibility.holders import Holders, canonical_party
 from fabric.visibility.reader import Reader
@@ -33,7 +36,7 @@ from ledger.seal import parse_seal
 
 from .answer import answer, told_by_operator, with_operators_word
 from .document import BUDGET, REPORT, digests, identifier_json, question_json, signed_bytes
-from .gather import Gathered, gather
+from .gather import Gathered, gather, gather_lot
 
 MAX_RECORDS: Final = 5_000
 """The most records that one report discloses; at the size of real events they stay below a bundle's limit."""
@@ -63,6 +66,27 @@ class Reporter:
                 return built
         raise Unavailable("the registry changed while the report was made; try again")
 
+    def completeness(self, lot: str, reader: Reader) -> dict[str, JSON]:
+        """What the records of one lot state under FSMA 204 (`loomark/fsma204/v1`), as one reader sees them now.
+
+        Raises NotFound for what the reader cannot see, InvalidInput for what is no lot.
+        """
+        published, registry = self._log.published(), self._log.registry()
+        coverage, holder_of = self._coverage(published), Holders(registry.identifiers).member_of
+        with self._engine.connect() as connection:
+            gathered = gather_lot(connection, reader, lot, coverage, holder_of)
+        dossier = _dossier(gathered)
+        source = memory_source(dossier.facts, coverage, holder_of)
+        limited = not reader.all
+        (found,) = completeness([lot], source, dossier, holder_of, limited=limited)
+        head = {
+            "schema": FSMA204,
+            "size": coverage.size,
+            "time": time_text(coverage.time_us),
+            "limited": limited,
+        }
+        return {**head, **found.as_json()}
+
     def _attempt(
         self, question: Question, reader: Reader, asked: str, published: Published, registry: Registry
     ) -> dict[str, JSON] | None:
@@ -79,7 +103,7 @@ class Reporter:
         evidence = Prover(self._engine, pinned).bundle(map(_disclosed, gathered.records)).as_json()
         dossier = _dossier(gathered)
         identifiers = relevant_identifiers(registry, dossier)
-        found = answer(question, dossier, identifiers, coverage)
+        found = answer(question, dossier, identifiers, coverage, limited=not reader.all)
         members = {record.member for record in dossier.records} | {one.member for one in identifiers}
         report: dict[str, JSON] = {
             "report": REPORT,
@@ -95,12 +119,14 @@ class Reporter:
     def _gather(
         self, question: Question, reader: Reader, published: Published, registry: Registry
     ) -> tuple[Gathered, Coverage]:
-        size = published.checkpoint.size
-        seal = parse_seal(self._log.entry(size - 1))
-        coverage = Coverage(size, seal.time_ms * 1000)
+        coverage = self._coverage(published)
         holder_of: HolderOf = Holders(registry.identifiers).member_of
         with self._engine.connect() as connection:
             return gather(connection, reader, question, coverage, holder_of), coverage
+
+    def _coverage(self, published: Published) -> Coverage:
+        size = published.checkpoint.size
+        return Coverage(size, parse_seal(self._log.entry(size - 1)).time_ms * 1000)
 
     def _signed(self, report: dict[str, JSON], registry: Registry) -> dict[str, JSON] | None:
         """The report with the operator's signature, or None when the registry is another than the evidence's."""

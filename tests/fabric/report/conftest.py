@@ -43,6 +43,22 @@ class Demonstration:
         return str(self.truth["contaminated"])
 
     @property
+    def hearts(self) -> str:
+        """The lot of cases that was packed from nothing but the contaminated lot."""
+        things = [str(one["thing"]) for one in self.truth["sources"]]
+        return next(one for one in things if one.startswith("https://id.gs1.org/01/19525002000103/10/"))
+
+    @property
+    def lots(self) -> list[str]:
+        """Every lot of the demonstration."""
+        rows = self.sim.rows("SELECT iri FROM thing WHERE kind = 'lot' ORDER BY iri")
+        return [row[0] for row in rows]
+
+    def reader(self, name: str) -> Reader:
+        """A member as a reader, or `everybody`."""
+        return EVERYBODY if name == "everybody" else self.sim.node.reader(name)
+
+    @property
     def policy(self) -> Policy:
         """What its auditor trusts: the log's key."""
         return parse_policy(f"log {self.sim.node.vkey}\nquorum none\n")

@@ -117,10 +117,10 @@ def test_a_conclusion_left_out_is_missed(demo: Demonstration, report: Any) -> No
     ("place", "value", "step", "named"),
     [
         (
-            "/evidence/records/5/disclosure/record/eventTime",
+            "/evidence/records/40/disclosure/record/eventTime",
             "2026-01-01T00:00:00Z",
             2,
-            "/evidence/records/5/disclosure",
+            "/evidence/records/40/disclosure",
         ),
         ("/evidence/entries/1/envelope/signatures/0/sig", "A" * 86 + "==", 4, "/evidence/entries/1/envelope"),
         ("/identifiers/0/member", "retailer", 11, "/identifiers"),
@@ -169,8 +169,7 @@ def test_a_limited_readers_report_verifies_and_shows_no_more_than_it_may(
     demo: Demonstration, member: str
 ) -> None:
     reader = demo.sim.node.reader(member)
-    hearts = "https://id.gs1.org/01/19525002000103/10/PA5002-00001"
-    verified = verify_report(demo.report(hearts, reader=reader), demo.policy)
+    verified = verify_report(demo.report(demo.hearts, reader=reader), demo.policy)
     sight = {
         one.commitment.hex(): demo.sim.sight(member, one.commitment.hex()).value for one in verified.records
     }
@@ -185,9 +184,7 @@ def test_a_limited_readers_report_verifies_and_shows_no_more_than_it_may(
 
 def test_a_creation_seen_through_a_hand_over_is_disclosed_without_its_inputs(demo: Demonstration) -> None:
     reader = demo.sim.node.reader("processor")
-    verified = verify_report(
-        demo.report("https://id.gs1.org/01/19525002000103/10/PA5002-00001", reader=reader), demo.policy
-    )
+    verified = verify_report(demo.report(demo.hearts, reader=reader), demo.policy)
     parts = [one for one in verified.records if not one.opened.full]
     assert parts
     assert all("inputQuantityList" not in one.record and "eventID" not in one.record for one in parts)
