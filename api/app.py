@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
+from fabric.graph import GraphReader
+
 from . import problems
 from .auth import Authenticator, Sessions
 from .headers import SecurityHeaders
 from .metrics import Measured, Metrics
 from .pending import Pending
-from .routes import docs, epcis, health, log, members, policy, records, session, trace
+from .routes import docs, epcis, health, log, members, policy, records, reports, session, trace
 from .routes.shown import problem_page
 from .services import Services
 from .settings import Settings
@@ -35,9 +37,10 @@ def create_app(node: Node, settings: Settings, session_secret: bytes) -> FastAPI
     app = FastAPI(title="Loomark", version="0.1.0", description=_DESCRIPTION, docs_url=None, redoc_url=None)
     sessions = Sessions(session_secret, settings.session_life_s)
     metrics = Metrics()
-    app.state.services = Services(node, settings, Authenticator(node.capture, sessions), metrics, Pending())
+    authenticator, graph = Authenticator(node.capture, sessions), GraphReader(node.folder / "graph")
+    app.state.services = Services(node, settings, authenticator, metrics, Pending(), graph)
     problems.install(app, problem_page)
-    for module in (epcis, trace, records, members, policy, log, health, session, docs):
+    for module in (epcis, trace, reports, records, members, policy, log, health, session, docs):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_middleware(SecurityHeaders)

@@ -20,8 +20,9 @@ from typing import Final
 import structlog
 import uvicorn
 
-from fabric.capture.node import NodeSettings, exit_on_failure, open_node
+from fabric.capture.node import DATABASE, NodeSettings, exit_on_failure, open_node
 from fabric.capture.prepare import Limits
+from fabric.graph.projector import Projector
 
 from .app import create_app
 from .settings import Settings, write_settings
@@ -108,6 +109,7 @@ def node_settings(settings: Settings) -> NodeSettings:
         database=settings.database,
         workers=settings.prepare_processes,
         limits=Limits(body_bytes=settings.capture_limit_bytes, records=settings.capture_limit_events),
+        companions=(Projector(settings.data / "graph", settings.database or settings.data / DATABASE),),
     )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
+
+from fabric.graph import GraphReader
 
 from .auth import Authenticator
 from .metrics import Metrics
@@ -25,6 +27,11 @@ class Services:
     authenticator: Authenticator
     metrics: Metrics
     pending: Pending
+    graph: GraphReader
+
+    def state(self) -> dict[str, Any]:
+        """The node's state, with the tree size that the knowledge graph covers."""
+        return {**self.node.state(), "graph_size": self.graph.size}
 
 
 def services(request: Request) -> Services:

@@ -21,7 +21,7 @@ def healthz() -> dict[str, str]:
 @router.get("/readyz", summary="Whether the node can take and answer", response_class=Response)
 def readyz(serving: Serving) -> Response:
     """200 when captures are taken; 503 with what is wrong while the node is read-only, starting or stopping."""
-    state = serving.node.state()
+    state = serving.state()
     status = 200 if state["writable"] else 503
     return Response(json.dumps(state), status_code=status, media_type="application/json")
 
@@ -29,5 +29,5 @@ def readyz(serving: Serving) -> Response:
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
 def metrics(serving: Serving) -> Response:
     """Counters and gauges in the Prometheus text format; they name no member and no thing."""
-    serving.metrics.observe_node(serving.node.state())
+    serving.metrics.observe_node(serving.state())
     return Response(generate_latest(serving.metrics.registry), media_type=CONTENT_TYPE_LATEST)
