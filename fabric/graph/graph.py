@@ -1,6 +1,6 @@
 """The store that the projector writes: batches in, records replaced, the covered tree size as a quad.
 
-Adding is a bulk load, which is not atomic: what a crash leaves behind is replaced when the batch is written again.
+Adding much is a bulk load, which is not atomic: what a crash leaves behind is replaced when the batch is written again.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ _THING: Final = NamedNode(term("loomark:thing"))
 _INTEGER: Final = NamedNode(term("xsd:integer"))
 _SHARED: Final = tuple(NamedNode(one[1:-1]) for one in SHARED_PREDICATES)
 _REMEMBERED: Final = 200_000
+_BULK: Final = 2_000
+"""Lines from which on a bulk load, which makes files of its own each time, is the faster way."""
 
 ReadNamed = Callable[[Iterable[bytes]], list[Placed]]
 """What the event records with these commitments say now."""
@@ -121,8 +123,11 @@ class Graph:
                 del self._classes[graph]
 
     def _load(self, lines: list[str]) -> None:
-        if lines:
-            self.store.bulk_load("".join(lines).encode(), RdfFormat.N_QUADS)
+        data = "".join(lines).encode()
+        if len(lines) >= _BULK:
+            self.store.bulk_load(data, RdfFormat.N_QUADS)
+        elif lines:
+            self.store.load(data, RdfFormat.N_QUADS)
 
     def _meet(self, classes: Mapping[str, frozenset[str]], lines: list[str]) -> None:
         """State who sees a class before anything is put into it."""

@@ -44,7 +44,6 @@ def publish(store: Store, folder: Path, size: int) -> Snapshot:
     """Make a snapshot of a store and point to it. If the process dies in between, the old pointer holds."""
     numbers = [int(match[2]) for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))]
     snapshot = Snapshot(f"snap-{size}-{1 + max(numbers, default=0)}", size)
-    store.flush()
     store.backup(str(folder / snapshot.name))
     pointer = folder / f"{CURRENT}.new"
     pointer.write_text(snapshot.name + "\n", encoding="ascii")
