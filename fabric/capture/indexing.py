@@ -28,7 +28,7 @@ from fabric.store.things import Interner, Sitting, smaller_kind
 from fabric.visibility import Holders, Sides, parties
 from fabric.visibility.classes import Classes
 from fabric.visibility.handover import is_creation, is_packing
-from fabric.visibility.index import NO_SIDES, NewRecord, VisibilityIndex
+from fabric.visibility.index import NO_SIDES, NewRecord, Stated, VisibilityIndex
 from fabric.visibility.index import VERSION as VISIBILITY_VERSION
 from ledger.log.plan import Sequenced
 from ledger.registry import Registry
@@ -40,6 +40,7 @@ VERSIONS: Final = {"store": STORE_VERSION, "lineage": LINEAGE_VERSION, "visibili
 """Versions of the projections; a database with others is rebuilt before it is used."""
 
 _MASTER: Final = ("record", "seq", "thing", "member", "type")
+_ALWAYS_US: Final = -(2**62)
 _RECORDS: Final = "SELECT id, position, kind, commitment, body, duplicate_of FROM record WHERE capture IN ({in}) ORDER BY position"
 
 MasterRow = tuple[str, str, str]
@@ -158,7 +159,7 @@ def _event_rows(
         sides = Sides(event.sources, event.destinations) if named else NO_SIDES
         own = parties(found.member, event.type, event.time_us, sides, holders)
         yield (
-            _new_record(number, event, sides, own, ids),
+            _new_record(number, found.member, event, sides, own, ids),
             fact_from(
                 event,
                 record=number,
@@ -172,19 +173,18 @@ def _event_rows(
 
 
 def _new_record(
-    number: int, event: Packed, sides: Sides, own: frozenset[str], ids: Mapping[str, int]
+    number: int, member: str, event: Packed, sides: Sides, own: frozenset[str], ids: Mapping[str, int]
 ) -> NewRecord:
-    """What visibility needs of an event; parents and created things, because a late one may widen a class."""
-    parents: tuple[int, ...] = ()
-    made: tuple[int, ...] = ()
+    """What visibility needs of an event; a packing counts from its time on, a creation whenever it was."""
+    stated: tuple[Stated, ...] = ()
     if event.declares:
         pass
     elif is_packing(event.type):
-        parents = tuple([ids[line[0]] for line in event.lines if line[2] == "parent"])
+        stated = tuple([Stated(ids[line[0]], event.time_us) for line in event.lines if line[2] == "parent"])
     elif is_creation(event.type, event.action, event.step):
         role = "output" if event.type == "TransformationEvent" else "object"
-        made = tuple([ids[line[0]] for line in event.lines if line[2] == role])
-    return NewRecord(number, event.step, sides, event.declares, own, parents + made)
+        stated = tuple([Stated(ids[line[0]], _ALWAYS_US) for line in event.lines if line[2] == role])
+    return NewRecord(number, member, event.step, sides, event.declares, own, stated)
 
 
 def _master_rows(one: Indexable, ids: Mapping[str, int]) -> Iterator[tuple[object, ...]]:

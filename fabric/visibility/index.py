@@ -38,19 +38,26 @@ VERSION: Final = 1
 NO_SIDES: Final = Sides()
 
 
-class NewRecord(NamedTuple):
-    """An event whose rows were just written.
+class Stated(NamedTuple):
+    """A thing that a record creates, or a parent of which it states the contents, from a time on.
 
-    `own` are the parties it has by itself; `stated` the parents of which it states the contents, or the things
-    that it creates: a dispatch that hands one of them over shows it.
+    Dispatches of the same member that hand the thing over at or after `from_us` may show the record.
     """
 
+    thing: int
+    from_us: int
+
+
+class NewRecord(NamedTuple):
+    """An event whose rows were just written; `own` are the parties it has by itself."""
+
     record: int
+    member: str
     step: str | None
     sides: Sides
     declares: bool
     own: frozenset[str]
-    stated: tuple[int, ...]
+    stated: tuple[Stated, ...]
 
 
 class _Row(NamedTuple):
@@ -94,20 +101,24 @@ _SAME_ID: Final = (
 )
 _NAMING: Final = "SELECT DISTINCT record FROM named WHERE thing IN ({in})"
 _HANDED: Final = "SELECT DISTINCT dispatch FROM handed WHERE thing IN ({in})"
+_HANDED_SINCE: Final = (
+    "SELECT h.dispatch, h.thing, e.member, e.time_us FROM handed h JOIN event e ON e.record = h.dispatch"
+    " WHERE e.time_us >= ? AND h.thing IN ({in})"
+)
 _SHOWN_BY: Final = "SELECT dispatch, record, whole FROM shown WHERE dispatch IN ({in})"
 _SHOWING: Final = "SELECT dispatch, record, whole FROM shown WHERE record IN ({in})"
 _LINES: Final = (
     "SELECT record, thing, role, quantity, unit FROM line WHERE record IN ({in}) ORDER BY record, ord"
 )
 _STATING: Final = (
-    "SELECT DISTINCT l.record FROM line l JOIN event e ON e.record = l.record WHERE l.thing IN ({in})"
-    " AND l.role IN ({roles}) AND e.type IN ({types}) AND e.void_by IS NULL AND e.declares = 0"
+    "SELECT DISTINCT l.record FROM line l JOIN event e ON e.record = l.record WHERE e.void_by IS NULL"
+    " AND e.declares = 0 AND {which} AND l.thing IN ({in})"
 )
-_PACKINGS: Final = _STATING.replace("{roles}", "'parent'").replace(
-    "{types}", "'AggregationEvent', 'AssociationEvent'"
+_PACKINGS: Final = _STATING.replace(
+    "{which}", "l.role = 'parent' AND e.time_us <= ? AND e.type IN ('AggregationEvent', 'AssociationEvent')"
 )
-_CREATIONS: Final = _STATING.replace("{roles}", "'object', 'output'").replace(
-    "{types}", "'TransformationEvent', 'ObjectEvent'"
+_CREATIONS: Final = _STATING.replace(
+    "{which}", "(l.role = 'output' OR (l.role = 'object' AND e.type = 'ObjectEvent' AND e.action = 'ADD'))"
 )
 
 
@@ -138,15 +149,30 @@ class VisibilityIndex:
             and not item.declares
             and is_dispatch(item.step, bool(item.sides.destinations))
         }
-        things = {thing for item in new for thing in item.stated}
         declarations = [item.record for item in new if item.declares]
-        dispatches |= {row.dispatch for row in select_in(connection, _HANDED, things)}
+        dispatches |= self._touched(connection, new)
         changed: set[int] = set()
         if declarations:
             changed |= self._voided(connection, declarations, dispatches)
         changed |= self._declared_before(connection, [item.record for item in new])
         if dispatches or changed:
             self._recompute(connection, dispatches, changed, holders)
+
+    def _touched(self, connection: Connection, new: Sequence[NewRecord]) -> set[int]:
+        """Earlier dispatches that hand over what a new record states; most records come before theirs."""
+        earliest: dict[tuple[str, int], int] = {}
+        for item in new:
+            for thing, from_us in item.stated:
+                key = (item.member, thing)
+                earliest[key] = min(from_us, earliest.get(key, from_us))
+        rows = select_in(
+            connection, _HANDED_SINCE, {thing for _, thing in earliest}, min(earliest.values(), default=0)
+        )
+        return {
+            row.dispatch
+            for row in rows
+            if row.time_us >= earliest.get((row.member, row.thing), row.time_us + 1)
+        }
 
     def reassign(self, connection: Connection, old: Holders, new: Holders) -> None:
         """Recompute what names an identifier whose holder is another one now."""
@@ -229,9 +255,10 @@ class VisibilityIndex:
         owns = self._owns(connection, rows)
         packings: dict[tuple[str, int], list[Own]] = {}
         seen = {thing for own in owns.values() for thing in handed_over(own)}
+        latest = max((own.time_us for own in owns.values()), default=0)
         frontier = set(seen)
         while frontier:
-            found = self._stating(connection, _PACKINGS, frontier)
+            found = self._stating(connection, _PACKINGS, frontier, latest)
             frontier = set()
             for member, own in found:
                 parent = parent_of(own)
@@ -250,8 +277,10 @@ class VisibilityIndex:
             for number, own in owns.items()
         }
 
-    def _stating(self, connection: Connection, query: str, things: set[int]) -> list[tuple[str, Own]]:
-        records = {row.record for row in select_in(connection, query, things)}
+    def _stating(
+        self, connection: Connection, query: str, things: set[int], *leading: int
+    ) -> list[tuple[str, Own]]:
+        records = {row.record for row in select_in(connection, query, things, *leading)}
         rows = {row.record: row for row in self._rows(connection, _BY_RECORD, records)}
         return [(rows[number].member, own) for number, own in self._owns(connection, rows).items()]
 
