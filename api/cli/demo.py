@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress
 
+from api.pages.text import name
 from ledger.errors import InvalidInput, Unavailable, VerificationError
 
 from .child import ChildNode
@@ -62,7 +63,7 @@ def play(data: Path) -> None:
         _partner(child, data, keys[story["partner"]], own_record)
         _recall_lead(child, story, keys)
         _auditor(child, data, story, keys)
-    _say(7, "The node is stopped. On any machine, offline: loomark verify report.json --policy policy.txt")
+    _say(8, "The node is stopped. On any machine, offline: loomark verify report.json --policy policy.txt")
     _verify_offline(data)
     _tamper(data)
     out.print(
@@ -113,7 +114,14 @@ def _write_scenario(data: Path) -> dict[str, Any]:
     made = demo_scenario(data / "scenario", now=int(time.time()))
     members = json.loads((data / "scenario" / "members.json").read_text())["members"]
     partner = next(one["id"] for one in members if one["role"] == "processor")
-    return {"events": made.events, "lot": made.contaminated, "members": members, "partner": partner}
+    labels = {place["iri"]: place["name"] for one in members for place in one["places"]}
+    return {
+        "events": made.events,
+        "lot": made.contaminated,
+        "members": members,
+        "partner": partner,
+        "labels": labels,
+    }
 
 
 def _admit(child: ChildNode, data: Path, story: dict[str, Any]) -> dict[str, str]:
@@ -206,19 +214,21 @@ def _partner(child: ChildNode, data: Path, api_key: str, record: str) -> None:
 def _recall_lead(child: ChildNode, story: dict[str, Any], keys: dict[str, str]) -> None:
     from .trace import show
 
-    _say(6, f"Recall lead: the lot {story['lot']} is contaminated")
+    _say(6, f"Recall lead: {name(story['lot'], story['labels'])} is contaminated")
     with Node(child.url, keys["recall"]) as node:
         for direction in ("forward", "backward"):
             began = time.perf_counter()
             answer = node.get_json("/api/trace", thing=story["lot"], direction=direction)
             took_ms = (time.perf_counter() - began) * 1000
-            show(answer)
-            out.print(f"  answered in {took_ms:.0f} ms; {_missing(answer)}", markup=False)
+            show(answer, story["labels"])
+            out.print(f"  answered in {took_ms:.0f} ms; {_missing(answer, story['labels'])}", markup=False)
 
 
-def _missing(answer: dict[str, Any]) -> str:
+def _missing(answer: dict[str, Any], labels: dict[str, str]) -> str:
     rows = [row for row in answer["quantities"] if row["unaccounted"] != "0"]
-    lots = ", ".join(f"{row['unaccounted']} {row['unit'] or 'items'} of {row['thing']}" for row in rows)
+    lots = ", ".join(
+        f"{row['unaccounted']} {row['unit'] or 'items'} of {name(row['thing'], labels)}" for row in rows
+    )
     return f"unaccounted: {lots}" if rows else "nothing unaccounted"
 
 
@@ -230,7 +240,7 @@ def _auditor(child: ChildNode, data: Path, story: dict[str, Any], keys: dict[str
             node.get("/api/reports/provenance", **asked, format="html").content
         )
     size = (data / "report.json").stat().st_size
-    out.print(f"   Auditor: report.json ({size / 1024:.0f} KiB of evidence) and report.html to print")
+    _say(7, f"Auditor: report.json ({size / 1024:.0f} KiB of evidence) and report.html to print")
 
 
 def _verify_offline(data: Path) -> None:
@@ -239,9 +249,9 @@ def _verify_offline(data: Path) -> None:
     from .verify import verdict_of
 
     policy = parse_policy((data / "policy.txt").read_text())
-    for name in ("proof.json", "report.json"):
-        verdict = verdict_of((data / name).read_bytes(), policy)
-        out.print(f"   {name}: [green]verified[/green], {len(verdict['records'])} records")
+    for file in ("proof.json", "report.json"):
+        verdict = verdict_of((data / file).read_bytes(), policy)
+        out.print(f"   {file}: [green]verified[/green], {len(verdict['records'])} records")
     for word in verdict.get("operatorsWord", []):
         out.print(f"     operator's word: {word}", markup=False)
 
@@ -260,7 +270,7 @@ def _tamper(data: Path) -> None:
     try:
         verdict_of(changed, parse_policy((data / "policy.txt").read_text()))
     except VerificationError as error:
-        _say(8, f"One byte of the report changed, at {digit}: not verified")
+        _say(9, f"One byte of the report changed, at {digit}: not verified")
         out.print(f"   step {error.step} at {error.place}: {error.message}", markup=False)
         return
     raise VerificationError("a changed report verified", 1, "")

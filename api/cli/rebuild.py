@@ -22,8 +22,7 @@ def rebuild(
     """Drop lineage, visibility and the knowledge graph and derive them again; the result is equal to what was there."""
     from api.serve import node_settings
     from api.settings import load_settings
-    from fabric.capture.node import rebuild_folder
-    from fabric.graph.projector import rebuild as rebuild_graph
+    from fabric.capture.node import DATABASE, rebuild_folder
 
     settings = load_settings(data, {}, os.environ)
     with Progress(console=err, transient=True) as progress:
@@ -32,8 +31,25 @@ def rebuild(
             node_settings(settings), lambda done, total: progress.update(task, completed=done, total=total)
         )
         progress.add_task("knowledge graph", total=None)
-        size = rebuild_graph(data)
+        size = _rebuild_graph(data, settings.database or data / DATABASE)
     if as_json:
         print_json({"captures": captures, "graphSize": size})
     else:
         out.print(f"rebuilt from {captures} captures; the graph covers tree size {size}")
+
+
+def _rebuild_graph(data: Path, database: Path | str) -> int:
+    """Derive the graph again under the folder's lock; gives the tree size it covers."""
+    from fabric.capture.lock import FolderLock
+    from fabric.graph.projection import rebuild as rebuild_graph
+    from fabric.graph.source import Source
+    from fabric.store.engine import reader_engine
+
+    lock = FolderLock(data / "lock")
+    lock.acquire()
+    engine = reader_engine(database, pool_size=1)
+    try:
+        return rebuild_graph(data / "graph", Source(engine)).size
+    finally:
+        engine.dispose()
+        lock.release()
