@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from decimal import Decimal
+from itertools import chain
 from typing import Final, NamedTuple
 
 from .containment import Contents, amount_at, is_inferred, stands
@@ -50,15 +51,17 @@ def history(
     entries = [_own(happening.lines[thing], happening) for happening in happenings.get(thing, ())]
     if thing not in around:
         return entries
-    seen = {entry.happening.fact.record for entry in entries}
-    carried: dict[int, Entry] = {}
+    named = {entry.happening.fact.record for entry in entries}
+    single: dict[int, Entry] = {}
     for interval in around[thing]:
-        for entry in _through(interval, happenings, around, contents):
+        for entry in _through(interval, named, happenings, around, contents):
             record = entry.happening.fact.record
-            before = carried.get(record)
-            if record not in seen and (before is None or (before.inferred and not entry.inferred)):
-                carried[record] = entry
-    entries += carried.values()
+            if interval.by_class:
+                # Parts of a lot may lie in several carriers of one event: each part moves.
+                entries.append(entry)
+            elif record not in single or (single[record].inferred and not entry.inferred):
+                single[record] = entry
+    entries += single.values()
     entries.sort(key=lambda entry: entry.happening.instant)
     return entries
 
@@ -73,26 +76,34 @@ def _own(lines: Sequence[Line], happening: Occurrence) -> Entry:
 
 def _through(
     interval: Interval,
+    named: Set[int],
     happenings: Mapping[ThingKey, Sequence[Occurrence]],
     around: Mapping[ThingKey, Sequence[Interval]],
     contents: Mapping[ThingKey, Contents],
 ) -> Iterator[Entry]:
-    """The events of a carrier during one stay in it, and those of the carriers that carrier was in."""
+    """The events of a carrier during one stay in it, and those of the carriers that carrier was in.
+
+    Of several carriers that one event names, the innermost speaks; events in `named` name the thing itself.
+    """
+    told = set(named)
     entered: set[tuple[ThingKey, Instant, Instant | None]] = set()
-    level = [(interval.parent, _Window(interval, interval.from_, interval.until, interval.inferred_from))]
+    level = [(interval, _Window(interval, interval.from_, interval.until, interval.inferred_from))]
     while level:
-        above: list[tuple[ThingKey, _Window]] = []
-        for carrier, window in level:
+        above: list[tuple[Interval, _Window]] = []
+        for stay, window in level:
+            carrier = stay.parent
             if (carrier, window.from_, window.until) in entered:
                 continue
             entered.add((carrier, window.from_, window.until))
-            yield from _during(carrier, window, happenings.get(carrier, ()))
-            if carrier == interval.parent:
-                yield from _near(interval, contents[carrier])
+            during = _during(carrier, window, happenings.get(carrier, ()))
+            for entry in chain(during, _near(stay, interval, contents[carrier])):
+                if entry.happening.fact.record not in told:
+                    told.add(entry.happening.fact.record)
+                    yield entry
             for outer in around.get(carrier, ()):
                 narrowed = _narrow(window, outer)
                 if narrowed is not None:
-                    above.append((outer.parent, narrowed))
+                    above.append((outer, narrowed))
         level = above
 
 
@@ -107,12 +118,12 @@ def _during(carrier: ThingKey, window: _Window, happenings: Sequence[Occurrence]
         yield _carried(carrier, happening, amounts, is_inferred(window.inferred_from, when))
 
 
-def _near(interval: Interval, contents: Contents) -> Iterator[Entry]:
+def _near(stay: Interval, innermost: Interval, contents: Contents) -> Iterator[Entry]:
     """Events of a carrier outside every filling: they belong to the nearest within 24 h, inferred."""
     for happening, filling in contents.strays:
-        if interval.filling == filling.node and stands(interval, filling, happening.instant):
-            amounts = ((interval.unit, amount_at(interval, happening.instant)),)
-            yield _carried(interval.parent, happening, amounts, True)
+        if stay.filling == filling.node and stands(stay, filling, happening.instant):
+            amounts = ((innermost.unit, amount_at(innermost, happening.instant)),)
+            yield _carried(stay.parent, happening, amounts, True)
 
 
 def _carried(

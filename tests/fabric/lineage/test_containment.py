@@ -245,3 +245,42 @@ def test_a_carriers_event_outside_every_filling_belongs_to_the_nearest_within_a_
     assert leg.inferred
     scene.facts[0] = scene.facts[0]._replace(time_us=scene.facts[0].time_us - 24 * 3_600_000_000)
     assert scene.summary(lot("A")).legs == []
+
+
+def test_parts_of_a_lot_in_several_carriers_of_one_event_all_move() -> None:
+    scene = Scene()
+    scene.pack(1, sscc(1), (lot("A"), "5"))
+    scene.pack(1, sscc(2), (lot("A"), "7"))
+    scene.ship(2, sscc(1), sscc(2))
+    assert sorted((leg.carrier, str(leg.sent)) for leg in scene.summary(lot("A")).legs) == [
+        (sscc(1), "5"),
+        (sscc(2), "7"),
+    ]
+
+
+def test_parts_of_a_lot_in_totes_of_one_pallet_add_up() -> None:
+    scene = Scene()
+    scene.pack(1, tote(1), (lot("A"), "5"))
+    scene.pack(1, tote(2), (lot("A"), "7"))
+    scene.pack(2, sscc(1), tote(1), tote(2))
+    scene.ship(3, sscc(1))
+    (leg,) = scene.summary(lot("A")).legs
+    assert (leg.carrier, str(leg.sent)) == (sscc(1), "12")
+
+
+def test_of_nested_carriers_in_one_event_the_innermost_speaks() -> None:
+    scene = Scene()
+    scene.pack(1, tote(1), (lot("A"), "5"))
+    scene.pack(2, sscc(1), tote(1))
+    scene.ship(3, sscc(1), tote(1))
+    (leg,) = scene.summary(lot("A")).legs
+    assert (leg.carrier, str(leg.sent)) == (tote(1), "5")
+
+
+def test_a_stray_event_of_an_outer_carrier_reaches_what_is_in_the_inner_one() -> None:
+    scene = Scene()
+    scene.pack(1, tote(1), (lot("A"), "5"))
+    scene.ship(2, sscc(1))
+    scene.pack(3, sscc(1), tote(1))
+    (leg,) = scene.summary(lot("A")).legs
+    assert (leg.carrier, str(leg.sent), leg.inferred) == (sscc(1), "5", True)
