@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
 from .balance import Weights
@@ -99,11 +100,11 @@ class Trace:
     @cached_property
     def order(self) -> list[Node]:
         """The members by IRI, then kind, then start of the filling: the order of the document."""
-        rows = sorted(
-            (row[2], row[3], row[4] or 0, number) for number, row in enumerate(self.things.values())
-        )
-        nodes = list(self.things)
-        return [nodes[row[3]] for row in rows]
+        rows = list(self.things.values())
+        if any(row[3] == FILLING for row in rows):
+            rows.sort(key=lambda row: (row[3], row[4] or 0))
+        rows.sort(key=itemgetter(2))
+        return [row[0] for row in rows]
 
     def hits(self) -> Iterator[Hit]:
         """The members of A in the order of the document."""

@@ -76,21 +76,21 @@ class Scales:
 
     def weigh(self, stock: Sequence[StockRow], legs: Sequence[LegRow]) -> list[tuple[str | None, Weights]]:
         """The balance of one lot in each unit that one of its rows has."""
-        units = [row[1] for row in stock]
-        if legs:
-            units += [leg[5] for leg in legs]
-        first = units[0] if units else None
-        if units.count(first) == len(units):
-            return [(first, self._balance(stock, legs))] if units else []
-        return [
-            (
-                unit,
-                self._balance(
-                    [row for row in stock if row[1] == unit], [leg for leg in legs if leg[5] == unit]
-                ),
-            )
-            for unit in set(units)
-        ]
+        unit = stock[0][1] if stock else legs[0][5] if legs else None
+        for row in stock:
+            if row[1] != unit:
+                return self._split(stock, legs)
+        for leg in legs:
+            if leg[5] != unit:
+                return self._split(stock, legs)
+        return [(unit, self._balance(stock, legs))] if stock or legs else []
+
+    def _split(self, stock: Sequence[StockRow], legs: Sequence[LegRow]) -> list[tuple[str | None, Weights]]:
+        found = []
+        for unit in {row[1] for row in stock} | {leg[5] for leg in legs}:
+            own = [row for row in stock if row[1] == unit]
+            found.append((unit, self._balance(own, [leg for leg in legs if leg[5] == unit])))
+        return found
 
     def _balance(self, stock: Sequence[StockRow], legs: Sequence[LegRow]) -> Weights:
         number, add = self._number, EXACT.add
@@ -99,19 +99,19 @@ class Scales:
         for _, _, put, _, _, took, bought, gone, _, left, below, above, without in stock:
             unknown += without
             if put != "0":
-                made = add(made, number[put])
+                made = add(made, number[put]) if made else number[put]
             if left != "0":
-                on_hand = add(on_hand, number[left])
+                on_hand = add(on_hand, number[left]) if on_hand else number[left]
             if took != "0":
-                used = add(used, number[took])
+                used = add(used, number[took]) if used else number[took]
             if bought != "0":
-                sold = add(sold, number[bought])
+                sold = add(sold, number[bought]) if sold else number[bought]
             if gone != "0":
-                destroyed = add(destroyed, number[gone])
+                destroyed = add(destroyed, number[gone]) if destroyed else number[gone]
             if below != "0":
-                short = add(short, number[below])
+                short = add(short, number[below]) if short else number[below]
             if above != "0":
-                surplus = add(surplus, number[above])
+                surplus = add(surplus, number[above]) if surplus else number[above]
         moving = _NOTHING
         for leg in legs:
             state = leg[8]

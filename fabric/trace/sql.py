@@ -114,11 +114,11 @@ class StoredSource:
         fillings = {node for node in others if is_filling(node)}
         return Step((found - ends) | fillings, others - fillings, ends, bool(guessed))
 
-    def things(self, nodes: Collection[Node]) -> Iterator[ThingRow]:
+    def things(self, nodes: Collection[Node]) -> list[ThingRow]:
         """One row a node; processes have none."""
         self._load(set(nodes))
-        for node in nodes:
-            yield self._rows[node]
+        rows = self._rows
+        return [rows[node] for node in nodes]
 
     def courses(self, nodes: Collection[Node]) -> Iterator[Course]:
         """Where each node is, was and went; no row where nothing is known."""

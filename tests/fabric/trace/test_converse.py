@@ -73,6 +73,7 @@ def test_stored_and_derived_lineage_and_every_tree_size_give_one_answer(
     events: list[Told], size: int
 ) -> None:
     story = told(events)
+    story.void(story.facts[0])
     store = Store(story.facts, holder_of)
     coverage = Coverage(size, story.time_us)
     early = [fact for fact in story.facts if fact.seq is not None and fact.seq < size]
