@@ -31,10 +31,10 @@ class Held:
     until_us: int | None
     inferred_from_us: int | None
 
-    @property
-    def inferred(self) -> bool:
-        """Whether any part of the time is only inferred."""
-        return self.inferred_from_us is not None
+    def inferred_at(self, time_us: int | None) -> bool:
+        """Whether any part of the time up to an instant is only inferred; None = at its beginning."""
+        last = self.from_us if time_us is None else time_us
+        return self.inferred_from_us is not None and self.inferred_from_us <= last
 
 
 def carrying(

@@ -98,7 +98,7 @@ def carriers(trace: Trace) -> list[Object]:
             "thing": trace.things[one.node][2],
             "from": time_text(one.from_us),
             "until": time_text(one.until_us),
-            "inferred": one.inferred,
+            "inferred": one.inferred_at(trace.coverage.time_us),
         }
         for one in outside
     )

@@ -57,7 +57,7 @@ def test_what_is_above_an_inferred_interval_is_inferred() -> None:
         ("lot", "case", "case1", 10, 30, 10),
         ("case", "pallet", "pallet1", 10, 30, None),
     ]
-    assert [one.inferred for one in held(rows)] == [True, True]
+    assert [one.inferred_at(None) for one in held(rows)] == [True, True]
 
 
 def test_the_same_interval_stated_and_inferred_is_stated() -> None:

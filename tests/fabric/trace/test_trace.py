@@ -85,6 +85,14 @@ def test_a_pallet_that_held_the_case_held_the_lot() -> None:
     assert {row["carrier"] for row in section(story.ask(lot("A")), "carriers")} == {sscc(1), sscc(2)}
 
 
+def test_a_filling_left_open_for_a_year_goes_on_only_as_inferred() -> None:
+    story = Story()
+    story.pack(sscc(1), (lot("A"), 4))
+    assert [row["inferred"] for row in section(story.ask(lot("A")), "carriers")] == [False]
+    later = story.ask(lot("A"), later_us=366 * DAY_US)
+    assert [row["inferred"] for row in section(later, "carriers")] == [True]
+
+
 def test_a_carrier_that_goes_into_a_process_stands_for_its_filling_and_contents() -> None:
     story = Story()
     story.pack(sscc(1), (lot("A"), 4))
