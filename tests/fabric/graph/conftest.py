@@ -97,16 +97,25 @@ def handed_on(sim: Simulator) -> Callable[[str], list[dict[str, Any]]]:
                 bizStep="commissioning",
                 bizLocation=here,
                 ilmd={"cbvmda:lotNumber": f"L{code}", "ex:secret": "kept"},
-                bizTransactionList=[{"type": "prodorder", "bizTransaction": f"urn:epcglobal:cbv:bt:x:{code}"}],
+                bizTransactionList=[
+                    {"type": "prodorder", "bizTransaction": f"urn:epcglobal:cbv:bt:x:{code}"}
+                ],
             ),
             sim.event(
-                "AggregationEvent", parentID=pallet, childEPCs=cases, action="ADD", bizStep="packing", bizLocation=here
+                "AggregationEvent",
+                parentID=pallet,
+                childEPCs=cases,
+                action="ADD",
+                bizStep="packing",
+                bizLocation=here,
             ),
             sim.event(
                 epcList=[pallet],
                 bizStep="shipping",
                 readPoint=here,
-                bizTransactionList=[{"type": "desadv", "bizTransaction": f"urn:epcglobal:cbv:bt:{PACKER}:{code}"}],
+                bizTransactionList=[
+                    {"type": "desadv", "bizTransaction": f"urn:epcglobal:cbv:bt:{PACKER}:{code}"}
+                ],
                 destinationList=[{"type": "location", "destination": place(SHOP)}],
             ),
         ]

@@ -123,7 +123,9 @@ def test_a_declaration_voids_its_record_whichever_came_first(
     followed: Followed, tmp_path: Path, late: bool
 ) -> None:
     event = followed.sim.event(quantityList=[{"epcClass": LOT}])
-    declared = event | {"errorDeclaration": {"declarationTime": "2026-05-03T00:00:00Z", "reason": "did_not_occur"}}
+    declared = event | {
+        "errorDeclaration": {"declarationTime": "2026-05-03T00:00:00Z", "reason": "did_not_occur"}
+    }
     jobs = []
     for one in [event, declared] if late else [declared, event]:
         jobs.append(followed.sim.capture("farm", [one]))
@@ -161,7 +163,11 @@ def test_what_no_record_says_of_a_thing_any_more_is_taken_back(followed: Followe
     followed.sim.capture("farm", [followed.sim.event(quantityList=[{"epcClass": LOT}])])
     followed.sim.capture(
         "farm",
-        [followed.sim.event(quantityList=[{"epcClass": urn}], bizStep="shipping", destinationList=destination)],
+        [
+            followed.sim.event(
+                quantityList=[{"epcClass": urn}], bizStep="shipping", destinationList=destination
+            )
+        ],
     )
     followed.catch_up()
     followed.sim.assign("shop", other)
@@ -296,7 +302,12 @@ def test_a_capture_from_several_members_in_any_rhythm_equals_a_graph_from_scratc
     sim = followed.sim
     for number in range(1, 6):
         made, packed, shipped = handed_on(str(number))
-        later = [("packer", shipped), ("shop", receipt(sim, str(number))), ("packer", packed), ("packer", made)]
+        later = [
+            ("packer", shipped),
+            ("shop", receipt(sim, str(number))),
+            ("packer", packed),
+            ("packer", made),
+        ]
         for position, (member, event) in enumerate(later[number % 2 :] + later[: number % 2]):
             sim.capture(member, [event])
             if (number + position) % 3 == 0:
