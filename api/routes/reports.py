@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated
+from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
 
+from api.pages.drawing import draw
+from api.pages.flow import MAX_BOXES, Marks, flow
+from api.pages.text import name
 from api.services import Services
+from fabric.report import VerifiedReport, verify_report
+from fabric.report import html as rendering
 from fabric.report.provenance import Reporter, operator_key
 from fabric.trace import Direction, Options, Question
 from fabric.visibility.reader import Reader
-from ledger.canonical import JSON, canonical
+from ledger.canonical import JSON, canonical, parse_json
+from ledger.note import parse_vkey
+from ledger.policy import parse_policy, policy_text
 from ledger.shape import time_text
 
 from .asking import Reading, Serving
+from .shown import html
 from .trace import MAX_TEXT, instant_us
 from .trace import canonical as canonical_iri
 
-router = APIRouter(tags=["reports"])
+router = APIRouter()
 
 Thing = Annotated[
     str, Query(max_length=MAX_TEXT, description="Any name of a lot, serial, carrier or document.")
@@ -35,7 +46,7 @@ class Format(StrEnum):
     HTML = "html"
 
 
-@router.get("/api/reports/provenance", summary="Provenance report", response_class=Response)
+@router.get("/api/reports/provenance", tags=["reports"], summary="Provenance report", response_class=Response)
 def provenance(
     serving: Serving,
     reading: Reading,
@@ -47,18 +58,51 @@ def provenance(
     """A report (`loomark/report/v1`): the trace, every record it rests on as the caller may see it, their proofs
     against one checkpoint, and what the food traceability rule finds missing. `loomark verify` checks it offline.
     """
-    question = Question(canonical_iri(thing), direction, instant_us(at), Options())
+    question = _question(thing, direction, at)
     value = build(serving, reading, question)
-    name = "provenance.loomark-report"
-    headers = {"Content-Disposition": f'attachment; filename="{name}.{format.value}"'}
-    return Response(canonical(value), media_type="application/json", headers=headers)
+    if format is Format.JSON:
+        return Response(canonical(value), media_type="application/json", headers=_attached("json"))
+    verified, policy = _verified(serving, value)
+    page = rendering.file(verified, policy, drawing_of(verified))
+    return Response(page, media_type="text/html; charset=utf-8", headers=_attached("html"))
 
 
-@router.get("/api/compliance/fsma204", summary="FSMA 204 completeness of a lot", response_class=Response)
+@router.get(
+    "/api/compliance/fsma204",
+    tags=["reports"],
+    summary="FSMA 204 completeness of a lot",
+    response_class=Response,
+)
 def fsma204(serving: Serving, reading: Reading, lot: Lot) -> Response:
     """Each critical tracking event of a lot with the state of every key data element, and the gaps."""
     value = reporter(serving).completeness(canonical_iri(lot), reading)
     return Response(canonical(value), media_type="application/json")
+
+
+@router.get("/report", include_in_schema=False)
+def report_page(
+    request: Request,
+    serving: Serving,
+    reading: Reading,
+    thing: Thing = "",
+    direction: Direction = Direction.BOTH,
+    at: At = None,
+) -> Response:
+    """A report as a page: what verified, by the node's own policy."""
+    if not thing.strip():
+        return RedirectResponse("/", status_code=303)
+    question = _question(thing, direction, at)
+    verified, policy = _verified(serving, build(serving, reading, question))
+    asked = {"thing": question.thing, "direction": direction.value} | ({"at": at} if at else {})
+    values = {
+        "body": rendering.body(verified, policy, drawing_of(verified)),
+        "json_url": f"/api/reports/provenance?{urlencode(asked)}",
+        "file_url": f"/api/reports/provenance?{urlencode({**asked, 'format': Format.HTML.value})}",
+        "trace_url": f"/trace?thing={quote(question.thing, safe='')}&direction={direction.value}",
+        "size": verified.answer["size"],
+    }
+    found: HTMLResponse = html(request, serving, "report.html", values)
+    return found
 
 
 def reporter(serving: Services) -> Reporter:
@@ -70,3 +114,27 @@ def reporter(serving: Services) -> Reporter:
 def build(serving: Services, reader: Reader, question: Question) -> dict[str, JSON]:
     """The report on one question in the sight of one reader."""
     return reporter(serving).provenance(question, reader, asked=time_text(time.time_ns() // 1_000_000))
+
+
+def drawing_of(verified: VerifiedReport) -> str:
+    """The flow of a verified trace as SVG without links, or nothing where it would be too large to read."""
+    if len(verified.trace) > MAX_BOXES:
+        return ""
+    names = rendering.names_of(verified)
+    found = flow(verified.trace, names, Marks({}, {}))
+    boxes = [replace(node, href=None) for node in found.nodes]
+    return draw(boxes, found.arrows, f"Flow of {name(verified.report.question.thing, names)}")
+
+
+def _question(thing: str, direction: Direction, at: str | None) -> Question:
+    return Question(canonical_iri(thing.strip()), direction, instant_us(at), Options())
+
+
+def _verified(serving: Services, value: dict[str, JSON]) -> tuple[VerifiedReport, str]:
+    """The report as its receiver would verify it: a page shows what verified, not what was put together."""
+    policy = policy_text(parse_vkey(serving.node.vkey))
+    return verify_report(parse_json(canonical(value)), parse_policy(policy)), policy
+
+
+def _attached(ending: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="provenance-report.{ending}"'}

@@ -75,6 +75,9 @@ class Courses:
         self.source, self.dossier, self.holder_of, self.limited = source, dossier, holder_of, limited
         self._events: dict[str, list[Happening]] = {}
         self._kinds: dict[tuple[str, int], Kind] = {}
+        self._makers: dict[str, Happening | None] = {}
+        self._made: dict[tuple[str, int], str | None] = {}
+        self._legs: dict[str, Sequence[LegRow]] = {}
         self._runs: dict[tuple[str, str], list[Fact]] = {}
         for fact in dossier.facts:
             if fact.transformation_id is not None:
@@ -83,6 +86,8 @@ class Courses:
     def load(self, lots: Collection[str]) -> None:
         """Read the courses of these lots in one go."""
         missing = {lot for lot in lots if lot not in self._events}
+        if not missing:
+            return
         for lot in missing:
             self._events[lot] = []
         for one in occurrences_of(missing, self.source):
@@ -96,13 +101,18 @@ class Courses:
 
     def maker(self, lot: str) -> Happening | None:
         """The event that made a lot, where one is known: a making event of the rule before any other creation."""
-        created = [one for one in self.of(lot) if _creates(one)]
-        chosen = [one for one in created if self.made_by(one) in making()]
-        return next(iter(chosen or created), None)
+        if lot not in self._makers:
+            created = [one for one in self.of(lot) if _creates(one)]
+            chosen = [one for one in created if self.made_by(one) in making()]
+            self._makers[lot] = next(iter(chosen or created), None)
+        return self._makers[lot]
 
     def made_by(self, happening: Happening) -> str | None:
         """The critical tracking event of an event that creates its lot; never looks at who made the lot."""
-        return self._kind(happening, maker=None).cte
+        key = (happening.lot, happening.fact.record)
+        if key not in self._made:
+            self._made[key] = self._kind(happening, maker=None).cte
+        return self._made[key]
 
     def kind(self, happening: Happening) -> Kind:
         """What an event is for its lot, by the first rule that fits."""
@@ -114,12 +124,17 @@ class Courses:
 
     def legs(self, lot: str) -> Sequence[LegRow]:
         """The hand-overs of a lot."""
-        return next((course[3] for course in self.source.courses([lot])), ())
+        if lot not in self._legs:
+            self._legs[lot] = next((course[3] for course in self.source.courses([lot])), ())
+        return self._legs[lot]
 
     def is_harvested(self, lot: str) -> bool:
-        """Whether a lot was harvested: what it goes into is packed for the first time."""
-        maker = self.maker(lot)
-        return maker is not None and self.made_by(maker) == "harvesting"
+        """Whether a lot was harvested: what it goes into is packed for the first time.
+
+        Only events without inputs are looked at, so it ends where lots went into each other.
+        """
+        created = [one for one in self.of(lot) if _creates(one) and one.fact.type != TRANSFORMATION]
+        return any(self.made_by(one) == "harvesting" for one in created)
 
     def _happening(self, lot: str, one: Occurrence) -> Happening:
         fact = one.facts[0]

@@ -166,6 +166,7 @@ def completeness(
     """
     courses = Courses(source, dossier, holder_of, limited=limited)
     courses.load(lots)
+    courses.load({before for lot in lots for one in courses.of(lot) for before in one.inputs})
     finder = Finder(courses)
     return [_Lot(lot, courses, finder).completeness() for lot in sorted(lots)]
 

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from fabric.compliance import Dossier, Record, read_record
 from fabric.compliance.fsma204 import completeness_of_all
-from fabric.trace import Coverage, Question, trace
+from fabric.trace import Coverage, Question, Trace, trace
 from fabric.trace.memory import memory_source
 from fabric.visibility.holders import Holders
 from ledger.bundle import Step
@@ -21,10 +21,11 @@ HIDDEN: Final = frozenset({"none", "1-9", "10-99", "100+"})
 
 
 class Answer(NamedTuple):
-    """The trace document and the completeness of each affected lot, as JSON values."""
+    """The trace document and the completeness of each affected lot, as JSON values; `found` is the trace itself."""
 
     trace: dict[str, Any]
     fsma204: list[dict[str, Any]]
+    found: Trace
 
 
 def answer(
@@ -42,7 +43,7 @@ def answer(
     holders = Holders(identifiers)
     found = trace(question, memory_source(dossier.facts, coverage, holders.member_of))
     complete = completeness_of_all(found, dossier, holders.member_of, limited=limited)
-    return Answer(dict(found.as_json()), complete)
+    return Answer(dict(found.as_json()), complete, found)
 
 
 def dossier_of(verified: Iterable[VerifiedBundle]) -> Dossier:

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from fabric.lineage import Fact
-from fabric.trace import Coverage
+from fabric.compliance import Dossier
+from fabric.trace import Coverage, Trace
 from ledger import ed25519, merkle
 from ledger.bundle import Step
 from ledger.canonical import JSON
@@ -46,12 +46,14 @@ _SHOWN: Final = 120
 class VerifiedReport:
     """A report whose every proof holds and whose every conclusion follows; only :func:`verify_report` makes it.
 
-    `records` are in the order of the evidence; `words` is what remains the operator's word.
+    `records` are in the order of the evidence, as are those of `dossier`; `trace` is the answer as it was computed
+    again; `words` is what remains the operator's word.
     """
 
     report: UnverifiedReport
     records: tuple[VerifiedBundle, ...]
-    facts: tuple[Fact, ...]
+    dossier: Dossier
+    trace: Trace
     words: tuple[str, ...]
 
     @property
@@ -109,7 +111,7 @@ class VerifiedReport:
         yield UNWITNESSED if first.unwitnessed else "signed by the log and the quorum"
         yield "none carried"
         yield f"signed by operator key {self.report.operator.record.keyid[:16]}…"
-        yield f"{len(self.facts)} valid events, {count - len(self.facts)} other records"
+        yield f"{len(self.dossier.facts)} valid events, {count - len(self.dossier.facts)} other records"
         yield f"{len(self.answer['affected'])} affected things follow from the records"
         yield f"{len(self.fsma204)} lots, {sum(len(lot['gaps']) for lot in self.fsma204)} gaps"
 
@@ -131,7 +133,7 @@ def verify_report(value: JSON, policy: Policy) -> VerifiedReport:
     _compare(without_operators_word(report.value["answer"]), found.trace, "/answer", 13)
     _compare(report.value["fsma204"], found.fsma204, "/fsma204", 14)
     _check_sections(report, found_digests, _RECOMPUTED)
-    return VerifiedReport(report, records, tuple(dossier.facts), tuple(_words(report, records)))
+    return VerifiedReport(report, records, dossier, found.found, tuple(_words(report, records)))
 
 
 def _coverage(report: UnverifiedReport) -> Coverage:

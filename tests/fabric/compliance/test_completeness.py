@@ -16,6 +16,7 @@ from .scene import (
     PALLET,
     SALAD_LOT,
     complete,
+    cut,
     gaps,
     handed,
     harvest,
@@ -273,3 +274,12 @@ def test_a_record_that_is_not_valid_is_refused_before_it_is_read() -> None:
         complete(FIELD_LOT, story(harvest={"eventTimeZoneOffset": "west"}))
     assert caught.value.findings
     assert FARM in harvest()["readPoint"]["id"]
+
+
+def test_lots_that_went_into_each_other_end_the_look_back() -> None:
+    rework = cut(at="2026-08-05T06:00:00-07:00")
+    rework["inputQuantityList"] = [{"epcClass": SALAD_LOT, "quantity": 5}]
+    rework["outputQuantityList"] = [{"epcClass": PACKED_LOT, "quantity": 1}]
+    found = complete(SALAD_LOT, [*story(), rework])
+    assert [event.kind.cte for event in found.events] == ["transformation", None]
+    assert gaps(found) == []
