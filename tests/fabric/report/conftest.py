@@ -21,7 +21,10 @@ ASKED = "2026-11-22T10:00:00.000Z"
 
 
 class Demonstration:
-    """The demonstration's folder of documents and truth, and the node that captured it."""
+    """The demonstration's folder of documents and truth, and the node that captured it.
+
+    `keys` are the API keys of the five members, and of an auditor who sees everything.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.told = folder / "told"
@@ -29,8 +32,11 @@ class Demonstration:
         self.truth: dict[str, Any] = json.loads((self.told / "truth.json").read_bytes())
         self.sim = Simulator(folder / "node")
         members = json.loads((self.told / "members.json").read_bytes())["members"]
+        self.keys: dict[str, str | None] = {}
         for one in members:
-            self.sim.admit(one["id"], parties=one["parties"])
+            self.keys[one["id"]] = self.sim.admit(one["id"], parties=one["parties"]).api_key
+        self.keys["auditor"] = self.sim.admit("auditor").api_key
+        self.sim.state({"type": "role", "grantee": "auditor", "role": "auditor", "for": "all", "until": None})
         for one in members:
             for path in sorted((self.told / one["folder"]).iterdir()):
                 self.sim.post(one["id"], path.read_bytes())
