@@ -32,7 +32,7 @@ import rfc8785
 
 from bench.reference import document
 from fabric.capture.node import Node, NodeSettings, open_node
-from fabric.capture.pool import InlinePreparer, PreparePool
+from fabric.capture.pool import InlinePreparer, PreparePool, collect_rarely
 from fabric.capture.prepare import Limits, Prepared, prepare
 from fabric.capture.writer import QueueFull, Ticket
 from fabric.store.credentials import OPERATOR, Principal
@@ -169,6 +169,7 @@ def measure(events: int) -> list[Result]:
     documents = [document(random, PER_DOCUMENT) for _ in range(max(4, events // PER_DOCUMENT))]
     count = len(documents) * PER_DOCUMENT
     part = documents[: max(4, len(documents) // 4)]
+    collect_rarely()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         least = floor(part, folder / "floor.db", ledger_canonical) / (len(part) * PER_DOCUMENT)
