@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from fabric.trace import Direction, Trace, TraceSource
 from fabric.trace import Node as Member
@@ -19,6 +19,9 @@ from .drawing import Arrow, Node
 MAX_BOXES: Final = 200
 """Above this many things a drawing shows groups."""
 
+
+_Key: TypeAlias = tuple[int, tuple[str, ...]]
+"""Of a group: its level, then as far as they count its step and its place."""
 
 _STATES: Final = {
     "held": "at {}",
@@ -153,18 +156,18 @@ def _columns(nodes: Sequence[str], arrows: Iterable[Arrow]) -> dict[str, int]:
 
 
 def _groups(trace: Trace, labels: Mapping[str, str], marks: Marks) -> Flow:
-    """Groups by level, place and step; where those are too many, by level and step, else by level alone."""
+    """Groups by level, step and place; where those are too many, by level and step, else by level alone."""
     levels = signed_levels(trace)
     for parts in (2, 1, 0):
-        groups: dict[tuple[int, tuple[str, ...]], list[Member]] = defaultdict(list)
+        groups: dict[_Key, list[Member]] = defaultdict(list)
         for node in trace.things:
-            groups[levels[node], _group_lines(trace, node, labels, marks)[:parts]].append(node)
+            groups[levels[node], _step_and_place(trace, node, marks)[:parts]].append(node)
         if len(groups) <= MAX_BOXES:
             break
     ordered = sorted(groups.items(), key=lambda item: item[0])
     ids = {key: f"g{number}" for number, (key, _) in enumerate(ordered)}
     belongs = {node: ids[key] for key, inside in ordered for node in inside}
-    boxes = [_group(trace, ids[key], key, inside, marks) for key, inside in ordered]
+    boxes = [_group(trace, ids[key], key, inside, (labels, marks)) for key, inside in ordered]
     joined: dict[tuple[str, str], bool] = {}
     for key, inside in ordered:
         for target, possible in next_of(trace.source, inside).items():
@@ -174,21 +177,23 @@ def _groups(trace: Trace, labels: Mapping[str, str], marks: Marks) -> Flow:
     return Flow(boxes, [Arrow(*pair, possible) for pair, possible in joined.items()], grouped=True)
 
 
-def _group_lines(
-    trace: Trace, node: Member, labels: Mapping[str, str], marks: Marks
-) -> tuple[str, str]:
+def _step_and_place(trace: Trace, node: Member, marks: Marks) -> tuple[str, str]:
     """The step last seen, and where: what things are grouped by."""
     state = trace.states.get(node)
-    if state is None:
-        return "step unknown", "place unknown"
-    where = text.name(state[2], labels) or "place unknown"
-    return text.words(marks.steps.get(state[0])) or text.words(state[4]), where
+    return ("", "") if state is None else (marks.steps.get(state[0]) or state[4], state[2] or "")
 
 
 def _group(
-    trace: Trace, identifier: str, key: tuple[int, tuple[str, ...]], inside: Sequence[Member], marks: Marks
+    trace: Trace,
+    identifier: str,
+    key: _Key,
+    inside: Sequence[Member],
+    words: tuple[Mapping[str, str], Marks],
 ) -> Node:
-    level, lines = key
+    labels, marks = words
+    level, parts = key
+    lines = tuple(f"{text.words(part) or 'step unknown'}" for part in parts[:1])
+    lines += tuple(text.name(part, labels) or "place unknown" for part in parts[1:])
     if len(inside) == 1:
         iri = trace.things[inside[0]][2]
         title, href, alert = text.code(iri), text.thing_url(iri), marks.missing.get(iri)

@@ -53,7 +53,9 @@ def load_labels(
     wanted = {iri for iri in iris if iri}
     wanted |= {product for iri in wanted if (product := product_of(iri)) is not None}
     rows = select_keys(connection, _CLAIMS, sorted(wanted))
-    ranked = sorted(rows, key=lambda row: (row[1] == holder_of(row[0], time_us), row[2], row[3]), reverse=True)
+    ranked = sorted(
+        rows, key=lambda row: (row[1] == holder_of(row[0], time_us), row[2], row[3]), reverse=True
+    )
     attributes: dict[str, tuple[Attribute, ...]] = {}
     for iri, member, _, _, body in ranked:
         attributes[iri] = attributes.get(iri, ()) + tuple(_attributes(body, member))

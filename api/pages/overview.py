@@ -6,10 +6,9 @@ whole answer is the JSON document.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import groupby
 from typing import Final, NamedTuple
 
 from fabric.trace import Trace
@@ -20,6 +19,7 @@ from fabric.trace.reach import Node
 from fabric.trace.source import Course, LegRow
 
 MAX_ROWS: Final = 200
+FEW_ROWS: Final = 3
 _OPEN: Final = frozenset({"open", "ambiguous"})
 
 
@@ -33,16 +33,17 @@ class Holding(NamedTuple):
     kind: str
     amount: str | None
     unit: str | None
-    since: str | None
 
 
-class Holder(NamedTuple):
-    """Where stock is and whose it is, with what is held there."""
+@dataclass(slots=True)
+class Holder:
+    """A place or party and whose it is, with what is held there: `count` things, the first of them in `rows`."""
 
     member: str | None
     place: str | None
     party: str | None
-    rows: list[Holding]
+    rows: list[Holding] = field(default_factory=list)
+    count: int = 0
 
 
 class Moving(NamedTuple):
@@ -78,15 +79,28 @@ class Overview:
     things: int = 0
     possible: int = 0
     states: dict[str, int] = field(default_factory=dict)
-    members: set[str] = field(default_factory=set)
-    places: set[str] = field(default_factory=set)
-    holdings: list[Holding] = field(default_factory=list)
+    held: dict[tuple[str | None, str | None, str | None], Holder] = field(default_factory=dict)
     moving: list[Moving] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)
     surplus: list[Missing] = field(default_factory=list)
     unaccounted_lots: int = 0
     without_quantity: int = 0
     never_received: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def holdings(self) -> int:
+        """How many things are held, each counted at each place."""
+        return sum(holder.count for holder in self.held.values())
+
+    def holders(self) -> list[Holder]:
+        """Who holds something, by member and place. Where it is more than a page shows, of each only a few things."""
+        ordered = sorted(
+            self.held.values(), key=lambda one: [name or "~" for name in (one.member, one.place, one.party)]
+        )
+        few = MAX_ROWS if self.holdings <= MAX_ROWS else FEW_ROWS
+        for holder in ordered:
+            holder.rows = sorted(holder.rows, key=lambda row: (row.thing, row.unit or ""))[:few]
+        return ordered[:MAX_ROWS]
 
     def of_missing(self) -> dict[str, str]:
         """For each lot with something missing, how that is said in a few words."""
@@ -112,17 +126,15 @@ def overview(trace: Trace) -> Overview:
     return found
 
 
-def by_holder(holdings: Iterable[Holding]) -> list[Holder]:
-    """Holdings in order, one group for each holder and place."""
-    return [Holder(*who, list(rows)) for who, rows in groupby(holdings, key=lambda row: row[:3])]
-
-
 def _add(found: Overview, trace: Trace, course: Course, *, is_lot: bool) -> None:
     thing = trace.things[course[0]][2]
     for row in _holdings(trace, course, is_lot=is_lot):
-        found.holdings.append(row)
-        found.members.update({row.member} if row.member else ())
-        found.places.update({row.place} if row.place else ())
+        holder = found.held.get(row[:3])
+        if holder is None:
+            holder = found.held[row[:3]] = Holder(*row[:3])
+        holder.count += 1
+        if len(holder.rows) < MAX_ROWS:
+            holder.rows.append(row)
     found.moving.extend(_moving(trace, thing, course))
     if is_lot:
         found.missing.extend(_lost(trace, thing, course))
@@ -134,18 +146,15 @@ def _add(found: Overview, trace: Trace, course: Course, *, is_lot: bool) -> None
 def _holdings(trace: Trace, course: Course, *, is_lot: bool) -> Iterator[Holding]:
     node, _, stock, _, _ = course
     _, _, thing, kind, _, _ = trace.things[node]
-    state = trace.states.get(node)
-    since = time_text(state[1]) if state else None
     stated = False
     for row in stock if is_lot else ():
         stated = stated or any(amount != "0" for amount in row[2:8])
         if row[9] != "0":
-            here = since if state is not None and state[2] == row[0] else None
-            yield Holding(_member(trace, row[0], node), row[0], None, thing, kind, row[9], row[1], here)
+            yield Holding(_member(trace, row[0], node), row[0], None, thing, kind, row[9], row[1])
+    state = trace.states.get(node)
     if state is not None and state[4] == "held" and not stated:
         holder = trace.holder(node)
-        amount = "1" if kind == "serial" else None
-        yield Holding(holder.member, state[2], state[3], thing, kind, amount, None, since)
+        yield Holding(holder.member, state[2], state[3], thing, kind, "1" if kind == "serial" else None, None)
 
 
 def _member(trace: Trace, place: str | None, node: Node) -> str | None:
@@ -172,7 +181,7 @@ def _moving(trace: Trace, thing: str, course: Course) -> Iterator[Moving]:
 
 def _is_overdue(trace: Trace, leg: LegRow) -> bool:
     now_us = trace.coverage.time_us
-    return now_us is not None and bool(leg[3] < now_us - OVERDUE_US)
+    return now_us is not None and leg[3] is not None and bool(leg[3] < now_us - OVERDUE_US)
 
 
 def _lost(trace: Trace, thing: str, course: Course) -> Iterator[Missing]:
@@ -181,36 +190,39 @@ def _lost(trace: Trace, thing: str, course: Course) -> Iterator[Missing]:
         if row[10] != "0":
             yield Missing(thing, row[10], row[1], "counted below the book", row[0])
     for leg in course[3]:
-        if leg[8] == "received" and leg[6] is not None and leg[7] is not None:
-            short = Decimal(leg[6]) - Decimal(leg[7])
-            if short > 0:
-                yield Missing(
-                    thing, f"{short:f}", leg[5], "received short", leg[1], leg[2], time_text(leg[4])
-                )
-        elif leg[8] in _OPEN and leg[3] is not None and leg[6] not in (None, "0"):
-            if _is_overdue(trace, leg) and not leaves(trace.source, leg):
-                yield Missing(thing, leg[6], leg[5], "never received", leg[1], leg[2], time_text(leg[3]))
+        if leg[8] in _OPEN and leg[6] not in (None, "0") and _is_overdue(trace, leg):
+            if not leaves(trace.source, leg):
+                yield _on_leg(thing, leg, leg[6], "never received", leg[3])
+        elif (apart := _apart(leg)) > 0:
+            yield _on_leg(thing, leg, f"{apart:f}", "received short", leg[4])
 
 
 def _too_much(thing: str, course: Course) -> Iterator[Missing]:
+    """The parts of `surplus`."""
     for row in course[2]:
         if row[11] != "0":
-            yield Missing(thing, row[11], row[1], "more out or counted than came in", row[0])
+            yield Missing(thing, row[11], row[1], "more went out, or was counted, than came in", row[0])
     for leg in course[3]:
-        if leg[8] == "received" and leg[6] is not None and leg[7] is not None:
-            over = Decimal(leg[7]) - Decimal(leg[6])
-            if over > 0:
-                yield Missing(
-                    thing, f"{over:f}", leg[5], "received above its dispatch", leg[1], leg[2], time_text(leg[4])
-                )
+        if (apart := _apart(leg)) < 0:
+            yield _on_leg(thing, leg, f"{-apart:f}", "received above its dispatch", leg[4])
+
+
+def _apart(leg: LegRow) -> Decimal:
+    """How much less was received than sent; 0 while nothing was, or where an amount is not stated."""
+    if leg[8] != "received" or leg[6] is None or leg[7] is None:
+        return Decimal(0)
+    return Decimal(leg[6]) - Decimal(leg[7])
+
+
+def _on_leg(thing: str, leg: LegRow, amount: str, why: str, time_us: int | None) -> Missing:
+    return Missing(thing, amount, leg[5], why, leg[1], leg[2], time_text(time_us))
 
 
 def _sort(found: Overview) -> None:
-    found.holdings.sort(key=lambda row: (*(name or "~" for name in row[:3]), row.thing, row.unit or ""))
     urgency = ("overdue", "in_transit", "ambiguous", "outside")
     found.moving.sort(key=lambda row: (urgency.index(row.state), row.dispatched or "", row.thing))
     found.missing.sort(key=lambda row: (row.why, row.thing, row.place or ""))
     found.surplus.sort(key=lambda row: (row.why, row.thing, row.place or ""))
 
 
-__all__ = ["MAX_ROWS", "Holder", "Holding", "Missing", "Moving", "Overview", "by_holder", "overview"]
+__all__ = ["MAX_ROWS", "Holder", "Holding", "Missing", "Moving", "Overview", "overview"]

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from . import text
 
-_PLAIN = (text.when, text.minute, text.words, text.spaced, text.unit, text.amount, text.code)
+_PLAIN = (text.when, text.minute, text.words, text.spaced, text.unit, text.amount, text.code, text.kind)
 
 
 def page(template: str, values: Mapping[str, Any], labels: Mapping[str, str]) -> str:
@@ -30,8 +30,24 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update({each.__name__: each for each in _PLAIN})
-    environment.filters.update(thing_url=text.thing_url, trace_url=text.trace_url, name=_name, member=_member, link=_link)
+    environment.filters.update(
+        thing_url=text.thing_url,
+        trace_url=text.trace_url,
+        name=_name,
+        member=_member,
+        link=_link,
+        prose=_prose,
+    )
     return environment
+
+
+def _prose(text_of: str | None) -> str:
+    """Text of our own with `code` between grave accents."""
+    parts = (text_of or "").split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else Markup("{}").format(part)
+        for number, part in enumerate(parts)
+    )
 
 
 @pass_context

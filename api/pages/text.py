@@ -114,6 +114,11 @@ def spaced(word: str) -> str:
     return words(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", word)).lower()
 
 
+def kind(slug: str) -> str:
+    """A kind of thing as people say it: one use of a carrier is a carrier to them."""
+    return "carrier" if slug == "filling" else slug
+
+
 def unit(unit_code: str | None) -> str:
     """A unit of measure by its usual sign; no unit means items."""
     return _UNITS.get(unit_code, unit_code) if unit_code else "items"

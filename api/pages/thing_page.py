@@ -14,12 +14,13 @@ from fabric.visibility.reader import Reader
 from ledger.errors import InvalidInput, NotFound
 
 from .labels import load_labels
-from .overview import MAX_ROWS, by_holder, overview
+from .overview import MAX_ROWS, overview
 from .things import events_naming, names_as_sent, things_of_class
 
 Values: TypeAlias = dict[str, Any]
 
 _TRACED: Final = frozenset({"lot", "serial", "document"})
+_MATERIAL: Final = frozenset({"lot", "serial"})
 
 
 def thing_values(seen: View, iri: str, reader: Reader) -> tuple[Values, Mapping[str, str]]:
@@ -46,8 +47,16 @@ def thing_values(seen: View, iri: str, reader: Reader) -> tuple[Values, Mapping[
         claims = tuple(one for one in claims if reader.sees((one.member,)))
         if not claims:
             raise NotFound("no record that you may see names this thing", rule="unknown-thing")
-    values |= {"claims": claims, "phones": defaultdict(str, labels.phones), "holders": by_holder(values["holdings"])}
-    return values, labels.names
+    shown = [one.value for one in claims if ":" in one.value]
+    more = (
+        load_labels(seen.connection, shown, seen.holder_of, seen.coverage.time_us or 0) if shown else labels
+    )
+    values |= {
+        "claims": claims,
+        "claimants": list(dict.fromkeys(one.member for one in claims)),
+        "phones": defaultdict(str, labels.phones),
+    }
+    return values, {**more.names, **labels.names}
 
 
 def _kind(iri: str) -> str:
@@ -58,36 +67,56 @@ def _kind(iri: str) -> str:
 
 
 def _course(seen: View, iri: str, kind: str) -> Values:
-    """Events, whereabouts and amounts. For what cannot be traced: the newest events that name it."""
+    """Events, whereabouts and amounts. For all but material: the newest events that name it."""
     found = _alone(seen, iri) if kind in _TRACED else None
-    if found is None:
-        newest = events_naming(seen.connection, iri, seen.classes) if kind else []
-        events = [{**event._asdict(), "copies": (), "carrier": False} for event in newest]
-        return {"events": events, "event_count": len(events), **_NOTHING}
+    if found is not None and iri in {row[2] for row in found.things.values() if row[3] in _MATERIAL}:
+        return _material(found)
+    newest = events_naming(seen.connection, iri, seen.classes) if kind else []
+    values: Values = {**_NOTHING, "events": [event._asdict() for event in newest], "event_count": len(newest)}
+    return values if found is None else values | _named_with(found, iri)
+
+
+def _material(found: Trace) -> Values:
+    """A lot or serial: where it is and what happened to it, its carriers' events among them."""
     told = overview(found)
-    events_found = sorted(answers.events(found), key=lambda event: (str(event["time"]), str(event["record"])))
+    events = sorted(answers.events(found), key=lambda event: (str(event["time"]), str(event["record"])))
     return {
-        "events": events_found[:MAX_ROWS],
-        "event_count": len(events_found),
-        "affected": [row for row in answers.affected(found) if row["thing"] != iri or row["kind"] != "filling"][
-            :MAX_ROWS
-        ],
+        "events": events[:MAX_ROWS],
+        "event_count": len(events),
+        "own": answers.affected(found)[0],
+        "inside": [],
         "carriers": answers.carriers(found)[:MAX_ROWS],
         "quantities": answers.quantities(found)[:MAX_ROWS],
         "contradictions": answers.contradictions(found)[:MAX_ROWS],
-        "holdings": told.holdings[:MAX_ROWS],
+        "holders": told.holders(),
         "moving": told.moving[:MAX_ROWS],
         "missing": told.missing[:MAX_ROWS],
         "hidden": answers.bucket(found.hidden[0]),
     }
 
 
+def _named_with(found: Trace, iri: str) -> Values:
+    """A carrier with what is in its latest filling, or a document with what it is about, and how these travel.
+
+    What else became of those things stands on their own pages: they may be in many places.
+    """
+    rows = answers.affected(found)
+    with_it = [leg for leg in overview(found).moving if iri == leg.carrier or iri in leg.documents]
+    return {
+        "own": next((row for row in rows if row["thing"] == iri), None),
+        "inside": [row for row in rows if row["thing"] != iri][:MAX_ROWS],
+        "moving": with_it[:MAX_ROWS],
+        "hidden": answers.bucket(found.hidden[0]),
+    }
+
+
 _NOTHING: Final[Values] = {
-    "affected": [],
+    "own": None,
+    "inside": [],
     "carriers": [],
     "quantities": [],
     "contradictions": [],
-    "holdings": [],
+    "holders": [],
     "moving": [],
     "missing": [],
     "hidden": "none",
@@ -110,15 +139,15 @@ def _iris(values: Values) -> set[str]:
     for row in values["events"]:
         found.update(row.get("things", ()))
         found.add(row["place"] or "")
-    for row in values["affected"]:
+    for row in (*values["inside"], *([values["own"]] if values["own"] else ())):
         holder = row["holder"]
         found.update(name for name in (row["thing"], holder["place"], holder["party"]) if name)
     for row in values["carriers"]:
         found.update((row["carrier"], row["thing"]))
     for row in values["quantities"]:
         found.update(place["place"] or "" for place in row["places"])
-    for held in values["holdings"]:
-        found.update(name for name in (held.thing, held.place, held.party) if name)
+    for holder in values["holders"]:
+        found.update(name for name in (holder.place, holder.party) if name)
     for leg in values["moving"]:
         found.update(name for name in (leg.thing, leg.source, leg.target, leg.carrier) if name)
     for lost in values["missing"]:

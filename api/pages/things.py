@@ -45,6 +45,7 @@ class Told(NamedTuple):
     record: str
     voided: bool
     place: str | None
+    copies: tuple[str, ...] = ()
 
 
 def names_as_sent(connection: Connection, iri: str, classes: Collection[int] | None) -> list[str]:
@@ -71,9 +72,7 @@ def steps_of(connection: Connection, records: Iterable[int]) -> dict[int, str]:
     return dict(select_keys(connection, _STEPS, records))
 
 
-def _rows(
-    connection: Connection, statement: str, classes: Collection[int] | None, *values: Any
-) -> list[Any]:
+def _rows(connection: Connection, statement: str, classes: Collection[int] | None, *values: Any) -> list[Any]:
     # The visible classes are numbers of this database, so they may stand in the text of the query.
     numbers = "" if classes is None else ", ".join(str(int(number)) for number in sorted(classes)) or "NULL"
     seen = "" if classes is None else _SEEN.replace("{numbers}", numbers)

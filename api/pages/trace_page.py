@@ -16,7 +16,7 @@ from . import text
 from .drawing import draw
 from .flow import MAX_BOXES, Marks, flow, signed_levels
 from .labels import load_labels
-from .overview import MAX_ROWS, Overview, by_holder, overview
+from .overview import MAX_ROWS, Overview, overview
 from .things import steps_of
 
 Values: TypeAlias = dict[str, Any]
@@ -24,7 +24,17 @@ Values: TypeAlias = dict[str, Any]
 MAX_TOLD: Final = 2_000
 """Past this many things a page leaves their events and carriers to the JSON."""
 
-_AMOUNTS: Final = ("made", "on_hand", "in_transit", "used", "sold", "destroyed", "outside", "unaccounted", "surplus")
+_AMOUNTS: Final = (
+    "made",
+    "on_hand",
+    "in_transit",
+    "used",
+    "sold",
+    "destroyed",
+    "outside",
+    "unaccounted",
+    "surplus",
+)
 
 
 def trace_values(trace: Trace, seen: View) -> tuple[Values, Mapping[str, str]]:
@@ -34,7 +44,7 @@ def trace_values(trace: Trace, seen: View) -> tuple[Values, Mapping[str, str]]:
     rows: Values = {
         "affected": affected,
         "quantities": list(_quantities(trace)),
-        "holdings": told.holdings[:MAX_ROWS],
+        "holders": told.holders(),
         "moving": told.moving[:MAX_ROWS],
         "missing": told.missing[:MAX_ROWS],
         "surplus": told.surplus[:MAX_ROWS],
@@ -54,7 +64,6 @@ def trace_values(trace: Trace, seen: View) -> tuple[Values, Mapping[str, str]]:
         "budget": [row["detail"] for row in rows["stops"] if row["reason"] == "budget"],
         "told": told,
         "totals": _totals(trace, told),
-        "holders": by_holder(rows["holdings"]),
         "phones": defaultdict(str, labels.phones),
         "drawing": draw(drawn.nodes, drawn.arrows, title),
         "grouped": drawn.grouped,
@@ -116,7 +125,9 @@ def _totals(trace: Trace, told: Overview) -> Values:
         "in_transit": sum(row.state in ("in_transit", "ambiguous") for row in told.moving),
         "overdue": sum(row.state == "overdue" for row in told.moving),
         "outside": sum(row.state == "outside" for row in told.moving),
-        "holdings": len(told.holdings),
+        "holdings": told.holdings,
+        "places": len({one.place for one in told.held.values()}),
+        "members": len({one.member for one in told.held.values()} - {None}),
         "moving": len(told.moving),
         "missing": len(told.missing),
         "surplus": len(told.surplus),
@@ -144,8 +155,9 @@ def _iris(rows: Values, trace: Trace) -> set[str]:
     found.update({state[2] for state in trace.states.values() if state[2] is not None})
     for row in (*rows["affected"], *rows["quantities"]):
         found.update(row[key] for key in ("thing", "place", "party") if row.get(key))
-    for held in rows["holdings"]:
-        found.update(iri for iri in (held.thing, held.place, held.party) if iri)
+    for holder in rows["holders"]:
+        found.update(iri for iri in (holder.place, holder.party) if iri)
+        found.update(row.thing for row in holder.rows)
     for leg in rows["moving"]:
         found.update(iri for iri in (leg.thing, leg.source, leg.target, leg.carrier) if iri)
     for lost in (*rows["missing"], *rows["surplus"]):

@@ -6,7 +6,6 @@ Lists on a page are limited; the JSON that each page links to is whole.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Annotated, Final
 from urllib.parse import quote, urlencode
 
@@ -15,10 +14,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from api.answers import View, view
 from api.pages.labels import Labels, load_labels
-from api.pages.text import member_labels
 from api.pages.thing_page import thing_values
 from api.pages.trace_page import trace_values
-from api.services import Services
 from fabric.trace import Direction, Options, Question, trace
 from fabric.trace.search import Candidate, resolve
 from ledger.errors import InvalidInput, NotFound
@@ -67,7 +64,7 @@ def thing_page(request: Request, serving: Serving, reading: Reading) -> Response
     with view(serving.node, reading) as seen:
         values, names = thing_values(seen, iri, reading)
     values |= _links(iri) | {"graph_size": graph_of(serving.node.folder).size}
-    return html(request, serving, "thing.html", values, labels=_with_members(serving, names))
+    return html(request, serving, "thing.html", values, labels=names)
 
 
 @router.get("/trace")
@@ -82,14 +79,16 @@ def trace_page(
     """What became of a thing, or what it came from: who holds it, what moves, what is missing."""
     if not thing.strip():
         return RedirectResponse("/", status_code=303)
-    asked = Question(canonical(thing.strip()), _direction(direction), _instant(at), Options(), budget(serving))
+    asked = Question(
+        canonical(thing.strip()), _direction(direction), _instant(at), Options(), budget(serving)
+    )
     with view(serving.node, reading) as seen:
         if seen.catalogue.find(asked.thing) is None:
             return _meant(seen, thing, asked)
         found = trace(asked, seen.source)
         values, names = trace_values(found, seen)
     values |= _links(asked.thing, asked.direction, at) | {"at": at}
-    return html(request, serving, "trace.html", values, labels=_with_members(serving, names))
+    return html(request, serving, "trace.html", values, labels=names)
 
 
 def _meant(seen: View, text: str, asked: Question) -> Response:
@@ -117,7 +116,9 @@ def _direction(text: str) -> Direction:
         return Direction(text)
     except ValueError as error:
         expected = ", ".join(Direction)
-        raise InvalidInput(f"direction: expected {expected}, got {text[:40]}", rule="bad-parameter") from error
+        raise InvalidInput(
+            f"direction: expected {expected}, got {text[:40]}", rule="bad-parameter"
+        ) from error
 
 
 def _instant(at: str) -> int | None:
@@ -136,8 +137,3 @@ def _names(one: Candidate) -> list[str | None]:
 
 def _labels(seen: View, iris: list[str | None]) -> Labels:
     return load_labels(seen.connection, iris, seen.holder_of, seen.coverage.time_us or 0)
-
-
-def _with_members(serving: Services, names: Mapping[str, str]) -> dict[str, str]:
-    members = serving.node.registry.members
-    return {**names, **member_labels({one: member.name for one, member in members.items()})}

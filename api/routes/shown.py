@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from api.auth import COOKIE
 from api.pages.render import page
+from api.pages.text import member_labels
 from api.problems import Unauthenticated, status_of
 from api.services import Services, services
 from ledger.errors import LoomarkError
@@ -27,12 +28,14 @@ def html(
     labels: Mapping[str, str] | None = None,
     status: int = 200,
 ) -> HTMLResponse:
-    """A rendered page; `labels` names things as master data does."""
+    """A rendered page; `labels` names things as master data does; members have the names they were admitted under."""
     caller = serving.authenticator.session_caller(request)
     cookie = request.cookies.get(COOKIE, "")
     csrf = serving.authenticator.sessions.csrf_token(cookie) if caller else ""
     around = {"caller": caller, "csrf": csrf, "origin": serving.node.origin}
-    return HTMLResponse(page(template, {**around, **values}, labels or {}), status_code=status)
+    names = {one: member.name for one, member in serving.node.registry.members.items()} if caller else {}
+    known = {**(labels or {}), **member_labels(names)}
+    return HTMLResponse(page(template, {**around, **values}, known), status_code=status)
 
 
 def problem_page(request: Request, error: LoomarkError) -> Response | None:

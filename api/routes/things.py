@@ -35,7 +35,9 @@ _FORMS: Final = {
     "/things/{iri:path}",
     summary="What the graph says of a thing",
     response_class=Response,
-    responses={200: {"content": {JSON_LD: {}, TURTLE: {}}, "headers": {SIZE_HEADER: {"schema": {"type": "integer"}}}}},
+    responses={
+        200: {"content": {JSON_LD: {}, TURTLE: {}}, "headers": {SIZE_HEADER: {"schema": {"type": "integer"}}}}
+    },
 )
 def get_thing(iri: str, request: Request, serving: Serving, reading: Reading) -> Response:
     """The visible records that name it, master data, and hand-overs, as JSON-LD or, where `Accept` prefers it,
