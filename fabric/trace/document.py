@@ -90,7 +90,8 @@ def exposed(trace: Trace, hours: int) -> list[Object]:
 
 def carriers(trace: Trace) -> list[Object]:
     """The carriers that held a member and are not, in that use, members themselves."""
-    outside = [one for one in trace.held if one.filling not in trace.things]
+    # A parent that is material has no fillings: it is no carrier, and if it follows from X it is in A itself.
+    outside = [one for one in trace.held if one.filling is not None and one.filling not in trace.things]
     names = trace.source.iris({one.carrier for one in outside})
     return _sorted(
         {

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from fabric.lineage import Fact
+from fabric.lineage import Fact, Instant
 from fabric.lineage.words import NEAR_US
 
 from .carrying import Held, Window
@@ -128,9 +128,14 @@ def _by_event_id(alike: list[_Meant]) -> Iterable[list[_Meant]]:
 
 
 def _occurrence(group: list[_Meant]) -> Occurrence:
-    facts = sorted((fact for fact, _, _ in group), key=lambda fact: (fact.instant, fact.commitment))
+    facts = sorted((fact for fact, _, _ in group), key=_standing)
     nodes: frozenset[Node] = frozenset().union(*(nodes for _, nodes, _ in group))
     return Occurrence(tuple(facts), nodes, frozenset().union(*(sure for _, _, sure in group)))
+
+
+def _standing(fact: Fact) -> tuple[bool, Instant, bytes]:
+    """The record that stands for an occurrence has its eventID, if any of them has."""
+    return fact.event_id is None, fact.instant, fact.commitment
 
 
 def _covers(window: Window, time_us: int) -> bool:
