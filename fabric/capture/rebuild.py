@@ -31,19 +31,24 @@ def needs_rebuild(engine: Engine) -> bool:
 
 def rebuild(engine: Engine, registry: Registry, progress: Progress | None = None) -> int:
     """Drop all projections and project every sequenced capture again; gives how many. Needs the lock."""
-    done = 0
     with engine.begin() as connection:
         drop_projections(connection)
         create_projections(connection)
-        indexer = Indexer(registry)
-        waiting = list(_sequenced(connection))
-        for batch in _batches(waiting):
-            read = {one.capture.statement: one for one in load_indexables(connection, batch)}
-            indexer.project(connection, [read[row] for row in batch])
-            done += len(batch)
-            if progress is not None:
-                progress(done, len(waiting))
+        done = project_all(connection, Indexer(registry), progress)
         mark_projections(connection, VERSIONS)
+    return done
+
+
+def project_all(connection: Connection, indexer: Indexer, progress: Progress | None = None) -> int:
+    """Project every sequenced capture into tables that are empty; gives how many."""
+    done = 0
+    waiting = list(_sequenced(connection))
+    for batch in _batches(waiting):
+        read = {one.capture.statement: one for one in load_indexables(connection, batch)}
+        indexer.project(connection, [read[row] for row in batch])
+        done += len(batch)
+        if progress is not None:
+            progress(done, len(waiting))
     return done
 
 
