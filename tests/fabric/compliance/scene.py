@@ -16,10 +16,10 @@ BULK = "https://id.gs1.org/01/09521234000013"
 CASES = "https://id.gs1.org/01/09521234000020"
 SALAD = "https://id.gs1.org/01/09521234000037"
 FIELD_LOT, PACKED_LOT, SALAD_LOT = f"{BULK}/10/F1", f"{CASES}/10/P1", f"{SALAD}/10/S1"
-FARM = "https://id.gs1.org/414/9521000000014"
-PACKER = "https://id.gs1.org/414/9521000000021"
-KITCHEN = "https://id.gs1.org/414/9521000000038"
-PALLET = "https://id.gs1.org/00/095210000000000012"
+FARM = "https://id.gs1.org/414/9521000000018"
+PACKER = "https://id.gs1.org/414/9521000000025"
+KITCHEN = "https://id.gs1.org/414/9521000000032"
+PALLET = "https://id.gs1.org/00/095210000000000018"
 NOW_US = 1_790_000_000_000_000
 _CONTEXT = [
     {"url": "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld", "sha256": None},
