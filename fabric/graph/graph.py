@@ -60,9 +60,9 @@ class Graph:
             f"DELETE WHERE {{ GRAPH {graph} {{ {graph} ?p ?o }} }} ; INSERT DATA {{ GRAPH {graph} {{ {rows} }} }}"
         )
 
-    def add(self, records: Iterable[Placed]) -> None:
-        """Write records of which the graph holds nothing yet."""
-        lines: list[str] = []
+    def add(self, records: Iterable[Placed], more: Iterable[str] = ()) -> None:
+        """Write records of which the graph holds nothing yet, and `more` N-Quads lines with them."""
+        lines = list(more)
         for record in records:
             self._meet(record.classes, lines)
             for graph, said in record.graphs.items():
@@ -70,10 +70,6 @@ class Graph:
                 lines += [statement + end for statement in said.own]
                 lines += self._fresh([statement + end for statement in said.shared])
         self._load(lines)
-
-    def add_lines(self, lines: Iterable[str]) -> None:
-        """Write N-Quads lines."""
-        self._load(list(lines))
 
     def holds(self, record: str) -> bool:
         """Whether the graph has statements of a record, by its IRI."""
@@ -85,8 +81,10 @@ class Graph:
         lines: list[str] = []
         for one in now:
             self._meet(one.classes, lines)
-        wanted = _normal([said.lines(graph) for one in now for graph, said in one.graphs.items()])
-        self.store.extend([*wanted, *_normal(lines)])
+        lines += [one.lines() for one in now]
+        wanted = _normal(lines)
+        # What it shares with others may be there already; adding it again is cheaper than looking.
+        self.store.extend(wanted - before)
         obsolete = before - wanted
         if obsolete:
             self._written.clear()
@@ -97,21 +95,18 @@ class Graph:
                 named = [one for one in things if isinstance(one, NamedNode) and _may_be_shared(one.value)]
                 self._settle(graph, named, read_named)
 
-    def replace_handovers(self, things: Iterable[str], lines: list[str]) -> None:
-        """Make the hand-overs of things, by IRI, exactly those in `lines`."""
+    def settle_handovers(self, things: Iterable[str], lines: list[str]) -> list[str]:
+        """Take back hand-overs of things, by IRI, that are not in `lines`; gives the lines that are to be added."""
         before = {
             quad
             for thing in things
             for found in self.store.quads_for_pattern(None, _THING, NamedNode(thing), _PAIRED)
             for quad in self.store.quads_for_pattern(found.subject, None, None, _PAIRED)
         }
-        if not before:
-            self._load(lines)
-            return
-        wanted = _normal(lines)
-        self.store.extend(wanted - before)
-        for quad in before - wanted:
-            self.store.remove(quad)
+        if before:
+            for quad in before - _normal(lines):
+                self.store.remove(quad)
+        return lines
 
     def drop_unused_classes(self) -> None:
         """Take back who sees a class of which nothing is left."""

@@ -106,38 +106,37 @@ class Projection:
             if is_stopping():
                 return False
             found = self._source.events(records)
-            self._write(found)
-            self._pair(records)
+            self._write(found, self._pairs(records))
             # Records of one capture may be split between batches: its index is not done yet.
             self._progress.note([one.place for one in found if one.place], min(last, head))
         self._progress.note([], head)
         self._certain = True
         return True
 
-    def _write(self, records: Sequence[Placed]) -> None:
+    def _write(self, records: Sequence[Placed], pairs: list[str]) -> None:
         if self._certain:
-            self._graph.add(records)
+            self._graph.add(records, pairs)
             return
         fresh = [one for one in records if not self._graph.holds(one.iri)]
-        self._graph.add(fresh)
+        self._graph.add(fresh, pairs)
         written = {one.iri for one in fresh}
-        for one in records:
-            if one.iri not in written:
-                self._replace(one)
+        self._replace([one for one in records if one.iri not in written])
 
-    def _replace(self, record: Placed) -> None:
+    def _replace(self, records: Sequence[Placed]) -> None:
         # A signed capture that was submitted again has its records twice under one name.
-        now = self._source.events_named([_commitment(record)])
-        self._graph.replace(record.iri, now, self._source.events_named)
+        named: dict[str, list[Placed]] = {one.iri: [] for one in records}
+        for one in self._source.events_named(map(_commitment, records)):
+            named[one.iri].append(one)
+        for name, now in named.items():
+            self._graph.replace(name, now, self._source.events_named)
 
     def _write_moved(self, head: int, is_stopping: Callable[[], bool]) -> bool:
         for moved in self._moved(head):
             if is_stopping():
                 return False
             found = self._source.events(moved)
-            for one in found:
-                self._replace(one)
-            self._pair(moved)
+            self._replace(found)
+            self._graph.add([], self._pairs(moved))
             self._progress.note([one.place for one in found if one.place])
         return True
 
@@ -149,10 +148,11 @@ class Projection:
                 yield moved[start : start + BATCH]
             after = places[-1].record
 
-    def _pair(self, records: Sequence[int]) -> None:
-        things = affected_things(self._source.engine, records)
-        lines = list(handovers_of(self._source.engine, things))
-        self._graph.replace_handovers(iris_of(self._source.engine, things), lines)
+    def _pairs(self, records: Sequence[int]) -> list[str]:
+        """The hand-overs that records bear upon, as lines to be added; those that hold no more are taken back."""
+        engine = self._source.engine
+        things = affected_things(engine, records)
+        return self._graph.settle_handovers(iris_of(engine, things), list(handovers_of(engine, things)))
 
 
 def open_projection(folder: Path, source: Source) -> Projection:

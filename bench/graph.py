@@ -1,0 +1,144 @@
+"""The projector against pyoxigraph's bulk load of the same quads: one core, from rows in the database to quads.
+
+    python -m bench.graph --events 20000
+
+Reference events are captured on a real node first; that is not measured. `project` reads, maps, loads and pairs
+as the projector's process does, in one thread; the peer loads the finished N-Quads of the same graph in the same
+batches, and as one file. `moved` is the cost of an older record whose class changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import json
+import pstats
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pyoxigraph import RdfFormat, Store
+
+from fabric.capture.node import Node, NodeSettings, open_node
+from fabric.capture.pool import InlinePreparer
+from fabric.graph import Source, open_projection
+from fabric.scenario import members_json, reference_documents, reference_world
+from fabric.store.credentials import OPERATOR, Principal
+
+PER_DOCUMENT = 1000
+SEED = 7
+ASKED_RATE = 1500
+ASKED_SHARE = 0.4
+_OPERATOR = Principal(0, "operator", OPERATOR)
+
+Result = dict[str, Any]
+
+
+def filled(folder: Path, events: int) -> Node:
+    """A node that holds reference events, captured by one of their members."""
+    node = open_node(NodeSettings(folder, origin="loomark.example/bench"), preparer=InlinePreparer())
+    members = members_json(reference_world())["members"]
+    for member in members:
+        value = {
+            "type": "member",
+            "subject": member["id"],
+            "name": member["name"],
+            "parties": member["parties"],
+        }
+        node.capture.state(_OPERATOR, value)
+    packer = next(member["id"] for member in members if member["role"] == "packer")
+    for document in reference_documents(events, SEED, PER_DOCUMENT):
+        node.capture.capture(packer, document, "application/ld+json", settled=True)
+    return node
+
+
+def timed(action: Callable[[], Any]) -> tuple[float, float]:
+    """Seconds by the clock, and of CPU in all threads of this process."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    action()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def bulk(lines: list[bytes], path: Path, batch: int) -> tuple[float, float]:
+    """The peer: the store alone, fed with finished N-Quads."""
+    store = Store(str(path))
+    parts = [b"".join(lines[start : start + batch]) for start in range(0, len(lines), batch)]
+
+    def load() -> None:
+        for part in parts:
+            store.bulk_load(part, RdfFormat.N_QUADS)
+
+    return timed(load)
+
+
+def measure(events: int) -> list[Result]:
+    """The figures of this section."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        node = filled(folder / "node", events)
+        try:
+            return _measured(node, folder, events)
+        finally:
+            node.close()
+
+
+def _measured(node: Node, folder: Path, events: int) -> list[Result]:
+    projection = open_projection(folder / "graph", Source(node.reading))
+    wall, cpu = timed(projection.advance)
+    lines = (projection.store.dump(format=RdfFormat.N_QUADS) or b"").splitlines(keepends=True)
+    publish, _ = timed(projection.publish)
+    projection.close()
+    # In the order in which the projector wrote them a peer would be at home; a dump is sorted, which helps it.
+    batched, _ = bulk(lines, folder / "batched", 40_000)
+    whole, _ = bulk(lines, folder / "whole", len(lines))
+    quads = len(lines)
+    rate, peer = quads / wall, quads / min(batched, whole)
+    again = open_projection(folder / "graph", Source(node.reading))
+    again._progress._database.execute("UPDATE placed SET partial = -1 WHERE record % 10 = 0")
+    again._graph.cover(node.state()["size"] - 1)
+    moved, _ = timed(again.advance)
+    again.close()
+    return [
+        _result("graph: projected", events / wall, "events/s", f"asked {ASKED_RATE} events/s", events / wall / ASKED_RATE),
+        _result("graph: projected, CPU of one core", events / cpu, "events/s", f"asked {ASKED_RATE} events/s", events / cpu / ASKED_RATE),
+        _result("graph: quads written", rate, "quads/s", f"bulk load of the same quads, {peer:.0f} quads/s (asked {ASKED_SHARE})", rate / peer),
+        _result("graph: quads an event", quads / events, "quads", "", None),
+        _result("graph: a record whose class changed", moved / (events / 10) * 1e6, "us", "", None),
+        _result("graph: publish a snapshot", publish * 1e3, "ms", "", None),
+    ]  # fmt: skip
+
+
+def profile(events: int) -> None:
+    """Where the projector's time goes."""
+    with tempfile.TemporaryDirectory() as place:
+        node = filled(Path(place) / "node", events)
+        projection = open_projection(Path(place) / "graph", Source(node.reading))
+        profiler = cProfile.Profile()
+        profiler.runcall(projection.advance)
+        pstats.Stats(profiler, stream=sys.stdout).sort_stats("tottime").print_stats(25)
+        projection.close()
+        node.close()
+
+
+def _result(name: str, value: float, unit: str, against: str, ratio: float | None) -> Result:
+    return {"name": name, "value": value, "unit": unit, "against": against, "ratio": ratio}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--profile", action="store_true")
+    options = parser.parse_args()
+    if options.profile:
+        profile(options.events)
+        return
+    for row in measure(options.events):
+        print(json.dumps(row))
+
+
+if __name__ == "__main__":
+    main()
