@@ -54,7 +54,7 @@ def nodes_of(story: Story, source: TraceSource) -> set[Node]:
     return material | {row[1] for row in fillings}
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(st.lists(EVENTS, min_size=1, max_size=8))
 def test_forward_and_backward_are_converse(events: list[Told]) -> None:
     story = told(events)
@@ -68,6 +68,7 @@ def test_forward_and_backward_are_converse(events: list[Told]) -> None:
             assert (other in ahead[one].possible) == (one in back[other].possible)
 
 
+@settings(max_examples=40)
 @given(st.lists(EVENTS, min_size=1, max_size=8), st.integers(1, 9))
 def test_stored_and_derived_lineage_and_every_tree_size_give_one_answer(
     events: list[Told], size: int
@@ -85,6 +86,7 @@ def test_stored_and_derived_lineage_and_every_tree_size_give_one_answer(
         assert trace(question, store.source(coverage)).as_json() == trace(question, everything).as_json()
 
 
+@settings(max_examples=40)
 @given(st.lists(EVENTS, min_size=1, max_size=8), st.randoms(use_true_random=False))
 def test_the_order_of_capture_changes_no_answer(events: list[Told], shuffle: random.Random) -> None:
     story = told(events)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fabric.trace import Direction
@@ -63,6 +63,7 @@ def test_the_bucket_tells_no_more_than_an_order_of_magnitude(count: int, name: s
     assert bucket(count) == name
 
 
+@settings(max_examples=60)
 @given(st.sets(st.integers(0, 7)), st.sampled_from("ABCDE"))
 def test_a_limited_answer_is_that_of_a_ledger_without_the_hidden_records(
     hidden: set[int], asked: str
