@@ -39,7 +39,9 @@ def get_trace(
     ] = None,
     size: Annotated[int | None, Query(description="Answer as known at this tree size.")] = None,
     making_place: OptionalText = None,
-    kill_step: bool = False,
+    kill_step: Annotated[
+        str | None, Query(max_length=MAX_TEXT, description="Stop at this business step, as one that kills.")
+    ] = None,
     exposed: Annotated[
         int | None, Query(description="Also list what shared a carrier or place, within hours.")
     ] = None,
