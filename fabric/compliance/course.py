@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from fabric.epcis.times import time_of
 from fabric.lineage import Fact, HolderOf, Sort
 from fabric.lineage.fact import INPUT, OUTPUT
-from fabric.lineage.words import site
+from fabric.lineage.words import site, words
 from fabric.trace import TraceSource
 from fabric.trace.carrying import carrying
 from fabric.trace.events import Calendar, Occurrence, occurrences
@@ -78,6 +78,9 @@ class Courses:
         self._makers: dict[str, Happening | None] = {}
         self._made: dict[tuple[str, int], str | None] = {}
         self._legs: dict[str, Sequence[LegRow]] = {}
+        self._harvested: dict[str, bool] = {}
+        self._coolings: dict[str, Sequence[Happening]] = {}
+        self._receipts: dict[str, Sequence[Happening]] = {}
         self._runs: dict[tuple[str, str], list[Fact]] = {}
         for fact in dossier.facts:
             if fact.transformation_id is not None:
@@ -133,8 +136,23 @@ class Courses:
 
         Only events without inputs are looked at, so it ends where lots went into each other.
         """
-        created = [one for one in self.of(lot) if _creates(one) and one.fact.type != TRANSFORMATION]
-        return any(self.made_by(one) == "harvesting" for one in created)
+        if lot not in self._harvested:
+            created = (one for one in self.of(lot) if _creates(one) and one.fact.type != TRANSFORMATION)
+            self._harvested[lot] = any(self.made_by(one) == "harvesting" for one in created)
+        return self._harvested[lot]
+
+    def coolings(self, lot: str) -> Sequence[Happening]:
+        """The events that cooled a lot."""
+        if lot not in self._coolings:
+            self._coolings[lot] = [one for one in self.of(lot) if self.kind(one).cte == "cooling"]
+        return self._coolings[lot]
+
+    def receipts(self, lot: str, place: str | None) -> Sequence[Happening]:
+        """The events that took a lot in at a place."""
+        if lot not in self._receipts:
+            steps = words().receipt
+            self._receipts[lot] = [one for one in self.of(lot) if one.fact.step in steps]
+        return [one for one in self._receipts[lot] if site(one.fact.place) == site(place)]
 
     def _happening(self, lot: str, one: Occurrence) -> Happening:
         fact = one.facts[0]

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from fabric.epcis.identifiers import Position, read_name
 from fabric.lineage.quantity import exact_text
-from fabric.lineage.words import site, words
+from fabric.lineage.words import site
 
 from .course import Courses, Happening
 from .dossier import Record
@@ -124,22 +124,17 @@ class Finder:
         )
 
     def _of_input(self, kde: Kde, one: Happening, lot: str) -> Verdict:
-        events = self._courses.of(lot)
         maker = self._courses.maker(lot)
+        events: Sequence[Happening]
         if kde.of == "harvest":
             events = [] if maker is None else [maker]
         elif kde.of == "cooling":
-            events = [event for event in events if self._courses.kind(event).cte == "cooling"]
+            events = self._courses.coolings(lot)
             if not events:
                 return Verdict(UNKNOWN, why=f"wanted if it was cooled; no cooling of {lot} is recorded")
         else:
-            here = site(one.fact.place)
-            events = [
-                event
-                for event in events
-                if event.fact.step in words().receipt and site(event.fact.place) == here
-            ]
-            if not events and maker is not None and site(maker.fact.place) == here:
+            events = self._courses.receipts(lot, one.fact.place)
+            if not events and maker is not None and site(maker.fact.place) == site(one.fact.place):
                 return Verdict(NOT_APPLICABLE, why="it was packed where it was harvested")
         if not events:
             return self._absent(one, f"no {kde.of} of {lot} is recorded")

@@ -167,21 +167,44 @@ def _check_sections(report: UnverifiedReport, found: Mapping[str, str], names: I
 
 def _compare(stated: Any, found: Any, place: str, step: int) -> None:
     """Raise at the first member in which what a report states differs from what was found."""
-    if isinstance(stated, dict) and isinstance(found, dict):
-        for name in sorted(stated.keys() | found.keys()):
-            here = f"{place}/{name.replace('~', '~0').replace('/', '~1')}"
-            if name not in found:
-                raise VerificationError("expected no such member, got one", step, here)
-            if name not in stated:
-                raise VerificationError(f"expected {_shown(found[name])}, got no such member", step, here)
-            _compare(stated[name], found[name], here, step)
-    elif isinstance(stated, list) and isinstance(found, list):
+    different = _difference(stated, found)
+    if different is not None:
+        way, message = different
+        # The way was collected from the inside out.
+        pointer = "".join([f"/{token.replace('~', '~0').replace('/', '~1')}" for token in reversed(way)])
+        raise VerificationError(message, step, place + pointer)
+
+
+def _difference(stated: Any, found: Any) -> tuple[list[str], str] | None:
+    """The way from the first difference out to the whole, and what is different there."""
+    if type(stated) is dict and type(found) is dict:
+        if stated.keys() != found.keys():
+            return _other_members(stated, found)
+        for name, value in found.items():
+            inner = _difference(stated[name], value)
+            if inner is not None:
+                inner[0].append(name)
+                return inner
+        return None
+    if type(stated) is list and type(found) is list:
         for number, (one, other) in enumerate(zip(stated, found, strict=False)):
-            _compare(one, other, f"{place}/{number}", step)
+            inner = _difference(one, other)
+            if inner is not None:
+                inner[0].append(str(number))
+                return inner
         if len(stated) != len(found):
-            raise VerificationError(f"expected {len(found)} items, got {len(stated)}", step, place)
-    elif type(stated) is not type(found) or stated != found:
-        raise VerificationError(f"expected {_shown(found)}, got {_shown(stated)}", step, place)
+            return [], f"expected {len(found)} items, got {len(stated)}"
+        return None
+    if type(stated) is type(found) and stated == found:
+        return None
+    return [], f"expected {_shown(found)}, got {_shown(stated)}"
+
+
+def _other_members(stated: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[list[str], str]:
+    name = min(stated.keys() ^ found.keys())
+    if name in found:
+        return [name], f"expected {_shown(found[name])}, got no such member"
+    return [name], "expected no such member, got one"
 
 
 def _shown(value: Any) -> str:
