@@ -6,8 +6,9 @@ Adding much is a bulk load, which is not atomic: what a crash leaves behind is r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, Store
 
@@ -31,6 +32,11 @@ _SHARED: Final = tuple(NamedNode(one[1:-1]) for one in SHARED_PREDICATES)
 _REMEMBERED: Final = 200_000
 _BULK: Final = 2_000
 """Lines from which on a bulk load, which makes files of its own each time, is the faster way."""
+
+_MOST_ASKED: Final = 64
+
+_Key: TypeAlias = tuple[NamedNode, NamedNode]
+"""A thing and a graph."""
 
 ReadNamed = Callable[[Iterable[bytes]], list[Placed]]
 """What the event records with these commitments say now."""
@@ -75,25 +81,22 @@ class Graph:
         """Whether the graph has statements of a record, by its IRI."""
         return next(self.store.quads_for_pattern(NamedNode(record), None, None, None), None) is not None
 
-    def replace(self, record: str, now: list[Placed], read_named: ReadNamed) -> None:
-        """Make the graph hold exactly what a record says now; `now` are all records of this IRI."""
-        before = set(_own_quads(self.store, record))
+    def replace(self, records: Mapping[str, list[Placed]], read_named: ReadNamed) -> None:
+        """Make the graph hold exactly what records say now: by IRI, all records of that name."""
         lines: list[str] = []
-        for one in now:
-            self._meet(one.classes, lines)
-        lines += [one.lines() for one in now]
+        for now in records.values():
+            for one in now:
+                self._meet(one.classes, lines)
+                lines.append(one.lines())
         wanted = _normal(lines)
-        # What it shares with others may be there already; adding it again is cheaper than looking.
-        self.store.extend(wanted - before)
+        before = {quad for record in records for quad in _walk(self.store, record, None)}
+        if not wanted <= before:
+            self._load("".join(lines).splitlines(keepends=True))
         obsolete = before - wanted
         if obsolete:
             self._written.clear()
-            for quad in obsolete:
-                self.store.remove(quad)
-            for graph in {one.graph_name for one in obsolete if isinstance(one.graph_name, NamedNode)}:
-                things = {quad.object for quad in obsolete if quad.graph_name == graph}
-                named = [one for one in things if isinstance(one, NamedNode) and _may_be_shared(one.value)]
-                self._settle(graph, named, read_named)
+            # One step for both: were the first gone alone after a crash, nothing would lead to the second.
+            self._remove(obsolete | self._unsaid(obsolete, read_named))
 
     def settle_handovers(self, things: Iterable[str], lines: list[str]) -> list[str]:
         """Take back hand-overs of things, by IRI, that are not in `lines`; gives the lines that are to be added."""
@@ -104,8 +107,7 @@ class Graph:
             for quad in self.store.quads_for_pattern(found.subject, None, None, _PAIRED)
         }
         if before:
-            for quad in before - _normal(lines):
-                self.store.remove(quad)
+            self._remove(before - _normal(lines))
         return lines
 
     def drop_unused_classes(self) -> None:
@@ -113,8 +115,7 @@ class Graph:
         for graph in list(self._classes):
             node = NamedNode(graph)
             if next(self.store.quads_for_pattern(None, None, None, node), None) is None:
-                for quad in list(self.store.quads_for_pattern(node, None, None, _GRAPH)):
-                    self.store.remove(quad)
+                self._remove(set(self.store.quads_for_pattern(node, None, None, _GRAPH)))
                 del self._classes[graph]
 
     def _load(self, lines: list[str]) -> None:
@@ -143,22 +144,46 @@ class Graph:
         written.update(found)
         return found
 
-    def _settle(self, graph: NamedNode, things: list[NamedNode], read_named: ReadNamed) -> None:
-        """Take back what is said of things in a graph where no record says it any more."""
-        for thing in things:
-            left = {
-                quad
-                for predicate in _SHARED
-                for quad in self.store.quads_for_pattern(thing, predicate, None, graph)
-            }
-            if left:
-                # Most things are named alike by all records, so the first few settle it.
-                for said in _said_of(self.store, thing, graph, read_named):
-                    left -= said
-                    if not left:
-                        break
-                for quad in left:
-                    self.store.remove(quad)
+    def _remove(self, quads: set[Quad]) -> None:
+        """Remove quads in one step."""
+        by_graph: dict[str, list[str]] = {}
+        for quad in quads:
+            statement = f"{quad.subject} {quad.predicate} {quad.object} ."
+            by_graph.setdefault(str(quad.graph_name), []).append(statement)
+        if quads:
+            parts = [f"GRAPH {graph} {{ {' '.join(lines)} }}" for graph, lines in by_graph.items()]
+            self.store.update(f"DELETE DATA {{ {' '.join(parts)} }}")
+
+    def _unsaid(self, obsolete: set[Quad], read_named: ReadNamed) -> set[Quad]:
+        """What is said of things in the graphs of obsolete quads, and by no record of the same graph now."""
+        left: dict[_Key, set[Quad]] = {}
+        for quad in obsolete:
+            if isinstance(quad.object, NamedNode) and isinstance(quad.graph_name, NamedNode):
+                key = (quad.object, quad.graph_name)
+                if key not in left and _may_be_shared(quad.object.value):
+                    left[key] = self._said_of(*key)
+        mentions = {key: _mentions(self.store, *key) for key, said in left.items() if said}
+        gone: set[Quad] = set()
+        # Most things are named alike by all records, so the first one that still names it settles it.
+        count = 1
+        while mentions:
+            asked = {key: list(islice(found, count)) for key, found in mentions.items()}
+            said = _shared(read_named({one for names in asked.values() for one in names}))
+            for key, names in asked.items():
+                left[key] -= said
+                if not names:
+                    gone |= left[key]
+                if not (names and left[key]):
+                    del mentions[key]
+            count = min(4 * count, _MOST_ASKED)
+        return gone
+
+    def _said_of(self, thing: NamedNode, graph: NamedNode) -> set[Quad]:
+        return {
+            quad
+            for predicate in _SHARED
+            for quad in self.store.quads_for_pattern(thing, predicate, None, graph)
+        }
 
 
 def _may_be_shared(name: str) -> bool:
@@ -185,10 +210,6 @@ def own_quads(store: Store, record: str, graph: NamedNode) -> Iterator[Quad]:
     yield from _walk(store, record, graph)
 
 
-def _own_quads(store: Store, record: str) -> Iterator[Quad]:
-    yield from _walk(store, record, None)
-
-
 def _walk(store: Store, record: str, graph: NamedNode | None) -> Iterator[Quad]:
     waiting, seen = [record], {record}
     while waiting:
@@ -204,26 +225,21 @@ def _walk(store: Store, record: str, graph: NamedNode | None) -> Iterator[Quad]:
                 waiting.append(target.value)
 
 
-def _said_of(store: Store, thing: NamedNode, graph: NamedNode, read_named: ReadNamed) -> Iterator[set[Quad]]:
-    """What records that still name a thing in a graph say of things, a few records at a time."""
-    name = graph.value
-    batch: set[bytes] = set()
+def _mentions(store: Store, thing: NamedNode, graph: NamedNode) -> Iterator[bytes]:
+    """The commitments of records that name a thing in a graph."""
     seen: set[str] = set()
     for quad in store.quads_for_pattern(None, None, thing, graph):
         record = _value(quad.subject).partition("#")[0]
         if record.startswith(RECORD) and record not in seen:
             seen.add(record)
-            batch.add(bytes.fromhex(record[len(RECORD) :]))
-        if len(batch) == 32:
-            yield _shared(read_named(batch), name)
-            batch = set()
-    if batch:
-        yield _shared(read_named(batch), name)
+            yield bytes.fromhex(record[len(RECORD) :])
 
 
-def _shared(records: list[Placed], graph: str) -> set[Quad]:
-    said = [one.graphs[graph] for one in records if graph in one.graphs]
-    return _normal([Statements([], one.shared).lines(graph) for one in said])
+def _shared(records: list[Placed]) -> set[Quad]:
+    """What records say of things, in each of their graphs."""
+    return _normal(
+        [Statements([], said.shared).lines(graph) for one in records for graph, said in one.graphs.items()]
+    )
 
 
 def _normal(lines: Iterable[str]) -> set[Quad]:

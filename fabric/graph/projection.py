@@ -52,6 +52,7 @@ class Projection:
         self._source = source
         self._clock = clock
         self._next_look = 0.0
+        self._looking_s = 0.0
         # After a crash the last batch may be in the graph although no note says so.
         self._certain = False
 
@@ -73,12 +74,12 @@ class Projection:
         self._progress.agree_on_classes(self._source.classes())
         if not self._write_new(head, is_stopping):
             return False
-        started = self._clock()
-        if started < self._next_look:
+        if self._clock() < self._next_look:
             return False
+        self._looking_s = 0.0
         if not self._write_moved(head, is_stopping):
             return False
-        self._next_look = self._clock() + _SHARE * (self._clock() - started)
+        self._next_look = self._clock() + _SHARE * self._looking_s
         self._graph.drop_unused_classes()
         self._graph.cover(head)
         return True
@@ -127,8 +128,8 @@ class Projection:
         named: dict[str, list[Placed]] = {one.iri: [] for one in records}
         for one in self._source.events_named(map(_commitment, records)):
             named[one.iri].append(one)
-        for name, now in named.items():
-            self._graph.replace(name, now, self._source.events_named)
+        if named:
+            self._graph.replace(named, self._source.events_named)
 
     def _write_moved(self, head: int, is_stopping: Callable[[], bool]) -> bool:
         for moved in self._moved(head):
@@ -142,8 +143,13 @@ class Projection:
 
     def _moved(self, head: int) -> Iterator[list[int]]:
         after = 0
-        while places := self._source.places(after, head, _STRETCH):
+        while True:
+            started = self._clock()
+            places = self._source.places(after, head, _STRETCH)
             moved = self._progress.moved(places)
+            self._looking_s += self._clock() - started
+            if not places:
+                return
             for start in range(0, len(moved), BATCH):
                 yield moved[start : start + BATCH]
             after = places[-1].record

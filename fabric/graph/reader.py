@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +27,9 @@ from .terms import is_iri
 MOST_RECORDS: Final = 100
 """Records that a description shows whole, the newest ones."""
 
-_MOST_TIMES: Final = 10_000
+_MOST_NAMED: Final = 20_000
+"""Mentions that are looked at in one graph; of a thing that more records name, some newer ones may be missed."""
+
 _TYPE: Final = NamedNode(term("rdf:type"))
 _PARTLY: Final = NamedNode(term("loomark:PartlyShown"))
 _TIME: Final = NamedNode(term("epcis:eventTime"))
@@ -130,7 +133,8 @@ class View:
         records: set[str] = set()
         found: list[Quad] = []
         for graph in graphs:
-            for quad in self._store.quads_for_pattern(None, None, node, graph):
+            mentions = self._store.quads_for_pattern(None, None, node, graph)
+            for quad in islice(mentions, _MOST_NAMED):
                 subject = quad.subject.value if isinstance(quad.subject, NamedNode) else ""
                 if subject.startswith(RECORD):
                     records.add(subject.partition("#")[0])
@@ -140,10 +144,7 @@ class View:
         return records, found
 
     def _newest(self, records: set[str], graphs: list[NamedNode], most: int) -> tuple[list[str], bool]:
-        times: list[tuple[str, str]] = []
-        for record in sorted(records)[:_MOST_TIMES]:
-            times.append((self._time(record, graphs), record))
-        times.sort(reverse=True)
+        times = sorted([(self._time(record, graphs), record) for record in records], reverse=True)
         return [record for _, record in times[:most]], len(records) > most
 
     def _time(self, record: str, graphs: list[NamedNode]) -> str:

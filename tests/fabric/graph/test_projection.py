@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pyoxigraph import NamedNode
 
+from fabric.graph.graph import Graph
 from fabric.graph.names import GRAPH, PAIRED, class_iri, record_iri
 from fabric.graph.projection import PROGRESS
 from fabric.graph.snapshots import current
@@ -313,5 +314,36 @@ def test_a_capture_from_several_members_in_any_rhythm_equals_a_graph_from_scratc
             if (number + position) % 3 == 0:
                 followed.catch_up()
     sim.capture("farm", [sim.event(quantityList=[{"epcClass": LOT}], readPoint={"id": place(FARM)})])
+    followed.catch_up()
+    require_equal(followed, tmp_path)
+
+
+@pytest.mark.parametrize("step", ["_load", "_remove"])
+@pytest.mark.parametrize("is_done", [False, True])
+def test_a_move_that_dies_at_any_step_is_finished_by_the_next_start(
+    followed: Followed,
+    handed_on: Events,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    is_done: bool,
+) -> None:
+    made, packed, shipped = handed_on("1")
+    followed.sim.capture("packer", [made, packed])
+    followed.catch_up()
+    followed.sim.capture("packer", [shipped])
+    followed.projection.advance(lambda: True)
+
+    def die(self: Graph, argument: Any) -> None:
+        if is_done:
+            real(self, argument)
+        raise KeyboardInterrupt
+
+    real = getattr(Graph, step)
+    with monkeypatch.context() as patch:
+        patch.setattr(Graph, step, die)
+        with pytest.raises(KeyboardInterrupt):
+            followed.catch_up()
+    followed.reopen()
     followed.catch_up()
     require_equal(followed, tmp_path)
