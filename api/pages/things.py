@@ -22,7 +22,7 @@ _NAMES: Final = (
     " WHERE t.iri = ? AND l.original IS NOT NULL{seen} ORDER BY l.original LIMIT 20"
 )
 _EVENTS: Final = (
-    "SELECT DISTINCT e.time_us, e.record, e.type, e.step, e.member, r.commitment, e.void_by, p.iri FROM line l"
+    'SELECT DISTINCT e.time_us, e.record, e.type, e.step, e.member, r.commitment, e.void_by, p.iri, e."class" FROM line l'
     " JOIN thing t ON t.id = l.thing JOIN event e ON e.record = l.record JOIN record r ON r.id = e.record"
     " LEFT JOIN thing p ON p.id = coalesce(e.read_point, e.biz_location)"
     " WHERE t.iri = ?{seen} ORDER BY e.time_us DESC, e.record DESC LIMIT 100"
@@ -32,7 +32,11 @@ _LOTS: Final = (
     " WHERE t.iri > ? AND t.iri < ? AND t.kind IN ('lot', 'serial'){seen} ORDER BY t.iri LIMIT 200"
 )
 _STEPS: Final = "SELECT record, step FROM event WHERE record IN {keys} AND step IS NOT NULL"
-_SEEN: Final = ' AND (e."class" IN ({numbers}) OR e.partial IN ({numbers}))'
+# Who sees only what a hand-over shows of a creation sees what it made and where; never what it used.
+_SEEN: Final = (
+    ' AND (e."class" IN ({numbers}) OR (e.partial IN ({numbers})'
+    " AND (l.role IN ('object', 'output') OR l.thing IN (e.read_point, e.biz_location))))"
+)
 
 
 class Told(NamedTuple):
@@ -56,9 +60,21 @@ def names_as_sent(connection: Connection, iri: str, classes: Collection[int] | N
 def events_naming(connection: Connection, iri: str, classes: Collection[int] | None) -> list[Told]:
     """The newest visible events that name a thing in any role, such as those at a place."""
     rows = _rows(connection, _EVENTS, classes, iri)
+
+    def whole(number: int) -> bool:
+        return classes is None or number in classes
+
     return [
-        Told(time_text(time_us), kind, step, member, commitment.hex(), void_by is not None, place)
-        for time_us, _, kind, step, member, commitment, void_by, place in rows
+        Told(
+            time_text(time_us),
+            kind,
+            step,
+            member,
+            commitment.hex(),
+            void_by is not None and whole(number),
+            place,
+        )
+        for time_us, _, kind, step, member, commitment, void_by, place, number in rows
     ]
 
 

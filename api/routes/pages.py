@@ -23,7 +23,7 @@ from ledger.errors import InvalidInput, NotFound
 from .addresses import thing_in
 from .asking import Reading, Serving
 from .shown import html
-from .things import JSON_LD, TURTLE, graph_of
+from .things import JSON_LD, TURTLE
 from .trace import MAX_TEXT, budget, canonical, instant_us
 
 router = APIRouter(include_in_schema=False)
@@ -63,7 +63,7 @@ def thing_page(request: Request, serving: Serving, reading: Reading) -> Response
         return RedirectResponse("/api/things/" + quote(iri, safe=""), status_code=303)
     with view(serving.node, reading) as seen:
         values, names = thing_values(seen, iri, reading)
-    values |= _links(iri) | {"graph_size": graph_of(serving.node.folder).size}
+    values |= _links(iri) | {"graph_size": serving.graph.size}
     return html(request, serving, "thing.html", values, labels=names)
 
 

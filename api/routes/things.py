@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from pathlib import Path
 from typing import Final
 
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from fabric.graph import Description, GraphReader, to_jsonld, to_turtle
+from fabric.graph import Description, to_jsonld, to_turtle
 
 from .addresses import thing_in
 from .asking import Reading, Serving
@@ -46,7 +44,7 @@ def get_thing(iri: str, request: Request, serving: Serving, reading: Reading) ->
     The header `Loomark-Tree-Size`, and `coveredSize` in the body, tell up to which tree size of the log the graph
     had followed. A thing of which the caller may see nothing is answered like one that nobody ever named.
     """
-    found = graph_of(serving.node.folder).describe(thing_in(request, "/api/things/"), reading)
+    found = serving.graph.describe(thing_in(request, "/api/things/"), reading)
     form = chosen_form(request.headers.get("accept", ""))
     headers = {SIZE_HEADER: str(found.size), "Vary": "Accept"}
     return Response(rendered(found, form), media_type=form, headers=headers)
@@ -67,9 +65,3 @@ def chosen_form(accept: str) -> str:
         if kind in _FORMS and quality > best:
             best, form = quality, _FORMS[kind]
     return form
-
-
-@lru_cache(maxsize=8)
-def graph_of(folder: Path) -> GraphReader:
-    """The reader of a node's graph, which keeps its snapshot open from question to question."""
-    return GraphReader(folder / "graph")
