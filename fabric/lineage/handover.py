@@ -1,19 +1,22 @@
 """Hand-overs of one thing: which receipt belongs to which dispatch (design: meaning, sections 3 and 5).
 
-A receipt that fits one dispatch joins it, several may; one that fits several stays apart as ambiguous. Nothing
-is chosen by guessing.
+What is one item (a carrier, a serial) is at one place, so its dispatches are received in turn. Of a lot parts may
+travel at the same time: a receipt that fits one dispatch joins it, several may; one that fits several stays apart
+as ambiguous. Nothing is chosen by amount or age.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import chain, islice, takewhile
-from typing import TypeAlias
+from itertools import chain, islice
+from operator import attrgetter
+from typing import Final, NamedTuple, TypeAlias
 
 from .derived import Contradiction, Leg
-from .fact import ThingKey
+from .fact import Sort, ThingKey
 from .history import Entry
 from .quantity import EXACT, ZERO
 from .words import HOUR_US, Passage, named, site, words
@@ -23,9 +26,14 @@ Amounts: TypeAlias = dict[str | None, Decimal]
 
 @dataclass(slots=True)
 class Dispatch:
-    """The dispatch records of one carrier or thing, source, destination and day; `sites` are destinations."""
+    """The dispatch records of one carrier or thing, source, destination and day; `sites` are destinations.
 
+    Legs are numbered in the order of their first instants. `carriers` are all that its records name.
+    """
+
+    number: int
     carrier: ThingKey | None
+    carriers: set[ThingKey]
     from_place: str | None
     to_place: str | None
     sites: frozenset[str]
@@ -56,45 +64,58 @@ def passage(entry: Entry) -> Passage:
     return found
 
 
+def carriers_of(thing: ThingKey, entry: Entry) -> tuple[ThingKey, ...]:
+    """The carriers by which an event speaks of a thing: the one it named instead, and the parent it was seen in."""
+    parent = entry.happening.parent
+    if entry.carrier is None:
+        return () if parent is None or parent == thing else (parent,)
+    return (entry.carrier,) if parent is None or parent == entry.carrier else (entry.carrier, parent)
+
+
 def pair(
-    thing: ThingKey, sent_away: list[Entry], taken_in: list[Entry], taken_back: list[Entry]
+    thing: ThingKey, sort: Sort, sent_away: list[Entry], taken_in: list[Entry], taken_back: list[Entry]
 ) -> Handovers:
     """The hand-overs of a thing, from its dispatches, receipts and void_shippings in the order of instants."""
     found = Handovers()
     if sent_away:
         dispatches: dict[tuple[object, ...], Dispatch] = {}
         for entry in sent_away:
-            _join(dispatches, entry)
+            _join(dispatches, thing, entry)
         found.dispatches = list(dispatches.values())
     for entry in taken_back:
-        _take_back(found.dispatches, entry)
+        _take_back(found.dispatches, thing, entry)
     if taken_in:
-        _Pairing(thing, [leg for leg in found.dispatches if not is_voided(leg)]).match(found, taken_in)
+        legs = [leg for leg in found.dispatches if not is_voided(leg)]
+        _Pairing(thing, sort, legs).match(found, taken_in)
     return found
 
 
-def _join(dispatches: dict[tuple[object, ...], Dispatch], entry: Entry) -> None:
+def _join(dispatches: dict[tuple[object, ...], Dispatch], thing: ThingKey, entry: Entry) -> None:
     said = passage(entry)
-    key = (entry.carrier, site(said.place), site(said.to), said.day)
+    carriers = carriers_of(thing, entry)
+    carrier = carriers[0] if carriers else None
+    key = (carrier, site(said.place), site(said.to), said.day)
     leg = dispatches.get(key)
     if leg is None:
         first_us = entry.happening.instant.time_us
-        leg = Dispatch(entry.carrier, said.place, said.to, said.sites, said.documents, first_us)
-        dispatches[key] = leg
+        known = (len(dispatches), carrier, set(carriers), said.place, said.to, said.sites, said.documents)
+        leg = dispatches[key] = Dispatch(*known, first_us)
     else:
+        leg.carriers.update(carriers)
         leg.sites |= said.sites
         leg.documents |= said.documents
     leg.entries.append(entry)
 
 
-def _take_back(dispatches: list[Dispatch], entry: Entry) -> None:
+def _take_back(dispatches: list[Dispatch], thing: ThingKey, entry: Entry) -> None:
     """Give a void_shipping to the newest dispatch before it that shares carrier, document and place."""
     fact, names = entry.happening.fact, passage(entry).documents
     place = site(fact.place)
+    carriers = carriers_of(thing, entry)
     fitting = [
         leg
         for leg in dispatches
-        if leg.carrier == entry.carrier
+        if (not leg.carriers.isdisjoint(carriers) if carriers else leg.carrier is None)
         and leg.first_us <= fact.time_us
         and not (names and leg.documents and not names & leg.documents)
         and (place is None or place == site(leg.from_place) or place in leg.sites)
@@ -103,111 +124,199 @@ def _take_back(dispatches: list[Dispatch], entry: Entry) -> None:
         fitting[-1].taken_back.append(entry)
 
 
+class _Want(NamedTuple):
+    """What one receipt looks for: dispatches of `pool`, which are in the order of their numbers.
+
+    They must name one of `documents` and come from one of `origins`; an empty set asks for nothing. `in_turn`:
+    they are of one item, so the order of time tells which one it was.
+    """
+
+    entry: Entry
+    pool: Sequence[Dispatch]
+    documents: frozenset[str]
+    origins: frozenset[str]
+    stated: bool
+    in_turn: bool
+
+    def accepts(self, leg: Dispatch) -> bool:
+        """Whether the dispatch goes where the receipt is, and bears what is asked for."""
+        return (
+            _fits(leg, self.entry)
+            and not (self.documents and self.documents.isdisjoint(leg.documents))
+            and not (self.origins and site(leg.from_place) not in self.origins)
+        )
+
+    def before(self) -> Iterator[Dispatch]:
+        """Dispatches before the receipt, the latest first."""
+        pool = self.pool
+        for position in range(self._split() - 1, -1, -1):
+            if self.accepts(pool[position]):
+                yield pool[position]
+
+    def after(self) -> Iterator[Dispatch]:
+        """Dispatches after the receipt by no more than clocks may be wrong, the earliest first."""
+        pool = self.pool
+        for position in range(self._split(), len(pool)):
+            if _is_early(pool[position], self.entry):
+                return
+            if self.accepts(pool[position]):
+                yield pool[position]
+
+    def candidates(self) -> Iterator[Dispatch]:
+        """Dispatches before the receipt; only where there is none, those after it."""
+        first = next(self.before(), None)
+        return self.after() if first is None else self.before()
+
+    def _split(self) -> int:
+        return bisect_right(self.pool, self.entry.happening.instant.time_us, key=_first_us)
+
+
+_first_us = attrgetter("first_us")
+_number = attrgetter("number")
+_NOTHING: Final[frozenset[str]] = frozenset()
+
+
 class _Pairing:
     """Finds the dispatches of receipts, without looking at every dispatch for every receipt.
 
-    Dispatches are in the order of their first instants. A search ends at the second find: two are ambiguous.
+    A search ends at the second find: two are ambiguous.
     """
 
-    def __init__(self, thing: ThingKey, legs: list[Dispatch]) -> None:
+    def __init__(self, thing: ThingKey, sort: Sort, legs: list[Dispatch]) -> None:
         self._thing = thing
+        self._one_item = sort is not Sort.LOT
         self._legs = legs
-        self._by_evidence: dict[object, list[Dispatch]] = {}
+        self._anywhere: list[Dispatch] = []
+        self._by_carrier: dict[ThingKey, list[Dispatch]] = {}
+        self._by_document: dict[str, list[Dispatch]] = {}
+        self._by_site: dict[str, list[Dispatch]] = {}
         self._by_delivery: dict[object, list[Dispatch]] = {}
         for leg in legs:
-            if leg.carrier is not None:
-                self._by_evidence.setdefault((leg.carrier,), []).append(leg)
+            for carrier in leg.carriers:
+                self._by_carrier.setdefault(carrier, []).append(leg)
             for name in leg.documents:
-                self._by_evidence.setdefault(name, []).append(leg)
+                self._by_document.setdefault(name, []).append(leg)
+            for name in leg.sites:
+                self._by_site.setdefault(name, []).append(leg)
+            if not leg.sites:
+                self._anywhere.append(leg)
 
     def match(self, found: Handovers, receipts: list[Entry]) -> None:
         """Give each receipt to its dispatch, or list it apart."""
-        waiting: list[tuple[Entry, bool]] = []
+        waiting: list[_Want] = []
         apart: list[Entry] = []
         for entry in receipts:
-            stated = any(True for _ in self._evident(entry))
-            legs = list(
-                islice(self._evident(entry) if stated else self._fitting(entry, reversed(self._legs)), 2)
-            )
-            if len(legs) == 1:
-                self._receive(legs[0], entry, stated)
-            elif legs:
-                waiting.append((entry, stated))
-            else:
+            want = self._want(entry)
+            if want is None:
                 apart.append(entry)
-                found.contradictions += self._too_early(entry)
-        unsure = self._settle(waiting)
-        for leg in self._legs:
-            leg.disputed = not leg.receipts and any(self._is_candidate(leg, *pair) for pair in unsure)
-        found.lone = _by_delivery(apart)
-        found.ambiguous = _by_delivery([entry for entry, _ in unsure])
-
-    def _settle(self, waiting: list[tuple[Entry, bool]]) -> list[tuple[Entry, bool]]:
-        """A dispatch that a receipt had to belong to is no candidate for one that has another choice."""
-        free = {id(leg): leg for leg in self._legs if not leg.receipts}
-        unsure: list[tuple[Entry, bool]] = []
-        for entry, stated in waiting:
-            legs = list(islice(self._left(entry, stated, free.values()), 2))
-            if len(legs) == 1:
-                self._receive(legs[0], entry, stated)
-                free.pop(id(legs[0]), None)
+            elif want.in_turn:
+                self._receive(self._next_in_turn(want), want)
             else:
-                unsure.append((entry, stated))
+                legs = list(islice(want.candidates(), 2))
+                if len(legs) == 1:
+                    self._receive(legs[0], want)
+                else:
+                    waiting.append(want)
+        unsure = self._settle(waiting)
+        for want in unsure:
+            for leg in want.candidates():
+                leg.disputed = leg.disputed or not leg.receipts
+        for entry in apart:
+            found.contradictions += self._too_early(entry)
+        found.lone = _by_delivery(apart)
+        found.ambiguous = _by_delivery([want.entry for want in unsure])
+
+    def _want(self, entry: Entry) -> _Want | None:
+        """The best evidence by which a receipt finds any dispatch: carrier, then document, then destination."""
+        for want in self._wants(entry):
+            if next(want.before(), None) is not None or next(want.after(), None) is not None:
+                return want
+        return None
+
+    def _wants(self, entry: Entry) -> Iterator[_Want]:
+        said = passage(entry)
+        carriers = carriers_of(self._thing, entry)
+        own = self._pool(self._by_carrier.get(carrier) for carrier in carriers) if carriers else ()
+        if own:
+            if said.documents:
+                yield _Want(entry, own, said.documents, _NOTHING, True, True)
+            yield _Want(entry, own, _NOTHING, _NOTHING, True, True)
+        same = self._pool(self._by_document.get(name) for name in said.documents) if said.documents else ()
+        near = (self._by_site.get(name) for name in said.sites)
+        for pool, stated in ((same, True), (self._pool(chain(near, (self._anywhere,))), False)):
+            if pool:
+                if said.origins:
+                    yield _Want(entry, pool, _NOTHING, said.origins, stated, self._one_item)
+                yield _Want(entry, pool, _NOTHING, _NOTHING, stated, self._one_item)
+
+    def _pool(self, lists: Iterable[list[Dispatch] | None]) -> Sequence[Dispatch]:
+        """Lists of dispatches as one, in the order of their numbers."""
+        given = [legs for legs in lists if legs]
+        if len(given) < 2:
+            return given[0] if given else ()
+        distinct = {leg.number: leg for legs in given for leg in legs}
+        return sorted(distinct.values(), key=_number)
+
+    def _next_in_turn(self, want: _Want) -> Dispatch:
+        """The latest dispatch before the receipt that no receipt of this step answered, else one shortly after it.
+
+        A receipt told again at the same place on the same day is of the same dispatch; so is one for which no
+        other dispatch is left.
+        """
+        delivery, step = _delivery(want.entry), want.entry.happening.fact.step
+        answered: Dispatch | None = None
+        for leg in want.before():
+            if all(other.happening.fact.step != step for other in leg.receipts):
+                return leg
+            if any(_delivery(other) == delivery for other in leg.receipts):
+                return leg
+            answered = answered or leg
+        for leg in want.after():
+            if not leg.receipts:
+                return leg
+            answered = answered or leg
+        if answered is None:
+            raise TypeError("expected a receipt that fits a dispatch")
+        return answered
+
+    def _settle(self, waiting: list[_Want]) -> list[_Want]:
+        """A dispatch that a receipt had to belong to is no candidate for one that has another choice."""
+        unsure: list[_Want] = []
+        for want in waiting:
+            legs = list(islice(self._left(want), 2))
+            if len(legs) == 1:
+                self._receive(legs[0], want)
+            else:
+                unsure.append(want)
         return unsure
 
-    def _left(self, entry: Entry, stated: bool, free: Iterable[Dispatch]) -> Iterator[Dispatch]:
-        same = self._by_delivery.get(_delivery(entry), [])
-        started = takewhile(lambda leg: not _is_early(leg, entry), free)
-        return (leg for leg in chain(same, started) if self._is_candidate(leg, entry, stated))
+    def _left(self, want: _Want) -> Iterator[Dispatch]:
+        same = self._by_delivery.get(_delivery(want.entry), [])
+        return (leg for leg in want.candidates() if not leg.receipts or any(leg is one for one in same))
 
-    def _receive(self, leg: Dispatch, entry: Entry, stated: bool) -> None:
-        leg.receipts.append(entry)
-        leg.stated = leg.stated or stated
-        delivered = self._by_delivery.setdefault(_delivery(entry), [])
-        if all(leg is not other for other in delivered):
-            delivered.append(leg)
-
-    def _is_candidate(self, leg: Dispatch, entry: Entry, stated: bool) -> bool:
-        if not _fits(leg, entry) or _is_early(leg, entry):
-            return False
-        return not stated or _is_evident(leg, entry)
-
-    def _evident(self, entry: Entry) -> Iterator[Dispatch]:
-        """Dispatches that carrier or document gives to a receipt."""
-        keys: list[object] = [*sorted(passage(entry).documents)]
-        if entry.carrier is not None:
-            keys.append((entry.carrier,))
-        seen: set[int] = set()
-        for key in keys:
-            for leg in self._fitting(entry, reversed(self._by_evidence.get(key, []))):
-                if id(leg) not in seen:
-                    seen.add(id(leg))
-                    yield leg
-
-    def _fitting(self, entry: Entry, legs: Iterable[Dispatch]) -> Iterator[Dispatch]:
-        return (leg for leg in legs if not _is_early(leg, entry) and _fits(leg, entry))
+    def _receive(self, leg: Dispatch, want: _Want) -> None:
+        leg.receipts.append(want.entry)
+        leg.stated = leg.stated or want.stated
+        self._by_delivery.setdefault(_delivery(want.entry), []).append(leg)
 
     def _too_early(self, entry: Entry) -> list[Contradiction]:
-        """A receipt without a dispatch, though evidence names one that is more than a day later."""
+        """A receipt without a dispatch, though evidence names one, more than a day later, that nobody received."""
+        documents, carriers = passage(entry).documents, carriers_of(self._thing, entry)
         for leg in self._legs:
-            if _is_evident(leg, entry) and _fits(leg, entry):
+            evident = not leg.carriers.isdisjoint(carriers) or not documents.isdisjoint(leg.documents)
+            if evident and not leg.receipts and _fits(leg, entry):
                 return [_too_early(self._thing, leg, entry)]
         return []
 
 
 def _fits(leg: Dispatch, entry: Entry) -> bool:
-    """Whether a receipt is at a destination; without a named destination, whether it is anywhere else."""
+    """Whether a receipt is at the destination; without a named destination, whether it is anywhere else."""
     sites = passage(entry).sites
     return not leg.sites.isdisjoint(sites) if leg.sites else site(leg.from_place) not in sites
 
 
 def _is_early(leg: Dispatch, entry: Entry) -> bool:
     return entry.happening.instant.time_us < leg.first_us - words().early_us
-
-
-def _is_evident(leg: Dispatch, entry: Entry) -> bool:
-    same_carrier = entry.carrier is not None and entry.carrier == leg.carrier
-    return same_carrier or not passage(entry).documents.isdisjoint(leg.documents)
 
 
 def _delivery(entry: Entry) -> tuple[object, ...]:

@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, Column, Index, SmallInteger, Table, Text, tex
 
 from fabric.store.schema import event, metadata
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Version of everything this package projects; another one in `projection` means: rebuild."""
 
 edge: Final = Table(

@@ -87,7 +87,7 @@ def _read(thing: ThingKey, sort: Sort, entries: list[Entry], moves: list[Movemen
             if column is not None and not again:
                 ended = ended or column in _ENDS
                 moves += _moves(entry, column)
-    return handover.pair(thing, sent_away, taken_in, taken_back)
+    return handover.pair(thing, sort, sent_away, taken_in, taken_back)
 
 
 def _moves(entry: Entry, column: str) -> list[Movement]:

@@ -109,11 +109,16 @@ def meaning_of(fact: Fact) -> Meaning:
 
 
 class Passage(NamedTuple):
-    """What a hand-over event says for all of its things. `day` is local, `sites` are those it is about."""
+    """What a hand-over event says for all of its things. `day` is local; `to` is the destination by its name.
+
+    `sites` are where it is about: the destination of a dispatch, the places and named destinations of a receipt.
+    `origins` are the places that a receipt names as its sources.
+    """
 
     place: str | None
     to: str | None
     sites: frozenset[str]
+    origins: frozenset[str]
     documents: frozenset[str]
     day: int
 
@@ -121,33 +126,48 @@ class Passage(NamedTuple):
 _NO_WORDS: Final[frozenset[str]] = frozenset()
 _LOCATION: Final = "location"
 _POSSESSING: Final = "possessing_party"
+_OWNING: Final = "owning_party"
 
 
 def passage_of(fact: Fact, meaning: Meaning) -> Passage | None:
     """What a dispatch, receipt or taking back says; None for other events.
 
-    The place of a dispatch is where it takes things from: bizLocation unless that is the destination, else
-    readPoint; its `sites` are the destinations. A receipt is about its places and the destinations it names.
+    The place of a dispatch is where it takes things from: bizLocation unless that is a destination, else
+    readPoint.
     """
     if meaning not in _HANDS_OVER:
         return None
     day = (fact.time_us + fact.offset_min * 60_000_000) // DAY_US
-    away = frozenset([site(name) or "" for _, name in fact.destinations])
-    to = named(fact.destinations, _LOCATION) or named(fact.destinations, _POSSESSING)
-    if to is None and fact.destinations:
-        to = min(name for _, name in fact.destinations)
+    ends = _destination(fact.destinations) if fact.destinations else ()
+    to = min(ends, default=None)
     numbers = _NO_WORDS
     if fact.transactions:
         kinds = words().documents
         numbers = frozenset([name for kind, name in fact.transactions if kind in kinds])
     if meaning is Meaning.DISPATCH:
         place = fact.biz_location
-        if place is None or site(place) in away:
+        if place is None or site(place) in {site(name) for _, name in fact.destinations}:
             place = fact.read_point or named(fact.sources, _LOCATION)
-        return Passage(place, to, away, numbers, day)
+        return Passage(place, to, sites_of(ends), _NO_WORDS, numbers, day)
     place = fact.place or named(fact.destinations, _LOCATION)
-    here = away.union([site(name) or "" for name in (fact.biz_location, fact.read_point) if name is not None])
-    return Passage(place, to, here, numbers, day)
+    here = [name for name in (fact.biz_location, fact.read_point) if name is not None]
+    here += [name for kind, name in fact.destinations if kind in (_LOCATION, _POSSESSING)]
+    origins = [name for kind, name in fact.sources if kind == _LOCATION]
+    return Passage(place, to, sites_of([*here, *ends]), sites_of(origins), numbers, day)
+
+
+def _destination(pairs: tuple[tuple[str, str], ...]) -> list[str]:
+    """Where things go: a location when one is named, else who gets them, and the owner only when nobody else is."""
+    for wanted in (_LOCATION, _POSSESSING, _OWNING):
+        found = [name for kind, name in pairs if kind == wanted]
+        if found:
+            return found
+    return [name for _, name in pairs]
+
+
+def sites_of(names: Iterable[str]) -> frozenset[str]:
+    """The sites of places and parties."""
+    return frozenset([site(name) or "" for name in names])
 
 
 def named(pairs: Iterable[tuple[str, str]], kind: str) -> str | None:

@@ -94,6 +94,7 @@ class Scene:
         source: str | None = None,
         to: str | None = None,
         possessor: str | None = None,
+        owner: str | None = None,
         docs: Sequence[tuple[str, str]] = (),
         member: str = "farm",
         event_id: str | None = None,
@@ -108,6 +109,8 @@ class Scene:
         sources = [party("location", source)] if source else []
         destinations = [party("location", to)] if to else []
         destinations += [party("possessing_party", possessor)] if possessor else []
+        destinations += [party("owning_party", owner)] if owner else []
+        sources += [party("owning_party", owner)] if owner else []
         event = Event(
             type=f"{kind}Event",
             action=None if kind == "Transformation" else action,

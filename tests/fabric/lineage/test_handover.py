@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from fabric.lineage import Leg, Summary
 
-from .scene import FARM, OTHER, PLANT, SHOP, Scene, hours, lot, sscc, unit
+from .scene import FARM, OTHER, PLANT, SHOP, Scene, grai, hours, lot, sscc, unit
 
 PO = [("po", "urn:po:1")]
 
@@ -202,3 +202,132 @@ def test_the_possessing_party_of_the_last_event_holds_it() -> None:
     state = scene.summary(lot("A")).state
     assert state is not None
     assert (state.possessor, state.place) == (SHOP, PLANT)
+
+
+def states(summary: Summary) -> list[str]:
+    return [leg.state for leg in summary.legs]
+
+
+def crossing(owner: str | None, possessor: str | None) -> Scene:
+    """A pallet goes to the plant and on to the shop, in the hands or for the account of the same party."""
+    scene, named = Scene(), {"owner": owner, "possessor": possessor}
+    scene.pack(1, sscc(1), (lot("A"), "5"))
+    scene.ship(2, sscc(1), at=FARM, to=PLANT, **named)
+    scene.receive(8, sscc(1), at=PLANT, to=PLANT, **named)
+    scene.ship(10, sscc(1), at=PLANT, to=SHOP, **named)
+    scene.receive(15, sscc(1), at=SHOP, to=SHOP, **named)
+    return scene
+
+
+def test_an_owner_on_both_sides_of_two_hops_says_nothing_about_where_they_end() -> None:
+    found = legs(crossing(OTHER, None).summary(lot("A")))
+    assert [row[:3] for row in found] == [(FARM, PLANT, "received"), (PLANT, SHOP, "received")]
+
+
+def test_hops_inside_one_possessor_are_told_apart_by_their_locations() -> None:
+    found = legs(crossing(None, OTHER).summary(lot("A")))
+    assert [row[:3] for row in found] == [(FARM, PLANT, "received"), (PLANT, SHOP, "received")]
+
+
+def test_a_dispatch_without_a_location_goes_to_who_gets_possession() -> None:
+    scene = Scene()
+    scene.ship(1, (lot("A"), "5"), to=None, possessor=SHOP, owner=OTHER)
+    scene.receive(9, (lot("A"), "5"), at=PLANT, possessor=SHOP)
+    assert legs(scene.summary(lot("A")))[0][:3] == (FARM, SHOP, "received")
+
+
+def test_an_owner_is_a_destination_only_where_nothing_better_is_named() -> None:
+    scene = Scene()
+    scene.ship(1, (lot("A"), "5"), to=None, possessor=SHOP, owner=OTHER)
+    scene.receive(9, (lot("A"), "5"), at=PLANT, owner=OTHER)
+    scene.ship(1, (lot("B"), "5"), to=None, owner=OTHER)
+    scene.receive(9, (lot("B"), "5"), at=PLANT, owner=OTHER)
+    assert states(scene.summary(lot("A"))) == ["open", "received"]
+    assert states(scene.summary(lot("B"))) == ["received"]
+
+
+def test_a_carrier_under_way_twice_is_received_in_turn() -> None:
+    scene = Scene()
+    for day in range(3):
+        scene.ship(48 * day + 1, grai(1))
+        scene.receive(48 * day + 5, grai(1))
+        scene.ship(48 * day + 20, grai(1), at=PLANT, to=FARM)
+        scene.receive(48 * day + 24, grai(1), at=FARM)
+    received = [(hours(leg.dispatched_us), hours(leg.received_us)) for leg in scene.summary(grai(1)).legs]
+    assert received == [(1, 5), (20, 24), (49, 53), (68, 72), (97, 101), (116, 120)]
+
+
+def test_of_two_dispatches_of_a_carrier_the_later_one_was_received() -> None:
+    scene = Scene()
+    scene.ship(1, grai(1))
+    scene.ship(50, grai(1))
+    scene.receive(60, grai(1))
+    assert states(scene.summary(grai(1))) == ["open", "received"]
+
+
+def test_a_carrier_that_arrived_and_was_accepted_the_next_day_was_received_once() -> None:
+    scene = Scene()
+    scene.ship(1, grai(1))
+    scene.ship(50, grai(1))
+    scene.receive(60, grai(1), step="arriving")
+    scene.receive(80, grai(1), step="accepting")
+    assert states(scene.summary(grai(1))) == ["open", "received"]
+
+
+def test_the_document_tells_which_trip_of_a_carrier_was_received_late() -> None:
+    scene = Scene()
+    scene.ship(1, grai(1), docs=PO)
+    scene.ship(50, grai(1), docs=[("po", "urn:po:2")])
+    scene.receive(60, grai(1), docs=PO)
+    assert states(scene.summary(grai(1))) == ["received", "open"]
+
+
+def test_pallets_of_one_order_are_each_received_by_their_own_number() -> None:
+    scene = Scene()
+    for number in (1, 2, 3):
+        scene.pack(number, sscc(number), (lot("A"), "5"))
+        scene.ship(10 + number, sscc(number), docs=PO)
+        scene.receive(20 + number, sscc(number), docs=PO)
+    found = scene.summary(lot("A"))
+    assert states(found) == ["received"] * 3
+    assert [(str(leg.sent), str(leg.got)) for leg in found.legs] == [("5", "5")] * 3
+
+
+def test_a_pallet_seen_with_its_contents_is_the_carrier_that_was_sent() -> None:
+    scene = Scene()
+    scene.pack(1, sscc(1), (lot("A"), "5"))
+    scene.pack(1, sscc(2), (lot("A"), "7"))
+    for number in (1, 2):
+        scene.ship(10, sscc(number))
+    scene.look(20, sscc(2), (lot("A"), "7"), step="receiving", at=PLANT)
+    found = {(leg.carrier, leg.state, leg.stated) for leg in scene.summary(lot("A")).legs}
+    assert found == {(sscc(1), "open", True), (sscc(2), "received", True)}
+
+
+def test_the_place_a_receipt_names_as_its_source_tells_two_dispatches_apart() -> None:
+    scene = Scene()
+    scene.ship(1, (lot("A"), "5"), at=FARM)
+    scene.ship(2, (lot("A"), "6"), at=OTHER)
+    scene.receive(9, (lot("A"), "6"), source=OTHER)
+    found = scene.summary(lot("A"))
+    assert [(leg.from_place, leg.state) for leg in found.legs] == [(FARM, "open"), (OTHER, "received")]
+
+
+def test_a_dispatch_after_the_receipt_is_considered_only_when_none_was_before() -> None:
+    scene = Scene()
+    scene.ship(1, (lot("A"), "5"))
+    scene.receive(9, (lot("A"), "5"))
+    scene.ship(25, (lot("A"), "6"))
+    scene.receive(33, (lot("A"), "6"))
+    assert [(str(leg.sent), str(leg.got)) for leg in scene.summary(lot("A")).legs] == [("5", "5"), ("6", "6")]
+
+
+def test_a_first_receipt_without_dispatch_does_not_contradict_a_later_round_trip() -> None:
+    scene = Scene()
+    scene.pack(1, grai(1), (lot("A"), "5"))
+    scene.receive(2, grai(1))
+    scene.ship(100, grai(1), at=OTHER)
+    scene.receive(105, grai(1))
+    found = scene.summary(lot("A"))
+    assert found.contradictions == []
+    assert states(found) == ["received", "received"]
