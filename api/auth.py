@@ -18,6 +18,8 @@ from fabric.store.credentials import Principal
 from ledger.errors import Forbidden
 
 COOKIE = "loomark_session"
+CSRF_HEADER = "x-csrf-token"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Credentials(Protocol):
@@ -79,7 +81,10 @@ class Authenticator:
         return caller
 
     def caller(self, request: Request) -> Principal:
-        """The authenticated caller of `request`; raises Unauthenticated."""
+        """The authenticated caller of `request`; raises Unauthenticated.
+
+        With a session alone a request that changes something needs its CSRF token in `X-CSRF-Token`, else Forbidden.
+        """
         header = request.headers.get("authorization")
         if header is not None:
             scheme, _, api_key = header.partition(" ")
@@ -89,6 +94,9 @@ class Authenticator:
         caller = self.session_caller(request)
         if caller is None:
             raise Unauthenticated("expected the header 'Authorization: Bearer <API key>', or a session")
+        if request.method not in _SAFE:
+            # A browser sends the cookie along with what another site makes it send.
+            self.sessions.check_csrf(request.cookies[COOKIE], request.headers.get(CSRF_HEADER, ""))
         return caller
 
     def session_caller(self, request: Request) -> Principal | None:

@@ -129,12 +129,17 @@ def _finding_about_the_whole(error: InvalidInput, status: HTTPStatus) -> tuple[F
     return (Finding(None, "", error.rule, expected.removeprefix("expected "), got),)
 
 
+def failure() -> Response:
+    """The response for an error of ours: the log has the traceback, the caller learns nothing of the inside."""
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "the node failed to answer")
+
+
 AsPage = Callable[[Request, LoomarkError], Response | None]
 """The page that tells a person of a refusal; None where a program asked."""
 
 
 def install(app: FastAPI, as_page: AsPage) -> None:
-    """Make `app` answer every refusal, foreseen or not, as a problem document, or to a person as a page."""
+    """Make `app` answer every refusal as a problem document, or to a person as a page; `api.headers` has the rest."""
 
     async def on_loomark_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, LoomarkError)
@@ -152,14 +157,9 @@ def install(app: FastAPI, as_page: AsPage) -> None:
         findings = tuple(_parameter_finding(item) for item in error.errors()[:MAX_FINDINGS])
         return problem(HTTPStatus.BAD_REQUEST, "bad-parameter", "a parameter is missing or wrong", findings)
 
-    async def on_anything_else(_request: Request, _error: Exception) -> Response:
-        # The log has the traceback; the caller learns nothing of the node's inside.
-        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "the node failed to answer")
-
     app.add_exception_handler(LoomarkError, on_loomark_error)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(RequestValidationError, on_bad_parameters)
-    app.add_exception_handler(Exception, on_anything_else)
 
 
 def _parameter_finding(item: Mapping[str, object]) -> Finding:
