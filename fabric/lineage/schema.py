@@ -75,7 +75,11 @@ contradiction: Final = Table(
     metadata,
     Column("thing", BigInteger, primary_key=True, autoincrement=False),
     Column(
-        "scope", SmallInteger, primary_key=True, autoincrement=False, comment="0 thing, 1 parent, 2 eventID"
+        "scope",
+        SmallInteger,
+        primary_key=True,
+        autoincrement=False,
+        comment="0 thing, 1 parent, 2 eventID; 3, 4: named by one of another thing or parent",
     ),
     Column("n", BigInteger, primary_key=True, autoincrement=False),
     Column("kind", Text, nullable=False),

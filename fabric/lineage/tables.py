@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -12,15 +12,18 @@ from sqlalchemy.engine import Connection
 from fabric.store.bulk import execute_rows, insert_rows
 
 from .derived import Contradiction, Derived, EdgeKind, Filling, Interval, Leg, Node, RunNode, Summary
-from .fact import Instant
+from .fact import Instant, ThingKey
 from .node import carrier_of, is_filling, is_process, node_id
-from .reader import execute_keys
+from .reader import execute_keys, select_keys
 from .schema import contradiction, edge, filling, interval
 from .view import View, rows, stock_row, text
 
 THING_SCOPE: Final = 0
 PARENT_SCOPE: Final = 1
 EVENT_ID_SCOPE: Final = 2
+_OTHERS: Final = 3
+"""Added to a scope: the row stands under another thing that a contradiction of that scope names."""
+_NUMBER_BITS: Final = 24
 
 _EDGE: Final = ("src", "dst", "kind", "record", "inferred")
 _UPSERT: Final = "INSERT INTO lineage_summary (thing, body) VALUES (?, ?) ON CONFLICT (thing) DO UPDATE SET body = excluded.body"
@@ -30,7 +33,6 @@ _OF_PARENT: Final = (
     " (SELECT node FROM lineage_filling WHERE carrier IN {keys})",
     "DELETE FROM lineage_filling WHERE carrier IN {keys}",
     "DELETE FROM lineage_interval WHERE parent IN {keys}",
-    f"DELETE FROM lineage_contradiction WHERE scope = {PARENT_SCOPE} AND thing IN {{keys}}",
 )
 
 
@@ -69,29 +71,22 @@ def _write_parents(connection: Connection, derived: Derived) -> None:
         _interval(number, row) for group in derived.intervals.values() for number, row in enumerate(group)
     ]
     insert_rows(connection, interval, _names(interval), intervals)
-    clashes: list[tuple[Any, ...]] = []
-    for parent, group in derived.clashes.items():
-        clashes += contradiction_rows(parent, PARENT_SCOPE, group)
-    insert_rows(connection, contradiction, _names(contradiction), clashes)
+    _replace_contradictions(connection, PARENT_SCOPE, derived.clashes)
 
 
 def _write_things(connection: Connection, derived: Derived) -> None:
     bodies: list[tuple[Any, str]] = []
-    clashes: list[tuple[Any, ...]] = []
     gone: list[Any] = []
     for thing, summary in derived.summaries.items():
         if summary.state is None:
             gone.append(thing)
             continue
         bodies.append((thing, body_of(summary)))
-        if summary.contradictions:
-            clashes += contradiction_rows(thing, THING_SCOPE, summary.contradictions)
-    of_thing = f"DELETE FROM lineage_contradiction WHERE scope = {THING_SCOPE} AND thing IN {{keys}}"
-    execute_keys(connection, of_thing, derived.summaries)
+    clashes = {thing: summary.contradictions for thing, summary in derived.summaries.items()}
+    _replace_contradictions(connection, THING_SCOPE, clashes)
     execute_keys(connection, "DELETE FROM lineage_summary WHERE thing IN {keys}", gone)
     bodies.sort()
     execute_rows(connection, _UPSERT, bodies)
-    insert_rows(connection, contradiction, _names(contradiction), clashes)
 
 
 def body_of(summary: Summary) -> str:
@@ -101,11 +96,33 @@ def body_of(summary: Summary) -> str:
     return orjson.dumps(value, default=list).decode()
 
 
-def contradiction_rows(thing: Any, scope: int, found: Iterable[Contradiction]) -> list[tuple[Any, ...]]:
-    """Rows of `lineage_contradiction` under one thing."""
+def _replace_contradictions(
+    connection: Connection, scope: int, found: Mapping[ThingKey, Sequence[Contradiction]]
+) -> None:
+    """Put the contradictions of things or parents in the place of those before, under each thing they name."""
+    query = f"SELECT thing, n, things FROM lineage_contradiction WHERE scope = {scope} AND thing IN {{keys}}"
+    stale = [
+        (thing, *place)
+        for owner, number, things in select_keys(connection, query, found)
+        for thing, *place in _places(owner, scope, number, orjson.loads(things))
+    ]
+    statement = "DELETE FROM lineage_contradiction WHERE thing = ? AND scope = ? AND n = ?"
+    execute_rows(connection, statement, stale)
+    rows = [
+        (thing, *place, clash.kind, _json(clash.things), _json(clash.records), clash.detail)
+        for owner, clashes in found.items()
+        for number, clash in enumerate(clashes)
+        for thing, *place in _places(owner, scope, number, clash.things)
+    ]
+    insert_rows(connection, contradiction, _names(contradiction), rows)
+
+
+def _places(owner: Any, scope: int, number: int, things: Iterable[Any]) -> list[tuple[Any, int, int]]:
+    """The keys under which one contradiction stands: its owner's, and one for each other thing it names."""
+    others = sorted(set(things) - {owner})
     return [
-        (thing, scope, number, row.kind, _json(row.things), _json(row.records), row.detail)
-        for number, row in enumerate(found)
+        (owner, scope, number),
+        *((one, scope + _OTHERS, owner << _NUMBER_BITS | number) for one in others),
     ]
 
 
@@ -212,7 +229,6 @@ class _Dump:
 __all__ = [
     "EVENT_ID_SCOPE",
     "body_of",
-    "contradiction_rows",
     "stored_view",
     "write_derived",
 ]

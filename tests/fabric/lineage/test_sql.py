@@ -88,6 +88,29 @@ def test_facts_come_back_from_the_store_as_they_were_captured() -> None:
     ]
 
 
+def test_a_contradiction_stands_under_everything_it_names_and_goes_with_its_cause() -> None:
+    scene = Scene()
+    scene.pack(1, sscc(1), (lot("A"), "5"))
+    scene.unpack(2, sscc(1), (lot("A"), "6"), event_id="urn:e:1")
+    connection = stored(scene)
+    assert _kinds(connection, lot("A")) == _kinds(connection, sscc(1)) == ["negative-contents"]
+    capture(connection, [scene.declare(scene.facts[1])], holder)
+    assert _kinds(connection, lot("A")) == _kinds(connection, sscc(1)) == []
+
+
+def test_a_serial_in_two_parents_shows_at_all_three() -> None:
+    scene = Scene()
+    scene.pack(1, sscc(1), unit("1"))
+    scene.look(2, sscc(2), unit("1"))
+    connection = stored(scene)
+    for thing in (unit("1"), sscc(1), sscc(2)):
+        assert _kinds(connection, thing) == ["contained-twice"]
+    scene.unpack(1.5, sscc(1), unit("1"))
+    capture(connection, scene.facts[2:], holder)
+    for thing in (unit("1"), sscc(1), sscc(2)):
+        assert _kinds(connection, thing) == []
+
+
 def test_clearing_leaves_the_events() -> None:
     scene = Scene()
     scene.pack(1, sscc(1), (lot("A"), "5"))
@@ -108,3 +131,8 @@ def test_numbers_of_nodes_tell_their_kind() -> None:
 
 def _ids(connection: Connection, iri: str) -> list[int]:
     return [row[0] for row in connection.exec_driver_sql("SELECT id FROM thing WHERE iri = ?", (iri,))]
+
+
+def _kinds(connection: Connection, iri: str) -> list[str]:
+    query = "SELECT c.kind FROM lineage_contradiction c JOIN thing t ON t.id = c.thing WHERE t.iri = ?"
+    return [row[0] for row in connection.exec_driver_sql(query, (iri,))]
