@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from api.problems import UnsupportedMediaType
 from ledger.errors import InvalidInput, TooLarge
@@ -14,7 +15,8 @@ async def read_body(request: Request, limit_bytes: int, timeout_s: float) -> byt
     """The whole body of `request`, at most `limit_bytes`.
 
     Raises TooLarge as soon as the announced or received size passes the limit, so that no more than the limit
-    is ever held; InvalidInput (rule `body-timeout`) when the body has not arrived after `timeout_s`.
+    is ever held; InvalidInput (rule `body-timeout`) when the body has not arrived after `timeout_s`, or
+    (rule `body-cut`) when the caller went away, who will not hear of it.
     """
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit_bytes:
@@ -22,6 +24,10 @@ async def read_body(request: Request, limit_bytes: int, timeout_s: float) -> byt
     try:
         async with asyncio.timeout(timeout_s):
             return await _collect(request, limit_bytes)
+    except ClientDisconnect as error:
+        raise InvalidInput(
+            "expected the whole body, got a part and the end of the connection", rule="body-cut"
+        ) from error
     except TimeoutError as error:
         raise InvalidInput(f"the body did not arrive within {timeout_s:g} s", rule="body-timeout") from error
 
