@@ -224,7 +224,11 @@ def moves(fact: Fact) -> bool:
 
 def local_date(fact: Fact) -> str:
     """The date of an event where it happened, `YYYY-MM-DD`."""
-    return time_of(fact.time_us + fact.offset_min * 60_000_000).strftime("%Y-%m-%d")
+    try:
+        return time_of(fact.time_us + fact.offset_min * 60_000_000).strftime("%Y-%m-%d")
+    except OverflowError:
+        # The last and the first day of the calendar have no other side of midnight.
+        return "9999-12-31" if fact.time_us > 0 else "0001-01-01"
 
 
 def _creates(one: Happening) -> bool:

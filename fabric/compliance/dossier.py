@@ -125,7 +125,8 @@ def _claim(value: Mapping[str, Any]) -> Claim:
         raise InvalidInput("expected master data with a type and an element", rule="bad-record")
     thing = read_name(element["id"], MASTER_DATA_POSITION.get(kind, Position.EPC))[0]
     found: dict[str, Any] = {}
-    for one in element.get("attributes", ()):
+    attributes = element.get("attributes")
+    for one in attributes if isinstance(attributes, list) else ():
         if isinstance(one, dict) and isinstance(one.get("id"), str):
             found.setdefault(local_name(one["id"]), one.get("attribute"))
     return Claim(thing.iri, found)

@@ -129,7 +129,10 @@ def verify_report(value: JSON, policy: Policy) -> VerifiedReport:
     dossier = dossier_of(records)
     with Step(13, "/answer"):
         limited = report.reader is not None
-        found = answer(report.question, dossier, report.identifiers, _coverage(report), limited=limited)
+        try:
+            found = answer(report.question, dossier, report.identifiers, _coverage(report), limited=limited)
+        except OverflowError:
+            raise InvalidInput("expected times within the calendar", rule="bad-time") from None
     _compare(without_operators_word(report.value["answer"]), found.trace, "/answer", 13)
     _compare(report.value["fsma204"], found.fsma204, "/fsma204", 14)
     _check_sections(report, found_digests, _RECOMPUTED)

@@ -283,3 +283,18 @@ def test_lots_that_went_into_each_other_end_the_look_back() -> None:
     found = complete(SALAD_LOT, [*story(), rework])
     assert [event.kind.cte for event in found.events] == ["transformation", None]
     assert gaps(found) == []
+
+
+def test_master_data_of_no_shape_states_nothing() -> None:
+    odd = master_data()
+    odd[0]["element"]["attributes"] = 7
+    odd[1]["element"]["attributes"] = [7, {"id": 7}, {"id": "cbvmda:name"}]
+    row = state(complete(PACKED_LOT, story(), odd), "shipping", "ship_from")
+    assert row["state"] == "missing"
+
+
+@pytest.mark.parametrize("when", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"])
+def test_the_ends_of_the_calendar_have_a_date(when: str) -> None:
+    offset = "+14:00" if when.startswith("9") else "-14:00"
+    odd = harvest(at=when, eventTimeZoneOffset=offset)
+    assert complete(FIELD_LOT, [odd]).events[0].happening.date == when[:10]
