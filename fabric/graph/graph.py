@@ -90,8 +90,8 @@ class Graph:
                 lines.append(one.lines())
         wanted = _normal(lines)
         before = {quad for record in records for quad in _walk(self.store, record, None)}
-        if not wanted <= before:
-            self._load("".join(lines).splitlines(keepends=True))
+        # All of it, changed or not: a bulk load that a crash cut short may have left any part out.
+        self._load("".join(lines).splitlines(keepends=True))
         obsolete = before - wanted
         if obsolete:
             self._written.clear()
