@@ -46,6 +46,8 @@ class PreparePool:
     def submit(self, body: bytes, media_type: str) -> Future[Prepared]:
         """Begin to prepare a submission in some worker."""
         outcome: Future[Prepared] = Future()
+        # Running from the start: who gives up waiting cannot cancel what a worker will answer.
+        outcome.set_running_or_notify_cancel()
         executor = self._executor
         try:
             running = executor.submit(_prepare, body, media_type, self._limits)

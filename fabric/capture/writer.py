@@ -43,12 +43,19 @@ class QueueFull(Unavailable):
     retry_after_s = RETRY_AFTER_S
 
 
+def _running() -> Future[Any]:
+    """A future that whoever waits for it cannot cancel: the writer will answer it, and must not find it answered."""
+    future: Future[Any] = Future()
+    future.set_running_or_notify_cancel()
+    return future
+
+
 @dataclass(slots=True)
 class Ticket:
     """What the submitter of work holds: `stored` once durable, `settled` once it is sequenced or refused."""
 
-    stored: Future[Any] = field(default_factory=Future)
-    settled: Future[None] = field(default_factory=Future)
+    stored: Future[Any] = field(default_factory=_running)
+    settled: Future[None] = field(default_factory=_running)
 
 
 @dataclass(slots=True)
