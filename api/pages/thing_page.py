@@ -73,7 +73,7 @@ def _course(seen: View, iri: str, kind: str) -> Values:
         return _material(found)
     newest = events_naming(seen.connection, iri, seen.classes) if kind else []
     values: Values = {**_NOTHING, "events": [event._asdict() for event in newest], "event_count": len(newest)}
-    return values if found is None else values | _named_with(found, iri)
+    return values if found is None else values | _named_with(found, iri) | {"uses": _uses(seen, iri)}
 
 
 def _material(found: Trace) -> Values:
@@ -85,6 +85,7 @@ def _material(found: Trace) -> Values:
         "event_count": len(events),
         "own": answers.affected(found)[0],
         "inside": [],
+        "uses": [],
         "carriers": answers.carriers(found)[:MAX_ROWS],
         "quantities": answers.quantities(found)[:MAX_ROWS],
         "contradictions": answers.contradictions(found)[:MAX_ROWS],
@@ -93,6 +94,15 @@ def _material(found: Trace) -> Values:
         "missing": told.missing[:MAX_ROWS],
         "hidden": answers.bucket(found.hidden[0]),
     }
+
+
+def _uses(seen: View, iri: str) -> list[Values]:
+    """The times a carrier was in use, the latest first; nothing for what was never filled."""
+    found = seen.source.find(iri)
+    fillings = sorted(seen.source.fillings({found[0]}), key=lambda row: row[2], reverse=True) if found else []
+    return [
+        {"from": answers.time_text(start), "until": answers.time_text(end)} for _, _, start, end in fillings
+    ][:MAX_ROWS]
 
 
 def _named_with(found: Trace, iri: str) -> Values:
@@ -113,6 +123,7 @@ def _named_with(found: Trace, iri: str) -> Values:
 _NOTHING: Final[Values] = {
     "own": None,
     "inside": [],
+    "uses": [],
     "carriers": [],
     "quantities": [],
     "contradictions": [],

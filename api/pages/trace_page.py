@@ -67,6 +67,9 @@ def trace_values(trace: Trace, seen: View) -> tuple[Values, Mapping[str, str]]:
         "phones": defaultdict(str, labels.phones),
         "drawing": draw(drawn.nodes, drawn.arrows, title),
         "grouped": drawn.grouped,
+        "is_carrier": any(
+            row[2] == trace.question.thing and row[3] == "filling" for row in trace.things.values()
+        ),
         "limit": MAX_ROWS,
     }
     return values, labels.names

@@ -28,7 +28,7 @@ from .trace import MAX_TEXT, budget, canonical, instant_us
 
 router = APIRouter(include_in_schema=False)
 
-_LOCAL_INPUT: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2})(:[0-9]{2})?\Z")
+_TYPED: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2})(:[0-9]{2})?Z?\Z")
 Text = Annotated[str, Query(max_length=MAX_TEXT)]
 
 
@@ -126,9 +126,9 @@ def _instant(at: str) -> int | None:
 
 
 def _with_offset(at: str) -> str:
-    """An instant as a form's date field sends it is UTC, as everything on the pages."""
-    match = _LOCAL_INPUT.match(at)
-    return f"{match[1]}{match[2] or ':00'}Z" if match else at
+    """An instant as people type it is UTC, as everything on the pages."""
+    match = _TYPED.match(at.strip())
+    return f"{match[1]}T{match[2]}{match[3] or ':00'}Z" if match else at.strip()
 
 
 def _names(one: Candidate) -> list[str | None]:
