@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from .door import Door
 
 LOT = "https://id.gs1.org/01/09506000134352/10/SECRET"
+OPEN_LOT = "https://id.gs1.org/01/09506000134352/10/OPEN"
 EVENT_ID = "urn:uuid:00000000-0000-4000-8000-5ec7e7000001"
+VARYING = re.compile(r'"(?:made|created|issued|now|time)[A-Za-z]*":\s*"[^"]*"')
 UNKNOWN_ID = "urn:uuid:00000000-0000-4000-8000-5ec7e7000002"
 
 
@@ -72,9 +76,11 @@ def test_its_own_member_sees_it(door: Door, secret: dict[str, Any]) -> None:
 def test_an_event_id_that_several_records_carry_names_only_what_is_visible(door: Door) -> None:
     """Another member's record under the same eventID changes nothing for the first, not even the answer's kind."""
     shared = "urn:uuid:00000000-0000-4000-8000-5ec7e7000003"
-    first = door.captured(door.sim.document([door.sim.event(epcList=[LOT], eventID=shared)]))
+    first = door.captured(door.sim.document([door.sim.event(epcList=[OPEN_LOT], eventID=shared)]))
     before = door.get(f"/api/records/{shared}").json()
-    door.captured(door.sim.document([door.sim.event(epcList=[LOT], eventID=shared, action="ADD")]), "shop")
+    door.captured(
+        door.sim.document([door.sim.event(epcList=[OPEN_LOT], eventID=shared, action="ADD")]), "shop"
+    )
     assert door.get(f"/api/records/{shared}").json() == before
     assert before["record"] == first["records"][1]["record"]
 
@@ -116,3 +122,43 @@ def test_a_pointer_to_nothing_is_refused(door: Door, secret: dict[str, Any], sho
             assert answer.status_code in (200, 400)
         else:
             door.refused(answer, 400, "no-such-pointer")
+
+
+HIDDEN_LOT, UNKNOWN_LOT = LOT, "https://id.gs1.org/01/09506000134352/10/NOBODY"
+ASKING = (
+    "/api/trace?thing={}",
+    "/api/trace?thing={}&direction=backward",
+    "/api/trace?thing={}&direction=both&size=4",
+    "/api/search?q={}",
+    "/api/things/{}",
+    "/api/reports/provenance?thing={}",
+    "/api/compliance/fsma204?lot={}",
+    "/things/{}",
+    "/trace?thing={}",
+    "/search?q={}",
+    "/report?thing={}",
+)
+
+
+@pytest.mark.parametrize("member", ["shop", "packer", "operator"])
+@pytest.mark.parametrize("asked", ASKING)
+def test_a_hidden_thing_answers_like_an_unknown_one(
+    door: Door, secret: dict[str, Any], member: str, asked: str
+) -> None:
+    assert secret["state"] == "sequenced"
+    answers = [door.get(asked.format(quote(lot, safe="")), member) for lot in (HIDDEN_LOT, UNKNOWN_LOT)]
+    assert answers[0].status_code == answers[1].status_code
+    assert answers[0].status_code < 500
+    texts = [
+        answer.text.replace(lot.rpartition("/")[2], "LOT")
+        for answer, lot in zip(answers, (HIDDEN_LOT, UNKNOWN_LOT), strict=True)
+    ]
+    assert VARYING.sub("", texts[0]) == VARYING.sub("", texts[1])
+    for told in (EVENT_ID, "damaged", secret["records"][1]["record"]):
+        assert told not in texts[0]
+
+
+def test_its_member_is_told_of_it(door: Door, secret: dict[str, Any]) -> None:
+    found = door.get(f"/api/trace?thing={quote(HIDDEN_LOT, safe='')}").json()
+    assert [event["event_id"] for event in found["events"]] == [EVENT_ID]
+    assert door.get(f"/api/trace?thing={quote(HIDDEN_LOT, safe='')}", None).status_code == 401

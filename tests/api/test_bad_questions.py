@@ -1,0 +1,58 @@
+"""Questions that make no sense are refused as problems; none of them reaches a file, and none breaks the node."""
+
+from __future__ import annotations
+
+import pytest
+
+from .door import Door
+
+REFUSED = [
+    ("/api/trace", 400),
+    ("/api/trace?thing=", 404),
+    ("/api/trace?thing=x&direction=up", 400),
+    ("/api/trace?thing=x&size=-1", 404),
+    ("/api/trace?thing=x&size=99999999999999999999999", 404),
+    ("/api/trace?thing=x&size=1000", 404),
+    ("/api/trace?thing=x&at=tomorrow", 400),
+    ("/api/trace?thing=" + "x" * 3_000, 400),
+    ("/api/trace?thing=%00", 404),
+    ("/api/trace?thing=%ff", 404),
+    ("/api/trace?thing=x&exposed=-5", 400),
+    ("/api/trace?thing=x&exposed=99999999999999999999", 400),
+    ("/api/search", 400),
+    ("/api/reports/provenance", 400),
+    ("/api/reports/provenance?thing=x", 404),
+    ("/api/reports/provenance?thing=x&format=exe", 400),
+    ("/api/compliance/fsma204?lot=%00", 404),
+    ("/log/tile/0/abc", 400),
+    ("/log/tile/9999999999999999999999/000", 400),
+    ("/log/tile/entries/x000/x000/000", 400),
+    ("/log/tile/%2e%2e/%2e%2e/keys/log.key", 400),
+    ("/log/tile/0/999", 404),
+    ("/static/%2e%2e/%2e%2e/app.py", 404),
+    ("/static/..%2f..%2fapp.py", 404),
+    ("/nowhere", 404),
+]
+
+
+@pytest.mark.parametrize(("path", "status"), REFUSED)
+def test_a_question_that_makes_no_sense_is_a_problem(door: Door, path: str, status: int) -> None:
+    with door.unchanged():
+        answer = door.get(path)
+        door.refused(answer, status, answer.json()["type"].rpartition(":")[2])
+
+
+@pytest.mark.parametrize("text", ["", "%25%5F'%22;drop table", "%ff%00", "*", "(" * 500, "\u202e"])
+def test_a_search_takes_any_text(door: Door, text: str) -> None:
+    with door.unchanged():
+        found = door.get(f"/api/search?q={text}")
+        assert found.status_code == 200
+        assert found.json()["candidates"] == []
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "FOO"])
+def test_another_method_is_a_problem(door: Door, method: str) -> None:
+    with door.unchanged():
+        for path in ("/epcis/capture", "/api/statements", "/api/members", "/log/checkpoint"):
+            answer = door.http.request(method, path, headers=door.headers("farm"))
+            door.refused(answer, 405, "method-not-allowed")

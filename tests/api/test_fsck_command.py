@@ -1,0 +1,58 @@
+"""`loomark fsck` as people and scripts run it: exit code, list of faults, JSON."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.simulator import Simulator
+
+
+@pytest.fixture(scope="module")
+def sim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    with Simulator(tmp_path_factory.mktemp("fsck") / "node") as sim:
+        sim.admit("farm")
+        sim.capture("farm", [sim.event(epcList=["https://id.gs1.org/01/09506000134352/21/1"])])
+        yield sim
+
+
+def fsck(folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "api.cli", "fsck", "--data", str(folder), *flags]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_clean_folder_beside_its_live_node_ends_with_zero(sim: Simulator) -> None:
+    done = fsck(sim.folder, "--json")
+    report: dict[str, Any] = json.loads(done.stdout)
+    assert (done.returncode, report["clean"], report["faults"]) == (0, True, [])
+    assert (report["size"], report["records"]) == (sim.node.state()["size"], 2)
+    assert fsck(sim.folder).stdout.startswith("clean: tree size ")
+
+
+def test_faults_are_listed_and_end_with_one(sim: Simulator, tmp_path: Path) -> None:
+    folder = tmp_path / "node"
+    shutil.copytree(sim.folder, folder)
+    with sqlite3.connect(folder / "loomark.db") as database:
+        database.execute("UPDATE record SET salt = zeroblob(32) WHERE kind = 2")
+    database.close()
+    name = sim.rows("SELECT lower(hex(commitment)) FROM record WHERE kind = 2")[0][0]
+    done = fsck(folder, "--json")
+    assert done.returncode == 1
+    (fault,) = json.loads(done.stdout)["faults"]
+    assert (fault["rule"], fault["place"]) == ("record-commitment", f"record {name}")
+    assert f"record-commitment record {name}" in fsck(folder).stdout
+
+
+def test_a_folder_without_a_node_is_said_to_be_one(tmp_path: Path) -> None:
+    done = fsck(tmp_path / "nothing")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "loomark.db" in done.stderr
+    assert not (tmp_path / "nothing").exists()
