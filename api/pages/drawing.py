@@ -91,13 +91,17 @@ def _ordered_columns(nodes: Sequence[Node], arrows: Sequence[Arrow]) -> list[lis
     for arrow in arrows:
         neighbours[arrow.source].append(arrow.target)
         neighbours[arrow.target].append(arrow.source)
-    # A few sweeps of the barycentre rule take out most crossings; the order stays deterministic.
-    for _ in range(_SWEEPS):
-        rank = {node.id: (i + 0.5) / len(column) for column in columns for i, node in enumerate(column)}
-        columns = [
-            sorted(column, key=lambda n: (_mean(rank, neighbours[n.id], n.id), n.id)) for column in columns
-        ]
+    rank = {node.id: place for column in columns for node, place in _ranked(column)}
+    # A few sweeps of the barycentre rule, from either side in turn, take out most crossings; nothing is random.
+    for sweep in range(_SWEEPS):
+        for column in columns if sweep % 2 == 0 else reversed(columns):
+            column.sort(key=lambda n: (_mean(rank, neighbours[n.id], n.id), n.id))
+            rank.update((node.id, place) for node, place in _ranked(column))
     return columns
+
+
+def _ranked(column: Sequence[Node]) -> list[tuple[Node, float]]:
+    return [(node, (number + 0.5) / len(column)) for number, node in enumerate(column)]
 
 
 def _mean(rank: Mapping[str, float], neighbours: Sequence[str], own: str) -> float:
