@@ -1,0 +1,266 @@
+"""Pages for people: what a recall lead sees, how it is reached, and what a reader may not see.
+
+Everything is asked of the application as a browser asks it; `tests/e2e/test_browser.py` looks at it in one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+
+from api.answers import view
+from api.headers import CONTENT_SECURITY_POLICY
+from api.pages.things import events_naming, names_as_sent, things_of_class
+
+from .consortium_pages import Site, demo_site, thing_path, trace_path
+
+PLACE = "https://id.gs1.org/414/9525004000012"
+SSCC = "https://id.gs1.org/00/095250040000000081"
+PRODUCT = "https://id.gs1.org/01/19525003000102"
+DOCUMENT = "urn:epcglobal:cbv:bt:9525004000005:ASN-10"
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, str]]:
+    site, lot = demo_site(tmp_path_factory.mktemp("site"))
+    yield site, lot
+    site.close()
+
+
+@pytest.fixture(scope="module")
+def site(demo: tuple[Site, str]) -> Site:
+    return demo[0]
+
+
+@pytest.fixture(scope="module")
+def lot(demo: tuple[Site, str]) -> str:
+    return demo[1]
+
+
+@pytest.fixture(scope="module")
+def paths(lot: str) -> dict[str, str]:
+    """Every kind of page, by name."""
+    return {
+        "home": "/",
+        "candidates": "/search?q=0903",
+        "nothing": "/search?q=nothing-has-this-name",
+        "lot": thing_path(lot),
+        "forward": trace_path(lot),
+        "backward": trace_path(lot, "backward"),
+        "both": trace_path(lot, "both"),
+        "place": thing_path(PLACE),
+        "carrier": thing_path(SSCC),
+        "carrier trace": trace_path(SSCC),
+        "class": thing_path(PRODUCT),
+        "document": thing_path(DOCUMENT),
+        "docs": "/docs",
+    }
+
+
+def test_every_page_can_be_found_around_in_without_seeing_it(site: Site, paths: dict[str, str]) -> None:
+    for name, path in paths.items():
+        page = site.page(path)
+        assert page.one("html").attributes["lang"] == "en", name
+        assert page.all("title")[0].text.endswith("· Loomark"), name
+        assert page.one("h1").text, name
+        assert len(page.all("main", "footer", "nav")) == 3, name
+        levels = [int(one.tag[1]) for one in page.all("h1", "h2", "h3")]
+        assert levels[0] == 1, name
+        assert set(levels) <= {1, 2}, name
+        ids = [one.attributes["id"] for one in page.root.walk() if "id" in one.attributes]
+        assert len(ids) == len(set(ids)), name
+        for inner in (link.removeprefix("#") for link in page.links() if link.startswith("#")):
+            assert inner in ids, (name, inner)
+
+
+def test_every_input_has_a_label_and_every_table_has_headings(site: Site, paths: dict[str, str]) -> None:
+    for name, path in {**paths, "login": "/login"}.items():
+        page = site.page(path, None if name == "login" else "recall")
+        labelled = {one.attributes["for"] for one in page.all("label")}
+        for field in page.all("input", "select"):
+            if field.attributes.get("type") != "hidden" and "hidden" not in field.attributes:
+                assert field.attributes.get("id") in labelled, (name, field)
+        for table in page.all("table"):
+            headings = [one for one in table.walk() if one.tag == "th"]
+            assert headings, name
+            assert all(one.attributes.get("scope") in ("col", "row", "rowgroup") for one in headings), name
+        for one in page.all("a", "button"):
+            assert one.text or one.attributes.get("aria-label"), (name, one)
+
+
+def test_no_page_has_a_script_a_style_of_its_own_or_anything_from_elsewhere(
+    site: Site, paths: dict[str, str]
+) -> None:
+    for name, path in paths.items():
+        answer = site.get(path)
+        assert answer.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+        for element in site.page(path).root.walk():
+            assert element.tag not in ("script", "style", "iframe", "object", "img"), name
+            assert "style" not in element.attributes, (name, element)
+            assert not any(attribute.startswith("on") for attribute in element.attributes), (name, element)
+            for attribute in ("src", "href", "action"):
+                target = element.attributes.get(attribute, "/")
+                assert target.startswith(("/", "#", "tel:", "data:,")), (name, target)
+                assert not target.startswith("//"), (name, target)
+
+
+def test_who_has_not_logged_in_is_sent_to_the_form_and_then_on(site: Site, lot: str) -> None:
+    answer = site.get(trace_path(lot), None)
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/login?to=" + quote(trace_path(lot), safe="")
+    form = site.page(answer.headers["location"], None)
+    fields = {one.attributes["name"]: one.attributes.get("value", "") for one in form.all("input")}
+    assert fields["to"] == trace_path(lot)
+
+
+def test_a_text_that_names_one_thing_leads_straight_to_its_page(site: Site, lot: str) -> None:
+    gtin, code = lot.split("/")[4], lot.split("/")[6]
+    for text in (lot, code, f"(01){gtin}(10){code}", f"  {code}  "):
+        answer = site.get("/search?q=" + quote(text, safe=""))
+        assert (answer.status_code, answer.headers.get("location")) == (303, thing_path(lot)), text
+
+
+def test_a_name_that_only_looks_alike_is_offered_and_not_opened(site: Site, lot: str) -> None:
+    page = site.page("/search?q=" + lot.rsplit("/", 1)[1].lower())
+    assert "Nothing that you may see has this name" in page.text
+    assert thing_path(lot) in page.links()
+
+
+def test_an_encoded_address_a_raw_one_and_another_spelling_show_one_thing(site: Site, lot: str) -> None:
+    page = site.page(thing_path(lot))
+    assert site.page("/things/" + lot).text == page.text
+    elsewhere = lot.replace("https://id.gs1.org", "https://farm.example/x") + "?utm=1"
+    assert site.page("/things/" + elsewhere).text == page.text
+    assert site.page(thing_path(elsewhere)).text == page.text
+
+
+def test_the_trace_page_says_what_the_answer_says(site: Site, lot: str) -> None:
+    headers = {"Authorization": f"Bearer {site.keys['recall']}"}
+    for direction in ("forward", "backward"):
+        asked = f"/api{trace_path(lot, direction)}"
+        answer = json.loads(site.client(None).get(asked, headers=headers).content)
+        page = site.page(trace_path(lot, direction))
+        things = {one["thing"] for one in answer["affected"]}
+        assert {thing_path(one) for one in things} <= set(page.links())
+        boxes = [one for one in page.all("g") if "box" in one.attributes.get("class", "")]
+        assert len(boxes) == len(answer["affected"])
+        short = [row for row in answer["quantities"] if row["unaccounted"] != "0"]
+        held = {
+            place["place"]
+            for row in answer["quantities"]
+            for place in row["places"]
+            if place["on_hand"] != "0"
+        }
+        tiles = [one.text.split()[0] for one in page.all("ul")[0].walk() if one.tag == "b"]
+        assert tiles[:2] == [str(len(things)), str(len(held))]
+        assert tiles[3] == str(len(short))
+
+
+def test_the_flow_leads_from_sources_to_products(site: Site, lot: str) -> None:
+    page = site.page(trace_path(lot))
+    (asked,) = [one for one in page.all("g") if "asked" in one.attributes["class"]]
+    left = min(int(one.attributes["x"]) for one in page.all("rect"))
+    assert next(one for one in asked.walk() if one.tag == "rect").attributes["x"] == str(left)
+    assert (
+        len([one for one in page.all("path") if "arrow" in one.attributes["class"]])
+        >= len(page.all("rect")) - 1
+    )
+
+
+def test_a_carrier_shows_what_is_in_it_and_nothing_else_that_became_of_its_lots(site: Site) -> None:
+    page = site.page(thing_path(SSCC))
+    headings = [one.text for one in page.all("h2")]
+    assert "What is in it" in headings
+    assert "Unaccounted" not in headings
+    assert "in transit" in page.text
+
+
+def test_a_place_is_called_by_its_master_data_and_told_whose_it_is(site: Site) -> None:
+    page = site.page(thing_path(PLACE))
+    assert "Northgate depot East" in page.one("h1").text
+    assert "Northgate Distribution" in page.one("dl").text
+
+
+def test_a_reader_of_one_company_sees_its_own_part_and_is_told_that_there_is_more(
+    site: Site, lot: str
+) -> None:
+    whole = site.page(trace_path(lot))
+    hearts = next(link for link in whole.links() if "HEARTS-A" in link and link.startswith("/things/"))
+    part = site.page("/trace?thing=" + hearts.removeprefix("/things/"), "processor")
+    assert "records that you may not see" in part.text
+    assert "North Field" in whole.text
+    assert "North Field" not in part.text
+    assert "Marlow" not in part.text, "what the depot sold on is not the kitchen's to see"
+
+
+def test_what_a_hand_over_does_not_show_of_a_creation_names_nothing(site: Site, lot: str) -> None:
+    sent = site.sim.rows(
+        "SELECT t.iri, r.commitment FROM line l JOIN thing t ON t.id = l.thing JOIN event e ON e.record = l.record"
+        " JOIN record r ON r.id = e.record WHERE l.role = 'input' AND e.partial IS NOT NULL AND t.iri = ?",
+        lot,
+    )
+    assert sent, "the packer's records show the kitchen what they made, and not from what"
+    with view(site.sim.node, site.reader("processor")) as seen:
+        assert seen.classes is not None
+        assert events_naming(seen.connection, lot, seen.classes) == []
+        assert names_as_sent(seen.connection, lot, seen.classes) == []
+        assert things_of_class(seen.connection, lot.split("/10/")[0], seen.classes) == []
+    with view(site.sim.node, site.reader("recall")) as seen:
+        assert events_naming(seen.connection, lot, seen.classes)
+
+
+def test_what_is_hidden_is_answered_like_what_nobody_named(site: Site, lot: str) -> None:
+    unknown = lot.rsplit("/", 1)[0] + "/NOBODY-NAMED-IT"
+    for path in (thing_path, trace_path):
+        hidden, missing = site.get(path(lot), "retailer"), site.get(path(unknown), "retailer")
+        assert (hidden.status_code, missing.status_code) == (404, 404)
+        assert hidden.content == missing.content
+    assert site.get("/search?q=" + quote(lot, safe=""), "retailer").text.replace(lot, "X") == site.get(
+        "/search?q=" + quote(unknown, safe=""), "retailer"
+    ).text.replace(unknown, "X")
+
+
+def test_the_operator_sees_no_thing(site: Site, lot: str) -> None:
+    key = site.sim.node.new_operator_key
+    assert key is not None
+    site.keys["operator"] = key
+    assert site.get(thing_path(lot), "operator").status_code == 404
+    assert site.get("/", "operator").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/trace?thing=x&direction=sideways", 400),
+        ("/trace?thing=" + quote(PLACE, safe=""), 400),
+        ("/trace?thing=" + quote(SSCC, safe="") + "&at=yesterday", 400),
+        ("/trace?thing=" + quote(SSCC, safe="") + "&at=1999-01-01T00:00", 404),
+        ("/things/nothing", 404),
+    ],
+)
+def test_what_cannot_be_answered_is_a_page_that_says_why(site: Site, path: str, status: int) -> None:
+    page = site.page(path, status=status)
+    assert [one for one in page.root.walk() if one.attributes.get("role") == "alert"]
+
+
+def test_a_program_that_wants_linked_data_is_sent_to_it(site: Site, lot: str) -> None:
+    answer = site.client("recall").get(thing_path(lot), headers={"accept": "text/turtle"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/api" + thing_path(lot))
+
+
+def test_a_carrier_is_traced_in_the_use_that_is_asked_for(site: Site) -> None:
+    page = site.page(thing_path(SSCC))
+    (use,) = [one for one in page.links() if "&at=" in one and "forward" in one]
+    then = site.page(use)
+    assert then.section("affected").text == site.page(trace_path(SSCC)).section("affected").text
+    typed = use.partition("&at=")[2].replace("T", " ").replace("%3A", ":").removesuffix("Z")
+    assert (
+        site.page(f"{trace_path(SSCC)}&at={quote(typed)}").section("affected").text
+        == then.section("affected").text
+    )
+    assert [one.attributes["value"] for one in then.all("input") if one.attributes.get("name") == "at"] != [
+        ""
+    ]
