@@ -59,7 +59,7 @@ COLUMNS = ("made", "received", "dispatched", "used", "sold", "destroyed")
 
 @dataclass(slots=True)
 class Account:
-    """What happened to one lot at one place, in portions. `counted` is the newest count."""
+    """What happened to one lot at one place, in portions. `counted` is the newest count, `booked` the book then."""
 
     made: int = 0
     received: int = 0
@@ -68,6 +68,7 @@ class Account:
     sold: int = 0
     destroyed: int = 0
     counted: int | None = None
+    booked: int = 0
 
     @property
     def book(self) -> int:
@@ -76,8 +77,9 @@ class Account:
 
     @property
     def on_hand(self) -> int:
-        """The newest count, else the book, never below nothing."""
-        return max(self.book, 0) if self.counted is None else self.counted
+        """The newest count and what moved after it, else the book, never below nothing."""
+        counted = self.book if self.counted is None else self.counted + self.book - self.booked
+        return max(counted, 0)
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import emit
-from .books import Books, Filling, Leg, Packing
+from .books import Account, Books, Filling, Leg, Packing
 from .emit import Event, Goods
 from .names import Thing, asset, lot_of_product, pallet, serial_item, tote
 from .portion import Pile, Provenance, Run, mix
@@ -72,6 +72,7 @@ class Cell:
         self.books = Books()
         self.captured: list[Captured] = []
         self.defects: list[dict[str, Any]] = []
+        self.oversold: list[tuple[dict[str, Any], Account]] = []
         self._stock: dict[tuple[Thing, Place], Pile] = {}
         self._loads: dict[Thing, Load] = {}
         self._made_of: dict[Thing, Provenance] = {}
@@ -123,6 +124,11 @@ class Cell:
         """A random UUID (version 4) drawn from the seed."""
         h = f"{self.rng.getrandbits(128):032x}"
         return f"urn:uuid:{h[:8]}-{h[8:12]}-4{h[13:16]}-a{h[17:20]}-{h[20:]}"
+
+    def close(self) -> None:
+        """The end of the story: more left a place than came in only if no later delivery made it up."""
+        healed = [defect for defect, account in self.oversold if account.book >= 0]
+        self.defects = [defect for defect in self.defects if defect not in healed]
 
     def capture(self, member: Member, event: Event) -> Event:
         """Hand an event to its member; neighbours outside the ledger capture nothing."""
@@ -468,6 +474,7 @@ class Cell:
     def count(self, place: Place, lot: Thing, counted: int | None = None) -> Event:
         """Take stock; `counted` is what was found where that is not what is there."""
         account = self.books.account(lot, place.key.iri)
+        account.booked = account.book
         account.counted = account.book if counted is None else counted
         return self._seen(place, [(lot, account.counted)], "OBSERVE", "cycle_counting", "sellable_accessible")
 

@@ -69,11 +69,12 @@ def count_above_book(cell: Cell, batch: Batch) -> Batch:
 
 
 def out_above_in(cell: Cell, batch: Batch) -> Batch:
-    """A store sells more than it ever received."""
+    """A store sells more than it ever received, unless so much of the lot comes later."""
     share, store = batch.part(3), cell.place("retailer", batch.place)
     cell.move(batch.place, store, [(batch.lot, share)])
     sold = cell.sell(store, batch.lot, share + 4)
     note(cell, "out-above-in", batch.lot, CONTRADICTIONS, sold)
+    cell.oversold.append((cell.defects[-1], cell.books.account(batch.lot, store.key.iri)))
     return batch.less(share)
 
 

@@ -125,6 +125,7 @@ def run_cell(world: World, rng: random.Random, plan: Sequence[Episode]) -> Cell:
             batch = episode(cell, batch)
     cell.wait(days=2)
     retail(cell, batch)
+    cell.close()
     return cell
 
 

@@ -122,7 +122,7 @@ def _gap(leg: Leg) -> int:
 
 def _above_count(account: Account) -> int:
     """Book stock above (positive) or below (negative) a later count."""
-    return 0 if account.counted is None else max(account.book, 0) - account.counted
+    return 0 if account.counted is None else account.booked - account.counted
 
 
 def _overdrawn(account: Account) -> int:
