@@ -129,7 +129,7 @@ def test_a_conclusion_left_out_is_missed(demo: Demonstration, report: Any) -> No
         ("/answer/hidden", "1-9", 11, "/answer"),
         ("/answer/affected/0/continues", True, 11, "/answer"),
         ("/operator/signature", "A" * 86 + "==", 11, "/operator/signature"),
-        ("/operator/position", 0, 11, "/operator/record"),
+        ("/operator/position", 70, 11, "/operator/record"),
     ],
 )
 def test_evidence_and_the_operators_word_cannot_be_changed_either(
