@@ -264,3 +264,15 @@ def test_a_carrier_is_traced_in_the_use_that_is_asked_for(site: Site) -> None:
     assert [one.attributes["value"] for one in then.all("input") if one.attributes.get("name") == "at"] != [
         ""
     ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "%00", "..", "%2e%2e/x", "a" * 5000, "%ff", "%ED%A0%80", "urn:", "https://[", "%", "%0d%0ax:y"],
+)
+@pytest.mark.parametrize("before", ["/things/", "/search?q=", "/trace?thing=", "/trace?at=x&thing="])
+def test_a_strange_name_is_answered_and_fails_nothing(site: Site, before: str, name: str) -> None:
+    answer = site.get(before + name)
+    assert answer.status_code in (200, 303, 400, 404)
+    assert answer.headers.get("location", "/").startswith("/")
+    assert "x" not in answer.headers
