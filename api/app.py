@@ -15,7 +15,7 @@ from .auth import Authenticator, Sessions
 from .headers import SecurityHeaders
 from .metrics import Measured, Metrics
 from .pending import Pending
-from .routes import docs, epcis, health, log, members, policy, records, reports, session, trace
+from .routes import docs, epcis, health, log, members, pages, policy, records, reports, session, things, trace
 from .routes.shown import problem_page
 from .services import Services
 from .settings import Settings
@@ -40,7 +40,7 @@ def create_app(node: Node, settings: Settings, session_secret: bytes) -> FastAPI
     authenticator, graph = Authenticator(node.capture, sessions), GraphReader(node.folder / "graph")
     app.state.services = Services(node, settings, authenticator, metrics, Pending(), graph)
     problems.install(app, problem_page)
-    for module in (epcis, trace, reports, records, members, policy, log, health, session, docs):
+    for module in (epcis, trace, reports, things, records, members, policy, log, health, pages, session, docs):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_middleware(SecurityHeaders)
