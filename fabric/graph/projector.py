@@ -10,6 +10,7 @@ graph and its notes say. Restarting it is left to whoever supervises it; this is
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -21,6 +22,9 @@ from fabric.store.engine import reader_engine
 from .projection import open_projection
 from .snapshots import current
 from .source import Source
+
+NICE: Final = 15
+"""How far the projector steps back behind the processes that capture and answer."""
 
 LOOK_EVERY_S: Final = 0.25
 """How long the projector waits before it looks for a new head."""
@@ -94,6 +98,9 @@ def start_projector(folder: Path, database: Path | str) -> Projector:
 def _run(folder: Path, database: Path | str, stop: Connection) -> None:
     # Ctrl-C reaches the whole terminal group; the parent decides when its children stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The graph may lag behind; captures may not. Where both want a core, captures get it.
+    if hasattr(os, "nice"):
+        os.nice(NICE)
     follow(folder, database, stop)
 
 
