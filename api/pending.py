@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Final
 
 _POLL_S: Final = 0.05
@@ -21,7 +22,13 @@ class Pending:
             return
         loop = asyncio.get_running_loop()
         self._futures[job_id] = settled
-        settled.add_done_callback(lambda _: loop.call_soon_threadsafe(self._futures.pop, job_id, None))
+
+        def forget(_: Future[None]) -> None:
+            # The writer drains after the loop has ended; nobody waits any more then.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._futures.pop, job_id, None)
+
+        settled.add_done_callback(forget)
 
     async def wait(self, job_id: str, longest_s: float) -> None:
         """Return when the job is settled or time is over; a job of an earlier run is only waited for a moment."""
