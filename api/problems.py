@@ -148,17 +148,21 @@ def install(app: FastAPI, as_page: AsPage) -> None:
             answer.headers["Connection"] = "close"
         return answer
 
-    async def on_http_exception(_request: Request, error: Exception) -> Response:
+    async def on_http_exception(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         status = HTTPStatus(error.status_code)
-        return problem(
+        shown = (
+            as_page(request, NotFound("no page has this address")) if status is HTTPStatus.NOT_FOUND else None
+        )
+        return shown or problem(
             status, status.phrase.lower().replace(" ", "-"), str(error.detail), headers=error.headers
         )
 
-    async def on_bad_parameters(_request: Request, error: Exception) -> Response:
+    async def on_bad_parameters(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        findings = tuple(_parameter_finding(item) for item in error.errors()[:MAX_FINDINGS])
-        return problem(HTTPStatus.BAD_REQUEST, "bad-parameter", "a parameter is missing or wrong", findings)
+        findings = [_parameter_finding(item) for item in error.errors()[:MAX_FINDINGS]]
+        refusal = InvalidInput("a parameter is missing or wrong", findings, "bad-parameter")
+        return await on_loomark_error(request, refusal)
 
     app.add_exception_handler(LoomarkError, on_loomark_error)
     app.add_exception_handler(HTTPException, on_http_exception)
