@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from json.encoder import encode_basestring
 from math import isfinite
 from typing import Any, NoReturn, TypeAlias
 
@@ -23,6 +24,8 @@ try:
 except ImportError:  # The base install has no orjson; the bytes are the same without it, only slower.
     orjson = None  # type: ignore[assignment, unused-ignore]
 
+_HAS_ORJSON: bool = orjson is not None
+
 JSON: TypeAlias = Any
 """A JSON value: None, bool, int, float, str, list of JSON, dict from str to JSON."""
 
@@ -32,9 +35,14 @@ MAX_DEPTH = 64
 # A longer token has more digits than any double can need; cut here, before quadratic conversions.
 _MAX_NUMBER_CHARS = 1_100
 
-# Numbers whose spelling may differ from JCS: a trailing ".0", an exponent, or sixteen and more digits. A
-# match inside a string is harmless: it only sends the value down the slow path.
-_DOUBTFUL = re.compile(rb'(?:":|[\[,])-?[0-9]+(?:\.0[,\]}]|(?:\.[0-9]+)?e|[0-9]{15})')
+# Numbers whose spelling may differ from JCS: a trailing ".0", an exponent, or sixteen and more digits. They are
+# looked for in compact bytes in which every digit and sign is "0" and every end of a value is ","; most records
+# have no number at all. What looks like one inside a string is harmless: it only sends the value down the slow path.
+_SHAPE = bytes.maketrans(b"123456789+-l[]}", b"000000000000,,,")
+_EXPONENT = re.compile(rb"e0{1,4},")
+_LONG = (b'":' + b"0" * 16, b"," + b"0" * 16)
+_WHOLE_FRACTION = re.compile(rb"\.0[,\]}]")
+_WHITESPACE = b" \t\r\n"
 _ASTRAL = re.compile(rb"[\xf0-\xf4]")
 
 
@@ -44,6 +52,13 @@ def parse_json(data: bytes, *, max_depth: int = MAX_DEPTH) -> JSON:
     Raises :class:`InvalidInput` with a rule of ``not-json``, ``not-utf8``, ``duplicate-member``,
     ``lone-surrogate``, ``jcs-number`` or ``too-deep``. The outermost value has depth 1.
     """
+    value = _parse_fast(data)
+    if value is not None and not is_deeper(value, max_depth):
+        return value
+    return _parse_slowly(data, max_depth)
+
+
+def _parse_slowly(data: bytes, max_depth: int) -> JSON:
     try:
         text = data.decode("utf-8")
         value = _DECODER.decode(text)
@@ -62,6 +77,29 @@ def parse_json(data: bytes, *, max_depth: int = MAX_DEPTH) -> JSON:
     return value
 
 
+def _parse_fast(data: bytes) -> JSON | None:
+    """The object or array of a text that the strict parser would accept but for its depth; None in doubt.
+
+    A value that is written again as the same text has lost no member of it, and has every number as it stood.
+    """
+    if not _HAS_ORJSON:
+        return None
+    try:
+        value = orjson.loads(data)
+        written = orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return None
+    if written != data and written.translate(None, _WHITESPACE) != data.translate(None, _WHITESPACE):
+        return None
+    is_sure = type(value) in (dict, list) and not _has_doubtful_numbers(written.translate(_SHAPE))
+    return value if is_sure else None
+
+
+def _has_doubtful_numbers(shape: bytes) -> bool:
+    """Whether a number has an exponent or sixteen digits, by the shape of compact JSON; may say so wrongly."""
+    return _LONG[0] in shape or _LONG[1] in shape or _EXPONENT.search(shape) is not None
+
+
 def canonical(value: JSON) -> bytes:
     """The RFC 8785 bytes of a JSON value.
 
@@ -69,21 +107,29 @@ def canonical(value: JSON) -> bytes:
     ``too-deep``, ``not-json``).
     """
     fast = _dump(value)
-    if fast is None or not (type(value) is str or _is_certain(value, fast)):
+    if fast is None or not (type(value) is str or is_certain(value, fast)):
         return canonical_slowly(value)
     return fast
 
 
-def _is_certain(value: JSON, fast: bytes) -> bool:
-    """Whether a fast writer's bytes are the canonical ones beyond doubt."""
+def is_certain(value: JSON, fast: bytes) -> bool:
+    """Whether a fast writer's bytes of a value are the canonical ones beyond doubt.
+
+    It may be asked once of a whole whose bytes were put together from those of its parts.
+    """
     kind = type(value)
     if kind is int or kind is float:
         return kind is int and -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER
-    try:
-        if _DOUBTFUL.search(fast) or (b"null" in fast and _holds_non_finite(value)):
+    shape = fast.translate(_SHAPE)
+    # Numbers and nulls end in what is "0" in the shape; strings end in their quotation mark.
+    if b"0," in shape:
+        if _has_doubtful_numbers(shape) or _WHOLE_FRACTION.search(fast) is not None:
             return False
-    except RecursionError:
-        return False
+        try:
+            if b"null" in fast and _holds_non_finite(value):
+                return False
+        except RecursionError:
+            return False
     return fast.isascii() or _ASTRAL.search(fast) is None
 
 
@@ -126,18 +172,22 @@ def _utf16_units(name: str) -> bytes:
     return name.encode("utf-16-be", "surrogatepass")
 
 
-def _dump_with_orjson(value: JSON) -> bytes | None:
+def _dump(value: JSON) -> bytes | None:
     try:
-        return orjson.dumps(value, option=_ORJSON_OPTIONS)
-    except orjson.JSONEncodeError:
+        return write_fast(value)
+    except WRITE_ERRORS:
         return None
 
 
-def _dump_with_json(value: JSON) -> bytes | None:
-    try:
-        return _ENCODER.encode(value).encode("utf-8")
-    except (ValueError, TypeError, RecursionError):
-        return None
+def _write_with_json(value: JSON) -> bytes:
+    return _ENCODER.encode(value).encode("utf-8")
+
+
+def _write_with_orjson(value: JSON) -> bytes:
+    if type(value) is str:
+        return encode_basestring(value).encode("utf-8")
+    # A copy, because orjson's own bytes are cut from a large piece of memory, which keeping many small ones splits.
+    return b"%b" % orjson.dumps(value, option=_ORJSON_OPTIONS)
 
 
 def _unique_members(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
@@ -236,9 +286,14 @@ _DECODER = json.JSONDecoder(
     object_pairs_hook=_unique_members, parse_int=_integer, parse_float=_fraction, parse_constant=_constant
 )
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
-_ORJSON_OPTIONS = 0
-_dump: Callable[[JSON], bytes | None] = _dump_with_json
+WRITE_ERRORS = (ValueError, TypeError, RecursionError)
+"""What :data:`write_fast` raises for a value that it cannot write; JCS may be able to."""
+
+write_fast: Callable[[JSON], bytes] = _write_with_json
+"""Writes compact sorted JSON, which is canonical where :func:`is_certain` says so. Raises WRITE_ERRORS."""
+
 if orjson is not None:
+    write_fast = _write_with_orjson
     _ORJSON_OPTIONS = (
         orjson.OPT_SORT_KEYS
         | orjson.OPT_STRICT_INTEGER
@@ -246,4 +301,3 @@ if orjson is not None:
         | orjson.OPT_PASSTHROUGH_DATACLASS
         | orjson.OPT_PASSTHROUGH_SUBCLASS
     )
-    _dump = _dump_with_orjson

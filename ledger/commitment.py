@@ -7,12 +7,13 @@ commitment again, in full or in part, is the work of :mod:`ledger.disclosure`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256, shake_256
+from typing import NamedTuple, TypeAlias
 
 from . import merkle
-from .canonical import JSON, canonical, jcs_order
+from .canonical import JSON, WRITE_ERRORS, canonical, is_certain, jcs_order, write_fast
 from .errors import InvalidInput, TooLarge
 
 RECORD_SALT_SIZE_BYTES = 32
@@ -26,10 +27,80 @@ A partial disclosure puts a unit of a group eight levels deeper than it is in it
 bundle one level down.
 """
 
+_CONTEXT = "@context"
+_MOST_NAMES = 4_096
 _SALT_DOMAIN = b"loomark/salt/v1\x00"
 _UNIT = b'\x00["loomark/unit/v1","'
 _GROUP = b'\x00["loomark/group/v1","'
+_UNIT_OF = _UNIT + b'%b",[%b],%b]'
+_UNIT_IN = _UNIT + b'%b",[%b,%b],%b]'
 _SALT_CHARS = 2 * SALT_SIZE_BYTES
+
+
+class Group(NamedTuple):
+    """A top-level member that is a group, written: `units` beside their `keys`, names or indices, in members order.
+
+    `members` is what the group binds of them, `value` the whole; all are JCS bytes.
+    """
+
+    value: bytes
+    keys: list[bytes]
+    units: list[bytes]
+    members: bytes
+
+
+Member: TypeAlias = bytes | Group
+"""A top-level member, written: the JCS bytes of a unit's value, or a group."""
+
+
+class Committed(NamedTuple):
+    """A commitment, and the record's top-level names in JCS order with the JCS bytes of their values."""
+
+    commitment: bytes
+    names: list[str]
+    values: list[bytes]
+
+    def body(self) -> bytes:
+        """The RFC 8785 bytes of the record."""
+        return joined(self.names, self.values)
+
+
+class Committer:
+    """Commits to the records of one submission. The context that they share is written once.
+
+    Every part of a record is written once, too: its canonical bytes come with the commitment.
+    """
+
+    def __init__(self) -> None:
+        self._contexts: dict[int, tuple[JSON, Member]] = {}
+
+    def __call__(self, record: Mapping[str, JSON], record_salt: bytes) -> Committed:
+        """Commit to one record; raises as :func:`record_commitment` does."""
+        names = ordered_names(record)
+        members = self._members(record, names)
+        nodes = 1 + len(names) + sum([len(one.units) for one in members if type(one) is Group])
+        commitment = _commitment(names, members, salts_of(nodes, record_salt))
+        return Committed(commitment, names, _values(members))
+
+    def _members(self, record: Mapping[str, JSON], names: list[str]) -> list[Member]:
+        try:
+            members = [
+                self._context(record[name]) if name == _CONTEXT else _written(record[name], write_fast)
+                for name in names
+            ]
+        except WRITE_ERRORS:
+            members = []
+        # Parts are as canonical as the whole, which is looked through once.
+        if members and is_certain(record, joined(names, _values(members))):
+            return members
+        return [_written(record[name], canonical) for name in names]
+
+    def _context(self, value: JSON) -> Member:
+        known = self._contexts.get(id(value))
+        if known is None:
+            # The value is kept beside its bytes, so that its identity stays its own.
+            known = self._contexts[id(value)] = (value, _written(value, canonical))
+        return known[1]
 
 
 def record_commitment(record: Mapping[str, JSON], record_salt: bytes) -> bytes:
@@ -38,28 +109,58 @@ def record_commitment(record: Mapping[str, JSON], record_salt: bytes) -> bytes:
     Raises :class:`InvalidInput` for a record of fewer than two members, a salt of another size or a value that
     JCS cannot hold, and :class:`TooLarge` beyond 65,536 units and groups.
     """
-    names = ordered_names(record)
-    salts = node_salts(record, record_salt)
+    return Committer()(record, record_salt).commitment
+
+
+def joined(names: Sequence[str], values: Sequence[bytes]) -> bytes:
+    """The JCS bytes of an object from its names in JCS order and the JCS bytes of their values."""
+    return b"{%b}" % b",".join([_NAMED[name] + value for name, value in zip(names, values, strict=True)])
+
+
+def _values(members: Sequence[Member]) -> list[bytes]:
+    return [member.value if isinstance(member, Group) else member for member in members]
+
+
+def _written(value: JSON, write: Callable[[JSON], bytes]) -> Member:
+    kind = type(value)
+    if len(value) < 2 if kind is list or kind is dict else True:
+        return write(value)
+    if kind is list:
+        units = [write(item) for item in value]
+        return Group(b"[%b]" % b",".join(units), _indices(len(value)), units, b"%d" % len(value))
+    names = jcs_order(value)
+    units = [write(value[name]) for name in names]
+    keys = [_text(name) for name in names]
+    return Group(joined(names, units), keys, units, b"[%b]" % b",".join(keys))
+
+
+def _commitment(names: Sequence[str], members: Sequence[Member], salts: bytes) -> bytes:
+    """The hash of the group ``[]`` over written members, under the salts of all nodes laid end to end."""
     hashes: list[bytes] = []
-    position = _SALT_CHARS
-    for name in names:
-        value = record[name]
-        salt = salts[position : position + _SALT_CHARS]
-        position += _SALT_CHARS
-        if is_group(value):
-            end = position + _SALT_CHARS * len(value)
-            hashes.append(_group_node(name, value, salt, salts[position:end]))
-            position = end
-        else:
-            preimage = b'%b%b",[%b],%b]' % (_UNIT, salt, _text(name), canonical(value))
-            hashes.append(sha256(preimage).digest())
-    return group_hash(salts[:_SALT_CHARS], b"[]", canonical(names), merkle.root(hashes))
+    pieces = [salts[at : at + _SALT_CHARS] for at in range(0, len(salts), _SALT_CHARS)]
+    take = iter(pieces).__next__
+    own = take()
+    for name, member in zip(names, members, strict=True):
+        if not isinstance(member, Group):
+            hashes.append(sha256(_UNIT_OF % (take(), _text(name), member)).digest())
+            continue
+        salt, text = take(), _text(name)
+        inner = [
+            sha256(_UNIT_IN % (take(), text, key, unit)).digest()
+            for key, unit in zip(member.keys, member.units, strict=True)
+        ]
+        hashes.append(group_hash(salt, b"[%b]" % text, member.members, merkle.root(inner)))
+    return group_hash(own, b"[]", b"[%b]" % b",".join(map(_text, names)), merkle.root(hashes))
 
 
 def commitment_nodes(record: Mapping[str, JSON]) -> int:
     """How many units and groups the record has, the group ``[]`` included."""
-    inner = sum([len(value) for value in record.values() if is_group(value)])
-    return 1 + len(record) + inner
+    nodes = 1 + len(record)
+    for value in record.values():
+        kind = type(value)
+        if (kind is list or kind is dict) and len(value) > 1:
+            nodes += len(value)
+    return nodes
 
 
 def is_group(value: JSON) -> bool:
@@ -76,9 +177,13 @@ def ordered_names(record: Mapping[str, JSON]) -> list[str]:
 
 def node_salts(record: Mapping[str, JSON], record_salt: bytes) -> bytes:
     """The salts of all nodes in pre-order, 32 hex characters each, as ASCII bytes."""
+    return salts_of(commitment_nodes(record), record_salt)
+
+
+def salts_of(nodes: int, record_salt: bytes) -> bytes:
+    """The salts of that many nodes, 32 hex characters each, as ASCII bytes."""
     if len(record_salt) != RECORD_SALT_SIZE_BYTES:
         raise InvalidInput(f"expected a record salt of 32 bytes, got {len(record_salt)}", rule="bad-salt")
-    nodes = commitment_nodes(record)
     if nodes > MAX_NODES:
         raise TooLarge(
             f"expected at most {MAX_NODES} units and groups in a record, got {nodes}", rule="too-many-units"
@@ -104,28 +209,31 @@ def group_hash(salt: bytes, path: bytes, members: bytes, root: bytes) -> bytes:
 def unit_hashes(name: str, value: Mapping[str, JSON] | Sequence[JSON], salts: bytes) -> list[bytes]:
     """The hashes of the units of group ``name``, in members order, under their salts laid end to end."""
     opening = b'",[%b,' % _text(name)
-    keys: list[bytes]
-    items: list[JSON]
-    if isinstance(value, dict):
-        names = jcs_order(value)
-        keys = [_text(key) for key in names]
-        items = [value[key] for key in names]
-    else:
-        keys = [b"%d" % index for index in range(len(value))]
-        items = list(value)
+    written = _written(value, canonical)
+    keys, units = (written.keys, written.units) if isinstance(written, Group) else ([], [])
     starts = range(0, len(salts), _SALT_CHARS)
     return [
-        sha256(
-            b"%b%b%b%b],%b]" % (_UNIT, salts[at : at + _SALT_CHARS], opening, key, canonical(item))
-        ).digest()
-        for at, key, item in zip(starts, keys, items, strict=True)
+        sha256(b"%b%b%b%b],%b]" % (_UNIT, salts[at : at + _SALT_CHARS], opening, key, unit)).digest()
+        for at, key, unit in zip(starts, keys, units, strict=True)
     ]
 
 
-def _group_node(name: str, value: JSON, salt: bytes, salts: bytes) -> bytes:
-    members = b"%d" % len(value) if type(value) is list else canonical(jcs_order(value))
-    root = merkle.root(unit_hashes(name, value, salts))
-    return group_hash(salt, b"[%b]" % _text(name), members, root)
+@lru_cache(maxsize=256)
+def _indices(count: int) -> list[bytes]:
+    return [b"%d" % index for index in range(count)]
+
+
+class _Named(dict[str, bytes]):
+    """`"name":` by name, for the names seen lately."""
+
+    def __missing__(self, name: str) -> bytes:
+        if len(self) >= _MOST_NAMES:
+            self.clear()
+        self[name] = opening = _text(name) + b":"
+        return opening
+
+
+_NAMED = _Named()
 
 
 @lru_cache(maxsize=4_096)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from . import shape
 from .canonical import JSON, canonical, parse_json
 from .capture import CAPTURE_SALT_SIZE_BYTES, MAX_RECORDS, capture_commitment
-from .commitment import RECORD_SALT_SIZE_BYTES, record_commitment
+from .commitment import RECORD_SALT_SIZE_BYTES, Committed, Committer, record_commitment
 from .ed25519 import SigningKey, key_id
 from .errors import InvalidInput
 from .statement import (
@@ -124,8 +124,8 @@ def parse_submission(data: bytes) -> Submission:
     )
 
 
-def verify_submission(submission: Submission, records: Sequence[Mapping[str, JSON]]) -> list[bytes]:
-    """The record commitments, checked to be what the statement commits to.
+def verify_submission(submission: Submission, records: Sequence[Mapping[str, JSON]]) -> list[Committed]:
+    """The records as committed, checked to be what the statement commits to.
 
     ``records`` are the records read from the document, in position order. Raises :class:`InvalidInput` with rule
     ``not-a-capture``, ``bad-salt`` (another number of salts than records) or ``capture-commitment``.
@@ -136,13 +136,15 @@ def verify_submission(submission: Submission, records: Sequence[Mapping[str, JSO
     if len(records) != len(submission.record_salts):
         got = len(submission.record_salts)
         raise InvalidInput(f"expected {len(records)} record salts, one a record, got {got}", rule="bad-salt")
+    committer = Committer()
     pairs = zip(records, submission.record_salts, strict=True)
-    commitments = [record_commitment(record, salt) for record, salt in pairs]
+    committed = [committer(record, salt) for record, salt in pairs]
+    commitments = [one.commitment for one in committed]
     if capture_commitment(submission.capture_salt, commitments).hex() != statement.body["commitment"]:
         raise InvalidInput(
             "expected the signed capture commitment, got records that give another", rule="capture-commitment"
         )
-    return commitments
+    return committed
 
 
 def _contexts(value: JSON) -> dict[str, str | None]:

@@ -7,15 +7,40 @@ record again, so there is one way from a record to its rows.
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
-from typing import Final, NamedTuple
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
 
-from fabric.epcis.event import Event
-from fabric.lineage.fact import Fact, Line, Sort, fact_of
+from fabric.epcis.event import Event, Ref, Role
+from fabric.epcis.identifiers import Kind
+from fabric.lineage.fact import (
+    MENTION,
+    OBJECT,
+    ONE_EACH,
+    OUTPUT,
+    Fact,
+    Line,
+    Sort,
+    created_lot,
+    lot_beside,
+    short_word,
+    sort_from,
+)
 from fabric.lineage.quantity import exact_text
 from fabric.store.things import smaller_kind
 
+try:
+    import orjson
+except ImportError:  # Without it the same bytes take longer.
+    orjson = None  # type: ignore[assignment, unused-ignore]
+
+_HAS_ORJSON: bool = orjson is not None
 _SORTS: Final = {sort.value: sort for sort in Sort}
+_NUMBERS: Final = {sort: sort.value for sort in Sort}
+# Reading `.value` of an enumeration calls Python; a dictionary does not.
+_WORDS: Final[dict[str, str]] = {one: one.value for one in (*Role, *Kind)}
+_MADE: Final = frozenset({OBJECT, OUTPUT})
 
 PackedLine = tuple[str, str, str, int, str | None, str | None, str | None, str | None]
 """IRI, kind, role, sort, exact quantity, unit, IRI of the stated lot, name as sent."""
@@ -44,24 +69,78 @@ class Packed(NamedTuple):
 
 
 def pack(event: Event, digest: bytes) -> Packed:
-    """An event as flat values."""
-    fact = fact_of(event, record=0, commitment=b"", digest=digest, position=0, member="")
-    lines = tuple(
-        [
-            (
-                line.thing,
-                ref.thing.kind.value,
-                line.role,
-                line.sort.value,
-                None if line.quantity is None else exact_text(line.quantity),
-                line.unit,
-                line.lot,
-                line.original,
-            )
-            for line, ref in zip(fact.lines, event.things, strict=True)
-        ]
+    """An event as flat values: those of its fact (`fabric.lineage.fact.fact_of`), put together without one."""
+    created = created_lot(event) if event.ilmd else None
+    listed = event.type == "TransactionEvent"
+    lines = tuple([_line(ref, MENTION if listed else _WORDS[ref.role], created) for ref in event.things])
+    step = short_word(event.biz_step)
+    transactions, sources, destinations = event.transactions, event.sources, event.destinations
+    if transactions:
+        transactions = tuple([(short_word(kind), name) for kind, name in transactions])
+    if sources:
+        sources = tuple([(short_word(kind) or "", name) for kind, name in sources])
+    if destinations:
+        destinations = tuple([(short_word(kind) or "", name) for kind, name in destinations])
+    read_point, biz_location = event.read_point, event.biz_location
+    value: list[Any] = [
+        event.type,
+        event.action,
+        step,
+        event.time_us,
+        read_point,
+        biz_location,
+        sorted(set(sources)) if sources else (),
+        sorted(set(destinations)) if destinations else (),
+        sorted(
+            [
+                [iri, role, amount or "", unit or ""]
+                for iri, _, role, _, amount, unit, _, _ in lines
+                if role != MENTION
+            ]
+        ),
+        sorted({(kind or "", name) for kind, name in transactions}) if transactions else (),
+    ]
+    return Packed(
+        digest,
+        event.event_id,
+        event.type,
+        event.action,
+        step,
+        short_word(event.disposition),
+        event.time_us,
+        event.offset_min,
+        read_point,
+        biz_location,
+        event.transformation_id,
+        transactions,
+        sources,
+        destinations,
+        event.error_declaration is not None,
+        blake2b(_compact(value), digest_size=16).digest(),
+        lines,
     )
-    return Packed(digest, *fact[6:-2], lines)  # type: ignore[arg-type]
+
+
+def _line(ref: Ref, role: str, created: str | None) -> PackedLine:
+    iri, kind, lot = ref.thing.iri, _WORDS[ref.thing.kind], ref.thing.lot_of
+    sort = sort_from(kind, iri)
+    amount, unit = "1" if sort in ONE_EACH else None, None
+    if ref.quantity is not None:
+        amount, unit = _exact(ref.quantity.value), ref.quantity.unit
+    if lot is None and created is not None and role in _MADE:
+        lot = lot_beside(iri, created)
+    return iri, kind, role, _NUMBERS[sort], amount, unit, lot, None if ref.original == iri else ref.original
+
+
+def _exact(value: Decimal | None) -> str | None:
+    return None if value is None else exact_text(value)
+
+
+def _compact(value: list[Any]) -> bytes:
+    """JSON of lists, text and whole numbers, as `fabric.lineage.fact.content_of` writes it."""
+    if _HAS_ORJSON:
+        return orjson.dumps(value)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def fact_from(

@@ -13,12 +13,16 @@ import signal
 import threading
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from itertools import count
 from multiprocessing.connection import wait
-from typing import Protocol
+from typing import Final, Protocol
 
 from ledger.errors import LoomarkError, Unavailable
 
 from .prepare import Limits, Prepared, prepare
+
+_COLLECT_EVERY: Final = 64
+_turns = count(1)
 
 
 class Preparer(Protocol):
@@ -132,11 +136,18 @@ def collect_rarely() -> None:
 
 
 def _prepare(body: bytes, media_type: str, limits: Limits) -> Prepared | LoomarkError:
+    _look_for_cycles()
     # An exception with more than one argument does not survive pickling by its arguments; as a value it does.
     try:
         return prepare(body, media_type, limits, os.urandom)
     except LoomarkError as error:
         return error
+
+
+def _look_for_cycles() -> None:
+    """Collect now and then between documents, when next to nothing is there to look through."""
+    if next(_turns) % _COLLECT_EVERY == 0:
+        gc.collect()
 
 
 def _pid() -> int:
@@ -149,6 +160,7 @@ def _lost() -> Unavailable:
 
 def _end_with_parent() -> None:
     collect_rarely()
+    gc.disable()
     # Ctrl-C reaches the whole terminal group; the parent decides when its workers stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()

@@ -6,20 +6,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
 from fabric.epcis.document import Document, Reading, read_document
-from fabric.epcis.identity import as_sent, body_digest
+from fabric.epcis.identity import BodyDigests
 from fabric.store.documents import pack as pack_document
 from fabric.store.records import NewRecord
 from fabric.store.schema import EVENT, HEADER, MASTER
 from fabric.visibility.parties import Sides, is_split_needed
-from ledger.canonical import canonical
 from ledger.capture import MAX_RECORDS
-from ledger.commitment import RECORD_SALT_SIZE_BYTES, record_commitment
+from ledger.commitment import RECORD_SALT_SIZE_BYTES, Committed, Committer
 from ledger.errors import Finding, TooLarge
 from ledger.submission import MEDIA_TYPE as SUBMISSION
 from ledger.submission import Submission, parse_submission, verify_submission
@@ -31,8 +30,6 @@ Draw = Callable[[int], bytes]
 
 DOCUMENT: Final = "application/ld+json"
 """Media type under which the document of a member-signed capture is read."""
-
-_CONTEXT: Final = "@context"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +77,18 @@ def prepare(body: bytes, media_type: str, limits: Limits, draw: Draw) -> Prepare
     salts = draw(RECORD_SALT_SIZE_BYTES * len(values))
     size = RECORD_SALT_SIZE_BYTES
     pieces = [salts[at : at + size] for at in range(0, len(salts), size)]
-    commitments = [record_commitment(value, salt) for value, salt in zip(values, pieces, strict=True)]
-    return _prepared(body, essence, None, document, values, pieces, commitments)
+    committer = Committer()
+    # Each record is committed to just before its row is made, while it lies in the processor's cache.
+    committed = map(committer, values, pieces)
+    return _prepared(body, essence, None, document, pieces, committed)
 
 
 def _prepare_signed(submission: Submission, limits: Limits) -> Prepared:
     document = read_document(submission.document, DOCUMENT, Reading(sent_digests=submission.contexts))
     values = _committed(document, limits)
-    commitments = verify_submission(submission, values)
+    committed = iter(verify_submission(submission, values))
     salts = list(submission.record_salts)
-    return _prepared(submission.document, DOCUMENT, submission, document, values, salts, commitments)
+    return _prepared(submission.document, DOCUMENT, submission, document, salts, committed)
 
 
 def _committed(document: Document, limits: Limits) -> list[dict[str, Any]]:
@@ -106,22 +105,19 @@ def _prepared(
     media_type: str,
     submission: Submission | None,
     document: Document,
-    values: list[dict[str, Any]],
     salts: list[bytes],
-    commitments: list[bytes],
+    committed: Iterator[Committed],
 ) -> Prepared:
-    bytes_of = _Bodies()
-    pairs = [bytes_of(value) for value in values]
+    digest_of = BodyDigests()
     first_event = 1 + len(document.master_data)
-    records = [
-        NewRecord(
-            HEADER if position == 0 else MASTER, None, 0, commitments[position], digest, salts[position], data
-        )
-        for position, (data, digest) in enumerate(pairs[:first_event])
-    ]
+    records = []
+    for position, value in enumerate(record.committed for record in document.records[:first_event]):
+        kind, one = HEADER if position == 0 else MASTER, next(committed)
+        digest = digest_of(value, one)
+        records.append(NewRecord(kind, None, 0, one.commitment, digest, salts[position], one.body()))
     events = []
-    for read in document.events:
-        data, digest = pairs[read.position]
+    for read, one in zip(document.events, committed, strict=True):
+        data = one.body()
         packed = pack(read.event, sha256(data).digest())
         events.append(packed)
         records.append(
@@ -129,8 +125,8 @@ def _prepared(
                 EVENT,
                 packed.event_id,
                 int(packed.declares),
-                commitments[read.position],
-                digest,
+                one.commitment,
+                digest_of(read.committed, one),
                 salts[read.position],
                 data,
             )
@@ -148,31 +144,6 @@ def _prepared(
         events,
         _notes(document, events, first_event),
     )
-
-
-class _Bodies:
-    """Canonical bytes and equal-body digest of committed records, from one pass over everything but the context.
-
-    The committed context of one document is one object shared by its records, so its bytes are kept.
-    """
-
-    def __init__(self) -> None:
-        self._contexts: dict[int, tuple[Any, bytes, bytes]] = {}
-
-    def __call__(self, value: Mapping[str, Any]) -> tuple[bytes, bytes]:
-        if "recordTime" in value or min(value) != _CONTEXT or len(value) < 2:
-            return canonical(dict(value)), body_digest(value)
-        committed, sent = self._context(value[_CONTEXT])
-        rest = canonical({name: inner for name, inner in value.items() if name != _CONTEXT})
-        tail = rest[1:]
-        return b'{"@context":%b,%b' % (committed, tail), sha256(b'{"@context":%b,%b' % (sent, tail)).digest()
-
-    def _context(self, context: list[Any]) -> tuple[bytes, bytes]:
-        known = self._contexts.get(id(context))
-        if known is None:
-            # The list itself is kept beside its bytes, so that its identity stays its own.
-            known = self._contexts[id(context)] = (context, canonical(context), canonical(as_sent(context)))
-        return known[1], known[2]
 
 
 def _notes(document: Document, events: list[Packed], first: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ledger.canonical import JSON, is_deeper, parse_json
 from ledger.commitment import MAX_NODES, MAX_RECORD_DEPTH, commitment_nodes
@@ -68,8 +68,7 @@ class MasterRecord:
     thing: Thing
 
 
-@dataclass(frozen=True, slots=True)
-class EventRecord:
+class EventRecord(NamedTuple):
     """One event, as it is committed and as it reads."""
 
     position: int

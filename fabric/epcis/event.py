@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from ledger.errors import InvalidInput
 
@@ -33,16 +33,14 @@ class Role(StrEnum):
     MENTION = "mention"
 
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
+class Quantity(NamedTuple):
     """An exact amount in the unit sent. `unit` None means items; `value` None means the amount is unknown."""
 
     value: Decimal | None
     unit: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Ref:
+class Ref(NamedTuple):
     """One mention of a thing in an event; `original` is the name as it was sent."""
 
     thing: Thing
@@ -60,8 +58,7 @@ class ErrorDeclaration:
     correctives: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One EPCIS 2.0 event.
 
     `time_us` is microseconds since 1970 UTC, `offset_min` the eventTimeZoneOffset in minutes. Words are CBV

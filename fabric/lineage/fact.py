@@ -34,6 +34,7 @@ OUTPUT: Final = Role.OUTPUT.value
 MENTION: Final = Role.MENTION.value
 
 GS1: Final = "https://id.gs1.org/"
+_SERIAL: Final = Kind.SERIAL.value
 _SSCC: Final = f"{GS1}00/"
 _STEP_PREFIXES: Final = ("https://ref.gs1.org/cbv/BizStep-", "urn:epcglobal:cbv:bizstep:")
 _WORD_MARKS: Final = ("BTT-", "SDT-", ":btt:", ":sdt:")
@@ -51,6 +52,7 @@ class Sort(IntEnum):
     OTHER = 7
 
 
+_SORT_OF_KIND: Final = {Kind.LOT.value: Sort.LOT, Kind.CLASS.value: Sort.CLASS}
 MATERIAL: Final = frozenset({Sort.LOT, Sort.SERIAL, Sort.PRIVATE, Sort.SSCC, Sort.ASSET})
 """Things that have a history of their own. Classes are listed and never followed; the rest are mentions."""
 
@@ -153,12 +155,8 @@ def sort_of(thing: Thing) -> Sort:
 
 def sort_from(kind: str, iri: str) -> Sort:
     """What lineage does with a thing of this kind (`fabric.epcis` Kind) and canonical IRI."""
-    if kind == Kind.LOT.value:
-        return Sort.LOT
-    if kind == Kind.CLASS.value:
-        return Sort.CLASS
-    if kind != Kind.SERIAL.value:
-        return Sort.OTHER
+    if kind != _SERIAL:
+        return _SORT_OF_KIND.get(kind, Sort.OTHER)
     if is_carrier_key(iri):
         return Sort.SSCC if iri.startswith(_SSCC) else Sort.ASSET
     return Sort.SERIAL if iri.startswith(GS1) else Sort.PRIVATE
@@ -176,7 +174,7 @@ def fact_of(
 ) -> Fact:
     """An event record as a fact whose thing keys are IRIs. `digest` is the SHA-256 of its canonical bytes."""
     step = short_word(event.biz_step)
-    created = _created_lot(event)
+    created = created_lot(event)
     lines = tuple(_line(ref, event, created) for ref in event.things)
     transactions = tuple((short_word(kind), name) for kind, name in event.transactions)
     sources = tuple((short_word(kind) or "", name) for kind, name in event.sources)
@@ -257,19 +255,19 @@ def _line(ref: Ref, event: Event, created: str | None) -> Line:
     quantity = ref.quantity
     sort = sort_of(thing)
     value, unit = (None, None) if quantity is None else (quantity.value, quantity.unit)
-    if quantity is None and sort in _ONE_EACH:
+    if quantity is None and sort in ONE_EACH:
         value = Decimal(1)
     lot = thing.lot_of
     if lot is None and created is not None and role in (OBJECT, OUTPUT):
-        lot = _lot_beside(thing.iri, created)
+        lot = lot_beside(thing.iri, created)
     original = None if ref.original == thing.iri else ref.original
     return Line(thing.iri, role, sort, value, unit, lot, original)
 
 
-_ONE_EACH: Final = frozenset({Sort.SERIAL, Sort.PRIVATE, Sort.SSCC, Sort.ASSET})
+ONE_EACH: Final = frozenset({Sort.SERIAL, Sort.PRIVATE, Sort.SSCC, Sort.ASSET})
 
 
-def _created_lot(event: Event) -> str | None:
+def created_lot(event: Event) -> str | None:
     """The lot number or IRI in the ilmd of an event that creates things, as sent."""
     creates = event.type == "TransformationEvent" or (event.type == "ObjectEvent" and event.action == "ADD")
     return _lot_number(event.ilmd) if creates else None
@@ -282,7 +280,7 @@ def _lot_number(ilmd: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _lot_beside(serial: str, lot: str) -> str | None:
+def lot_beside(serial: str, lot: str) -> str | None:
     """The lot of a serialised GTIN: the same product with the lot number, or the lot's own URI."""
     if ":" in lot and "/" in lot:
         return lot

@@ -23,9 +23,8 @@ def writer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     """Each of the two fast writers in turn."""
     if request.param == "orjson":
         pytest.importorskip("orjson")
-        monkeypatch.setattr(module, "_dump", module._dump_with_orjson)
     else:
-        monkeypatch.setattr(module, "_dump", module._dump_with_json)
+        monkeypatch.setattr(module, "write_fast", module._write_with_json)
     return str(request.param)
 
 
@@ -33,10 +32,54 @@ def writer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 def test_fast_paths_write_what_the_reference_implementation_writes(value: Any) -> None:
     expected = rfc8785.dumps(value)
     assert canonical(value) == expected
-    for dump in (module._dump_with_json, module._dump):
-        fast = dump(value)
-        if fast is not None and (type(value) is str or module._is_certain(value, fast)):
+    for write in (module._write_with_json, module.write_fast):
+        try:
+            fast = write(value)
+        except module.WRITE_ERRORS:
+            continue
+        if type(value) is str or module.is_certain(value, fast):
             assert fast == expected
+
+
+@given(values, st.sampled_from([None, 0, 2]), st.booleans())
+def test_the_fast_parser_gives_what_the_strict_one_gives(
+    value: Any, indent: int | None, escaped: bool
+) -> None:
+    for data in (
+        json.dumps(value, indent=indent, ensure_ascii=escaped).encode(),
+        json.dumps(value, separators=(",", ":"), ensure_ascii=escaped).encode(),
+    ):
+        fast = module._parse_fast(data)
+        if fast is not None:
+            expected = module._parse_slowly(data, 64)
+            assert json.dumps(fast) == json.dumps(expected)
+
+
+@given(st.text('{}[]",:0123456789.eE+-ab \\u', max_size=40))
+def test_the_fast_parser_accepts_nothing_that_the_strict_one_refuses(text: str) -> None:
+    for data in (text.encode(), f"[{text}]".encode(), f'{{"a":{text}}}'.encode()):
+        fast = module._parse_fast(data)
+        if fast is not None:
+            assert json.dumps(fast) == json.dumps(module._parse_slowly(data, 64))
+
+
+@given(
+    st.floats(allow_nan=False) | st.integers(-(2**70), 2**70), st.sampled_from(["{}", "{}.0", "{}e0", "{}0"])
+)
+def test_a_number_is_read_alike_by_both_parsers_or_refused(number: float, form: str) -> None:
+    for token in (form.format(number), form.format(repr(number).replace("+", ""))):
+        data = f'{{"a":[{token}],"b":{token}}}'.encode()
+        fast = module._parse_fast(data)
+        if fast is not None:
+            assert json.dumps(fast) == json.dumps(module._parse_slowly(data, 64))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b'{"a":1,"a":1}', b'{"a":{"b":1,"\\u0062":2}}', b"[9007199254740992.0]", b"[1e16]", b"[1.0e2]", b"[-0]"],
+)
+def test_the_fast_parser_leaves_doubtful_texts_to_the_strict_one(data: bytes) -> None:
+    assert module._parse_fast(data) is None
 
 
 @given(st.integers(0, 2**64 - 1).map(lambda bits: struct.unpack(">d", bits.to_bytes(8, "big"))[0]))
