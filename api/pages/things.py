@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy.engine import Connection
 
+from fabric.lineage.creation import seen
 from fabric.lineage.reader import select_keys
 from fabric.trace.document import time_text
 
@@ -32,11 +33,6 @@ _LOTS: Final = (
     " WHERE t.iri > ? AND t.iri < ? AND t.kind IN ('lot', 'serial'){seen} ORDER BY t.iri LIMIT 200"
 )
 _STEPS: Final = "SELECT record, step FROM event WHERE record IN {keys} AND step IS NOT NULL"
-# Who sees only what a hand-over shows of a creation sees what it made and where; never what it used.
-_SEEN: Final = (
-    ' AND (e."class" IN ({numbers}) OR (e.partial IN ({numbers})'
-    " AND (l.role IN ('object', 'output') OR l.thing IN (e.read_point, e.biz_location))))"
-)
 
 
 class Told(NamedTuple):
@@ -89,10 +85,7 @@ def steps_of(connection: Connection, records: Iterable[int]) -> dict[int, str]:
 
 
 def _rows(connection: Connection, statement: str, classes: Collection[int] | None, *values: Any) -> list[Any]:
-    # The visible classes are numbers of this database, so they may stand in the text of the query.
-    numbers = "" if classes is None else ", ".join(str(int(number)) for number in sorted(classes)) or "NULL"
-    seen = "" if classes is None else _SEEN.replace("{numbers}", numbers)
-    text = statement.replace("{seen}", seen)
+    text = statement.replace("{seen}", seen(classes))
     text = text if connection.dialect.paramstyle == "qmark" else text.replace("?", "%s")
     return list(connection.exec_driver_sql(text, values))
 

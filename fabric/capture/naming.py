@@ -9,6 +9,7 @@ from sqlalchemy import Engine, select
 
 from fabric.store.schema import record
 from fabric.visibility.reader import Reader
+from fabric.visibility.sight import Sight
 from ledger.errors import Conflict, Finding, NotFound
 
 from .intake import RECORD_IRI
@@ -44,7 +45,7 @@ def commitment_named(engine: Engine, prover: Prover, text: str, reader: Reader) 
     plain = text.removeprefix(RECORD_IRI)
     if _COMMITMENT.match(plain):
         return plain
-    visible = [name for name in _of_event_id(engine, text) if _is_visible(prover, name, reader)]
+    visible = [name for name in _of_event_id(engine, text) if _is_told(prover, name, reader)]
     if not visible:
         raise NotFound("no such record", rule="unknown-record")
     if len(visible) > 1:
@@ -61,9 +62,9 @@ def _of_event_id(engine: Engine, event_id: str) -> list[str]:
         return [row.commitment.hex() for row in connection.execute(query.limit(MOST_NAMESAKES))]
 
 
-def _is_visible(prover: Prover, name: str, reader: Reader) -> bool:
+def _is_told(prover: Prover, name: str, reader: Reader) -> bool:
+    """Whether the reader is told a record's event ID: of one shown in part it is not."""
     try:
-        prover.record(name, reader)
+        return prover.record(name, reader)[1] is Sight.WHOLE
     except NotFound:
         return False
-    return True

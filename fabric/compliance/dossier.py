@@ -13,6 +13,7 @@ from fabric.epcis.identifiers import Position, read_name
 from fabric.epcis.master_data import MASTER_DATA_POSITION
 from fabric.epcis.record import read_untrusted_event
 from fabric.lineage import Fact, fact_of
+from fabric.lineage.creation import shown_part, with_action
 from ledger.canonical import canonical
 from ledger.errors import InvalidInput
 
@@ -74,13 +75,12 @@ def read_record(
         event,
         record=number,
         commitment=commitment,
-        # The digest orders records of one instant; of a record shown in part its commitment serves as well.
-        digest=sha256(canonical(dict(value))).digest() if full else commitment,
+        digest=sha256(canonical(dict(value))).digest(),
         position=position,
         member=member,
         seq=index,
     )
-    return replace(plain, event=event, fact=fact)
+    return replace(plain, event=event, fact=fact if full else shown_part(fact))
 
 
 class Dossier:
@@ -111,6 +111,7 @@ class Dossier:
 
 def _read_part(value: Mapping[str, Any]) -> Event:
     """The event of a record shown in part: what is shown has to be valid, what is not may be missing."""
+    value = with_action(value)
     try:
         return read_untrusted_event(value)
     except InvalidInput as error:

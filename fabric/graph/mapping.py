@@ -20,6 +20,7 @@ from fabric.epcis.identifiers import Position, name_reader
 from fabric.epcis.master_data import MASTER_DATA_POSITION
 from fabric.epcis.thing import Thing
 from fabric.epcis.words import word_reader
+from fabric.lineage.creation import with_action
 from fabric.lineage.fact import fact_of
 from ontology import read_table
 from ontology.vocabulary import MAPPING, term
@@ -260,6 +261,8 @@ class _Writer:
 
     def _lots(self, value: Mapping[str, Any]) -> None:
         """The lots that an event's master data gives to the serials it creates, as lineage reads them."""
+        if self.about.partly:
+            value = with_action(value)
         fact = fact_of(read_event(value), record=0, commitment=b"", digest=b"", position=0, member="")
         for line in fact.lines:
             name = str(line.thing)

@@ -14,9 +14,9 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import Connection
 
 from fabric.epcis.contexts import PACKAGED, ContextTable
+from fabric.lineage.creation import shown_units
 from fabric.store.bulk import select_in
 from fabric.visibility.classes import load as load_classes
-from fabric.visibility.handover import creation_pointers
 
 from .mapping import About, Statements, record_statements
 from .names import MASTER, class_iri, record_iri
@@ -154,10 +154,8 @@ class Source:
 
     def _shown(self, committed: Mapping[str, Any], about: About) -> Statements:
         """Only the units that a hand-over shows; not what voids it, which its readers may not see."""
-        names = {pointer[1:] for pointer in creation_pointers(committed)}
-        part = {name: value for name, value in committed.items() if name in names}
         about = replace(about, voided_by=None, duplicate_of=None, partly=True)
-        return record_statements(part, about, self._contexts)
+        return record_statements(shown_units(committed), about, self._contexts)
 
     def _master(self, row: Any, time: str | None) -> Placed:
         iri = record_iri(row.commitment)

@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 from sqlalchemy.engine import Connection, CursorResult
 
+from .creation import shown_part
 from .fact import Fact, HolderOf, Sort, ThingKey, sort_from
 from .occurrence import outvoted
 from .rows import SELECT_FACT, LineRow, Row, fact_from
@@ -79,9 +80,8 @@ class SqlReader:
 
     def facts_of(self, things: Collection[ThingKey]) -> Iterable[Fact]:
         """See `FactReader`."""
-        return self._slim(
-            f"SELECT {_LINE} FROM line l WHERE l.thing IN {{keys}} AND l.role <> 'mention'", things
-        )
+        query = f"SELECT {_LINE} FROM line l WHERE l.thing IN {{keys}} AND l.role <> 'mention'"
+        return self._naming(things, self._slim(query, things))
 
     def departures_of(self, things: Collection[ThingKey]) -> Iterable[Fact]:
         """See `FactReader`."""
@@ -89,18 +89,21 @@ class SqlReader:
             f"SELECT {_LINE} FROM line l JOIN event e ON e.record = l.record WHERE l.thing IN {{keys}}"
             f" AND (l.role IN ('child', 'input') OR (l.role = 'object' AND {_UNMADE}))"
         )
-        return self._slim(query, things)
+        return self._naming(things, self._slim(query, things))
 
     def whole_facts_of(self, things: Collection[ThingKey]) -> Iterable[Fact]:
         """See `FactReader`."""
         query = "SELECT DISTINCT record FROM line WHERE thing IN {keys} AND role <> 'mention'"
-        return self.records(record for (record,) in select_keys(self._connection, query, things))
+        found = self.records(record for (record,) in select_keys(self._connection, query, things))
+        return self._naming(things, found)
 
     def runs(self, keys: Collection[tuple[str, str]]) -> Iterable[Fact]:
         """See `FactReader`."""
         query = "SELECT member, transformation_id, record FROM event WHERE transformation_id IN {keys}"
         found = select_keys(self._connection, query, sorted({name for _, name in keys}))
-        return self.records(record for member, name, record in found if (member, name) in keys)
+        facts = self.records(record for member, name, record in found if (member, name) in keys)
+        # Who sees a record in part is not told its transformationID.
+        return [fact for fact in facts if fact.transformation_id is not None]
 
     def records(self, records: Iterable[int]) -> list[Fact]:
         """The live facts among these records, whole."""
@@ -125,16 +128,36 @@ class SqlReader:
         return [*held.values(), *self._facts(rows, found)]
 
     def _facts(self, rows: Mapping[int, Row], found: Iterable[LineRow]) -> list[Fact]:
+        part: set[int] = set()
+        if self._classes is not None:
+            part = {record for record, row in rows.items() if row.visible not in self._classes}
         lines: dict[int, list[LineRow]] = {record: [] for record in rows}
-        for line in found:
+        for line in self._whole_lines(part, found) if part else found:
             if line[0] in lines:
                 lines[line[0]].append(line)
         self._learn_sorts({line[2] for group in lines.values() for line in group})
         self._learn_names(rows.values())
-        return [
-            fact_from(row, lines[record], self._sorts, self._names, whole_sight=self._sees(row.visible))
-            for record, row in rows.items()
-        ]
+        facts = [fact_from(row, lines[record], self._sorts, self._names) for record, row in rows.items()]
+        return self._cut(facts, part) if part else facts
+
+    def _whole_lines(self, part: Collection[int], found: Iterable[LineRow]) -> list[LineRow]:
+        """The lines found, and all of the records seen in part: what they show depends on all they show."""
+        query = f"SELECT {_LINE} FROM line l WHERE l.record IN {{keys}}"
+        others = [line for line in found if line[0] not in part]
+        return others + select_keys(self._connection, query, part)
+
+    def _cut(self, facts: list[Fact], part: Collection[int]) -> list[Fact]:
+        """The facts, those seen in part reduced to what is shown of them."""
+        things: set[Any] = {line.thing for fact in facts if fact.record in part for line in fact.lines}
+        names: Mapping[Any, str] = load_names(self._connection, things)
+        return [shown_part(fact, names) if fact.record in part else fact for fact in facts]
+
+    def _naming(self, things: Collection[ThingKey], facts: list[Fact]) -> list[Fact]:
+        """Those facts that name any of the things as far as this reader sees them."""
+        if self._classes is None:
+            return facts
+        wanted = set(things)
+        return [fact for fact in facts if any(line.thing in wanted for line in fact.lines)]
 
     def _rows(self, records: Collection[int]) -> dict[int, Row]:
         """Event rows of the live records that this reader sees."""
@@ -160,12 +183,13 @@ class SqlReader:
 
         What is void at the head was not so at an earlier size: the stored decision is of no use here.
         """
-        names = sorted({row.event_id for row in found.values() if row.event_id is not None})
+        whole = [row for row in found.values() if self._sees(row.visible)]
+        names = sorted({row.event_id for row in whole if row.event_id is not None})
         query = f"{SELECT_FACT} WHERE r.event_id IN {{keys}} AND e.declares = 0"
         groups: dict[str | None, list[Row]] = {}
         for values in select_keys(self._connection, query, names):
             row = Row(*values)
-            if self._is_live(row):
+            if self._is_live(row) and self._sees(row.visible):
                 groups.setdefault(row.event_id, []).append(row)
         for group in groups.values():
             self._learn_names(group)

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import orjson
 
-from .fact import INPUT, MENTION, Fact, Line, Sort
+from .fact import MENTION, Fact, Line, Sort
 from .quantity import exact_text
 
 EVENT_COLUMNS: Final = (
@@ -151,13 +151,9 @@ def fact_from(
     lines: Sequence[LineRow],
     sorts: Mapping[int, Sort],
     names: Mapping[int, str],
-    *,
-    whole_sight: bool = True,
 ) -> Fact:
-    """The fact of an event row and some of its lines; of a creation seen through a hand-over, never the inputs."""
+    """The fact of an event row and some of its lines, mentions apart."""
     digest, sources, destinations, transactions = _unpacked(row.facts)
-    if not whole_sight:
-        sources = destinations = transactions = ()
     return Fact(
         row.record,
         row.commitment,
@@ -174,7 +170,7 @@ def fact_from(
         row.offset_min,
         None if row.read_point is None else names[row.read_point],
         None if row.biz_location is None else names[row.biz_location],
-        row.transformation_id if whole_sight else None,
+        row.transformation_id,
         transactions,
         sources,
         destinations,
@@ -183,7 +179,7 @@ def fact_from(
         tuple(
             Line(thing, role, sorts[thing], None if amount is None else _decimal(amount), unit, lot)
             for _, _, thing, role, amount, unit, lot in lines
-            if role != MENTION and (whole_sight or role != INPUT)
+            if role != MENTION
         ),
         row.counts != 0,
     )

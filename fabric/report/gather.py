@@ -209,9 +209,10 @@ class _Sight:
     def events(self, read: Collection[int]) -> dict[int, bool]:
         """For each record, those that contradict it and what voids it: whether it may be shown in full."""
         rows = list(select_in(self._connection, _EVENTS, read))
-        names = {row.event_id for row in rows} - {None}
+        # Who sees a record in part is not told its eventID: nothing may be found by it.
+        names = {row.event_id for row in rows if self._sees(row.whole)} - {None}
         more = {row.record for row in select_in(self._connection, _RIVALS, names)}
-        more |= {row.void_by for row in rows if row.void_by is not None and row.void_seq < self._below}
+        more |= {row.void_by for row in rows if self._is_void(row) and self._sees(row.whole)}
         rows += select_in(self._connection, _EVENTS, more - set(read))
         return {row.record: self._sees(row.whole) for row in rows if self._shows(row)}
 
@@ -240,8 +241,11 @@ class _Sight:
 
     def _shows(self, row: Any) -> bool:
         # What voids a record names it by its event ID, which a record shown in part does not show.
-        void = row.void_seq is not None and row.void_seq < self._below
-        return row.seq < self._below and (self._sees(row.whole) or (self._sees(row.partial) and not void))
+        shown = self._sees(row.whole) or (self._sees(row.partial) and not self._is_void(row))
+        return row.seq < self._below and shown
+
+    def _is_void(self, row: Any) -> bool:
+        return row.void_seq is not None and row.void_seq < self._below
 
 
 def _stored(connection: Connection, wanted: Mapping[int, bool]) -> list[tuple[StoredRecord, bool]]:

@@ -17,11 +17,11 @@ from fabric.capture.proof import Disclosed, Prover
 from fabric.compliance import Dossier, read_record
 from fabric.compliance.fsma204 import FSMA204, completeness
 from fabric.lineage import HolderOf
+from fabric.lineage.creation import creation_pointers, shown_units
 from fabric.lineage.words import site
 from fabric.trace import Coverage, Question
 from fabric.trace.document import time_text
 from fabric.trace.memory import memory_source
-from fabric.visibility.handover import creation_pointers
 from fabric.visibility.holders import Holders, canonical_party
 from fabric.visibility.reader import Reader
 from ledger import shape
@@ -197,8 +197,7 @@ def _dossier(gathered: Gathered) -> Dossier:
     for number, (stored, full) in enumerate(gathered.records):
         value = stored.value() or {}
         if not full:
-            names = {pointer[1:] for pointer in creation_pointers(value)}
-            value = {name: inner for name, inner in value.items() if name in names}
+            value = shown_units(value)
         if stored.capture.idx is None:
             raise InvalidInput("expected a record that is in the log", rule="not-sequenced")
         records.append(

@@ -1,7 +1,7 @@
 """Names and records of the store, as one reader sees them at one tree size: a `Catalogue` and a `Directory` over SQL.
 
 A record is visible when its class is, or in part when only its partial class is (a creation shown by a
-hand-over). Every method is a fixed number of statements. What is not visible is left out before anything is
+hand-over, `fabric.lineage.creation`): then only what it shows counts as named. Every method is a fixed number of statements. What is not visible is left out before anything is
 answered, so hidden and unknown things are answered by the same statements.
 """
 
@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy.engine import Connection
 
 from fabric.lineage import Contradiction, Fact, HolderOf, Line, Sort
+from fabric.lineage.creation import SHOWN_LINE, shown_part
 from fabric.lineage.fact import MENTION, sort_from
 from fabric.lineage.memory import conflict_of
 from fabric.lineage.reader import SqlReader, load_names, load_sorts, select_keys
@@ -22,12 +23,12 @@ from fabric.lineage.rows import SELECT_FACT, Row, fact_from
 from .search import Entry
 from .source import Thing
 
-_SEEN: Final = 'l.thing, e.record, e.seq, e."class", e.partial, e.void_seq, e.void_by'
+_SEEN: Final = f'l.thing, e.record, e.seq, e."class", e.partial, e.void_seq, e.void_by, {SHOWN_LINE}'
 _NAMING: Final = (
     f"SELECT DISTINCT {_SEEN} FROM line l JOIN event e ON e.record = l.record WHERE l.thing IN {{keys}}"
 )
 _STATING: Final = (
-    f"SELECT DISTINCT {_SEEN} FROM lineage_edge g JOIN line l ON l.record = g.record AND l.thing = g.dst"
+    f"SELECT DISTINCT {_SEEN} FROM lineage_edge g JOIN line l ON l.record = g.record AND l.thing = g.dst AND l.lot = g.src"
     " JOIN event e ON e.record = g.record WHERE g.kind = 3 AND g.src IN {keys}"
 )
 _LINES: Final = (
@@ -117,7 +118,8 @@ class SqlCatalogue:
         event_ids = {fact.event_id for fact in self._reader.facts_of(things)} - {None}
         query = "SELECT id FROM record WHERE kind = 2 AND event_id IN {keys}"
         records = {number for (number,) in select_keys(self._connection, query, event_ids)}
-        facts = sorted(self._reader.records(records), key=lambda fact: fact.event_id or "")
+        named = [fact for fact in self._reader.records(records) if fact.event_id is not None]
+        facts = sorted(named, key=lambda fact: fact.event_id or "")
         for _, alike in groupby(facts, key=lambda fact: fact.event_id):
             group = list(alike)
             if len({fact.content for fact in group}) > 1:
@@ -152,10 +154,12 @@ class SqlCatalogue:
         return [entry for entry in entries if entry.thing in seen]
 
     def _shows(self, row: Any) -> bool:
-        """Whether this reader sees the record of a `_SEEN` row, void or not."""
+        """Whether this reader sees that the record of a `_SEEN` row names the thing; void or not, if seen whole."""
         if self._is_later(row):
             return False
-        return self._classes is None or row[3] in self._classes or row[4] in self._classes
+        if self._classes is None or row[3] in self._classes:
+            return True
+        return row[4] in self._classes and bool(row[7]) and not self._is_void(row)
 
     def _is_later(self, row: Any) -> bool:
         return self._below is not None and row[2] >= self._below
@@ -176,13 +180,15 @@ class SqlCatalogue:
         sorts = load_sorts(self._connection, {line[2] for group in lines.values() for line in group})
         places = {place for row in rows for place in (row.read_point, row.biz_location) if place is not None}
         names = load_names(self._connection, places)
+        iris = self.iris(sorts) if self._classes is not None else {}
         found = []
         for row in rows:
-            whole = self._classes is None or row.visible in self._classes
             own = lines.get(row.record, [])
-            fact = fact_from(row, own, sorts, names, whole_sight=whole)
+            fact = fact_from(row, own, sorts, names)
             mentions = [Line(one[2], MENTION, sorts[one[2]], None, None) for one in own if one[3] == MENTION]
-            found.append(fact._replace(lines=(*fact.lines, *mentions)) if whole else fact)
+            fact = fact._replace(lines=(*fact.lines, *mentions))
+            whole = self._classes is None or row.visible in self._classes
+            found.append(fact if whole else shown_part(fact, iris))
         return found
 
 

@@ -10,23 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import ontology
+from fabric.lineage.creation import CREATING_STEPS, creation_pointers
 
-CREATION_UNITS: Final = (
-    "eventTime",
-    "eventTimeZoneOffset",
-    "readPoint",
-    "bizLocation",
-    "bizStep",
-    "disposition",
-    "ilmd",
-)
-_OUTPUT_UNITS: Final = ("outputEPCList", "outputQuantityList")
-_OBJECT_UNITS: Final = ("epcList", "quantityList")
-_ALWAYS: Final = ("@context", "type")
-_CREATING_STEPS: Final = frozenset({"commissioning", "creating_class_instance"})
 _PACKING_TYPES: Final = frozenset({"AggregationEvent", "AssociationEvent"})
 
 
@@ -82,7 +70,7 @@ def is_creation(event_type: str, action: str | None, step: str | None) -> bool:
     """Whether a record creates the lots and serials that `created` names."""
     if event_type == "TransformationEvent":
         return True
-    return event_type == "ObjectEvent" and action == "ADD" and step in _CREATING_STEPS
+    return event_type == "ObjectEvent" and action == "ADD" and step in CREATING_STEPS
 
 
 def created(own: Own) -> set[int]:
@@ -183,7 +171,18 @@ def _take_out(held: dict[tuple[int, str | None], _Content], part: Part, record: 
     content.records.add(record)
 
 
-def creation_pointers(record: Mapping[str, Any]) -> list[str]:
-    """The pointers of a creation record that a dispatch shows, `@context` and `type` included."""
-    lists = _OUTPUT_UNITS if record.get("type") == "TransformationEvent" else _OBJECT_UNITS
-    return [f"/{name}" for name in (*_ALWAYS, *CREATION_UNITS, *lists) if name in record]
+__all__ = [
+    "Own",
+    "Part",
+    "Shown",
+    "created",
+    "creation_pointers",
+    "dispatch_steps",
+    "handed_over",
+    "held_at",
+    "is_creation",
+    "is_dispatch",
+    "is_packing",
+    "parent_of",
+    "shown_by",
+]

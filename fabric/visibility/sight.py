@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from sqlalchemy.engine import Connection
 
+from fabric.lineage.creation import shown_units
 from fabric.store.bulk import select_in
 from fabric.store.records import StoredRecord
 from fabric.store.schema import EVENT, MASTER
 from ledger.registry import Registry
 
 from .classes import load, visible_classes
-from .handover import creation_pointers
 from .reader import NOBODY, Reader
 
 _CLASSES: Final = 'SELECT "class" AS whole, partial FROM event WHERE record IN ({in})'
@@ -72,8 +72,7 @@ def shown_value(found: Sight, value: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     if found is Sight.WHOLE:
         return dict(value)
-    names = {pointer[1:] for pointer in creation_pointers(value)}
-    return {name: inner for name, inner in value.items() if name in names}
+    return shown_units(value)
 
 
 def _sight_of_master(connection: Connection, reader: Reader, record: int) -> Sight:
