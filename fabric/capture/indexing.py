@@ -26,9 +26,10 @@ from fabric.store.records import StoredCapture, load_captures
 from fabric.store.schema import EVENT, MASTER, master
 from fabric.store.things import Interner, Sitting, smaller_kind
 from fabric.visibility import Holders, Sides, parties
+from fabric.visibility.arrivals import Arrivals, NewRecord, Stated
 from fabric.visibility.classes import Classes
-from fabric.visibility.handover import is_creation, is_packing
-from fabric.visibility.index import NO_SIDES, NewRecord, Stated, VisibilityIndex
+from fabric.visibility.handover import Own, Part, is_creation, is_packing
+from fabric.visibility.index import NO_SIDES, VisibilityIndex
 from fabric.visibility.index import VERSION as VISIBILITY_VERSION
 from ledger.log.plan import Sequenced
 from ledger.registry import Registry
@@ -41,7 +42,7 @@ VERSIONS: Final = {"store": STORE_VERSION, "lineage": LINEAGE_VERSION, "visibili
 
 _MASTER: Final = ("record", "seq", "thing", "member", "type")
 _ALWAYS_US: Final = -(2**62)
-_RECORDS: Final = "SELECT id, position, kind, commitment, body, duplicate_of FROM record WHERE capture IN ({in}) ORDER BY position"
+_RECORDS: Final = "SELECT id, position, kind, commitment, digest, body, duplicate_of FROM record WHERE capture IN ({in}) ORDER BY position"
 
 MasterRow = tuple[str, str, str]
 """Vocabulary type, IRI and kind of what a master-data record is about."""
@@ -51,8 +52,8 @@ MasterRow = tuple[str, str, str]
 class Indexable:
     """A capture on its way into the projections: its records follow `first` in order of position.
 
-    `commitments` has one a record; `masters` follow the header record, `events` follow them. `duplicates` maps
-    a record to the one that it repeats.
+    `commitments` and `digests` (of the duplicates rule) have one a record; `masters` follow the header record,
+    `events` follow them. `duplicates` maps a record to the one that it repeats.
     """
 
     capture: StoredCapture
@@ -61,6 +62,11 @@ class Indexable:
     masters: Sequence[MasterRow]
     events: Sequence[Packed]
     duplicates: Mapping[int, int]
+    digests: Sequence[bytes]
+
+    def placed(self) -> Iterator[tuple[int, Packed]]:
+        """The events with their positions."""
+        return enumerate(self.events, 1 + len(self.masters))
 
 
 class Indexer:
@@ -139,7 +145,15 @@ class Indexer:
         classes = self._visibility.own_classes(connection, {row.own for row, _, _ in rows})
         new = [NewFact(fact, classes[row.own], None, duplicate) for row, fact, duplicate in rows]
         index_facts(connection, new, ids, self._holders.member_of)
-        self._visibility.add(connection, [row for row, _, _ in rows], ids, self._holders)
+        packed = {
+            one.first + position: (event, one, position)
+            for one in captures
+            for position, event in one.placed()
+        }
+        arrivals = Arrivals(
+            [row for row, _, _ in rows], lambda number: _own(number, *packed[number], ids), sitting.first_new
+        )
+        self._visibility.add(connection, arrivals, ids, self._holders)
         insert_rows(connection, master, _MASTER, [row for one in captures for row in _master_rows(one, ids)])
 
 
@@ -151,9 +165,9 @@ def place(one: Indexable, index: int) -> Indexable:
 def _event_rows(
     one: Indexable, ids: Mapping[str, int], holders: Holders
 ) -> Iterator[tuple[NewRecord, Fact, int | None]]:
-    found, offset = one.capture, 1 + len(one.masters)
+    found = one.capture
     seq = -1 if found.idx is None else found.idx
-    for position, event in enumerate(one.events, offset):
+    for position, event in one.placed():
         number = one.first + position
         named = bool(event.sources or event.destinations)
         sides = Sides(event.sources, event.destinations) if named else NO_SIDES
@@ -187,6 +201,12 @@ def _new_record(
     return NewRecord(number, member, event.step, sides, event.declares, own, stated)
 
 
+def _own(number: int, event: Packed, one: Indexable, position: int, ids: Mapping[str, int]) -> Own:
+    parts = [Part(ids[line[0]], line[2], line[4], line[5]) for line in event.lines]
+    order = (position, one.digests[position])
+    return Own(number, event.type, event.action, event.step, event.time_us, order, tuple(parts))
+
+
 def _master_rows(one: Indexable, ids: Mapping[str, int]) -> Iterator[tuple[object, ...]]:
     for position, (kind, iri, _) in enumerate(one.masters, 1):
         yield one.first + position, one.capture.idx, ids[iri], one.capture.member, kind
@@ -206,6 +226,7 @@ def _load(connection: Connection, found: StoredCapture) -> Indexable:
         [_master_row(json.loads(row.body)) for row in rows if row.kind == MASTER and row.body is not None],
         [_packed(row.body) for row in rows if row.kind == EVENT and row.body is not None],
         {row.id: row.duplicate_of for row in rows if row.duplicate_of is not None},
+        [row.digest for row in rows],
     )
 
 

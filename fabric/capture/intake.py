@@ -227,7 +227,8 @@ def _keep_capture(
         number, member, document, row, plan.custody, plan.commitment, plan.salt, len(plan.records), None
     )
     commitments = [record.commitment for record in plan.records]
-    return Indexable(found, first, commitments, plan.masters, plan.events, repeated)
+    digests = [record.digest for record in plan.records]
+    return Indexable(found, first, commitments, plan.masters, plan.events, repeated, digests)
 
 
 def _duplicate_notes(judgement: Judgement) -> dict[str, Any]:

@@ -61,9 +61,14 @@ class Sitting:
         self._interner = interner
         self._fresh: dict[str, Known] = {}
         self._next: int | None = None
+        self.first_new: int | None = None
 
     def ids(self, told: Mapping[str, str]) -> dict[str, int]:
-        """Ids by IRI for things told as IRI and kind; unknown ones are added."""
+        """Ids by IRI for things told as IRI and kind; unknown ones are added.
+
+        `first_new` is then the lowest id that was added, or None: no row names one of it or above.
+        """
+        self.first_new = None
         fresh, shared = self._fresh, self._shared
         self._load(iri for iri in told if iri not in shared and iri not in fresh)
         ids: dict[str, int] = {}
@@ -92,6 +97,7 @@ class Sitting:
         if self._next is None:
             highest = select(func.coalesce(func.max(thing.c.id), 0))
             self._next = 1 + int(self._connection.execute(highest).scalar_one())
+        self.first_new = self._next
         rows = [(number, iri, told[iri]) for number, iri in enumerate(missing, self._next)]
         self._next += len(missing)
         for number, iri, kind in rows:

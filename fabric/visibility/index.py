@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from fabric.store.bulk import execute_rows, insert_rows, select_in
 from fabric.store.schema import handed, named, shown
 
+from .arrivals import NO_ARRIVALS, Arrivals, NewRecord, Stated
 from .classes import Classes
 from .handover import (
     Own,
@@ -36,28 +37,6 @@ VERSION: Final = 1
 """Version of what this package projects; another one in `projection` means: rebuild."""
 
 NO_SIDES: Final = Sides()
-
-
-class Stated(NamedTuple):
-    """A thing that a record creates, or a parent of which it states the contents, from a time on.
-
-    Dispatches of the same member that hand the thing over at or after `from_us` may show the record.
-    """
-
-    thing: int
-    from_us: int
-
-
-class NewRecord(NamedTuple):
-    """An event whose rows were just written; `own` are the parties it has by itself."""
-
-    record: int
-    member: str
-    step: str | None
-    sides: Sides
-    declares: bool
-    own: frozenset[str]
-    stated: tuple[Stated, ...]
 
 
 class _Row(NamedTuple):
@@ -122,6 +101,12 @@ _CREATIONS: Final = _STATING.replace(
 )
 
 
+_SET_CLASS: Final = 'UPDATE event SET "class" = ?, partial = ? WHERE record = ?'
+
+_ByMember = dict[str, dict[int, list[Own]]]
+"""Records by the member that sent them, and by the thing that they state something of."""
+
+
 class VisibilityIndex:
     """Writes classes inside the transaction that sequences; never commits."""
 
@@ -135,28 +120,25 @@ class VisibilityIndex:
         return self._classes.ids(connection, sets)
 
     def add(
-        self, connection: Connection, new: Sequence[NewRecord], ids: Mapping[str, int], holders: Holders
+        self, connection: Connection, arrivals: Arrivals, ids: Mapping[str, int], holders: Holders
     ) -> None:
         """Take in events whose rows have just been written, with the class of their own parties."""
+        new = arrivals.new
         rows = {
             (ids[iri], item.record) for item in new if item.sides != NO_SIDES for iri in item.sides.iris()
         }
         insert_rows(connection, named, ("thing", "record"), sorted(rows))
-        dispatches = {
-            item.record
-            for item in new
-            if len(item.own) > 1
-            and not item.declares
-            and is_dispatch(item.step, bool(item.sides.destinations))
-        }
         declarations = [item.record for item in new if item.declares]
-        dispatches |= self._touched(connection, new)
-        changed: set[int] = set()
-        if declarations:
-            changed |= self._voided(connection, declarations, dispatches)
-        changed |= self._declared_before(connection, [item.record for item in new])
-        if dispatches or changed:
-            self._recompute(connection, dispatches, changed, holders)
+        earlier = self._touched(connection, new)
+        changed = self._declared_before(connection, [item.record for item in new])
+        if declarations or changed:
+            # Voiding reaches any record: then everything is read from the tables.
+            earlier |= arrivals.dispatches()
+            if declarations:
+                changed |= self._voided(connection, declarations, earlier)
+            arrivals = NO_ARRIVALS
+        if earlier or changed or arrivals.dispatches():
+            self._recompute(connection, earlier, changed, holders, arrivals)
 
     def _touched(self, connection: Connection, new: Sequence[NewRecord]) -> set[int]:
         """Earlier dispatches that hand over what a new record states; most records come before theirs."""
@@ -205,12 +187,19 @@ class VisibilityIndex:
         return {number for row in select_in(connection, query, [max(new)], min(new)) for number in row}
 
     def _recompute(
-        self, connection: Connection, dispatches: set[int], changed: set[int], holders: Holders
+        self,
+        connection: Connection,
+        dispatches: set[int],
+        changed: set[int],
+        holders: Holders,
+        arrivals: Arrivals = NO_ARRIVALS,
     ) -> None:
+        """Decide again what earlier dispatches show, and for the first time what those that arrive do."""
         before = {
             (row.dispatch, row.record): row.whole for row in select_in(connection, _SHOWN_BY, dispatches)
         }
-        outcome = self._outcome(connection, dispatches, holders)
+        live = self._live(connection, dispatches, holders)
+        outcome = self._outcome(connection, live, arrivals)
         after = {
             (number, record): whole
             for number, found in outcome.items()
@@ -226,9 +215,10 @@ class VisibilityIndex:
             [(*key, whole) for key, whole in sorted(after.items())],
         )
         self._rewrite_handed(connection, dispatches, outcome)
+        self._classify_new(connection, arrivals, after, live, holders)
         changed = changed | {record for _, record in before} | {record for _, record in after}
         # Parties of a dispatch may have changed even where what it shows has not.
-        self._classify(connection, changed, holders)
+        self._classify(connection, changed - arrivals.by_record.keys(), holders)
 
     def _rewrite_handed(
         self, connection: Connection, dispatches: set[int], outcome: Mapping[int, Shown]
@@ -245,37 +235,84 @@ class VisibilityIndex:
         )
         insert_rows(connection, handed, ("thing", "dispatch"), sorted(wanted - known))
 
-    def _outcome(self, connection: Connection, dispatches: set[int], holders: Holders) -> dict[int, Shown]:
-        """What live dispatches with parties show now; one pass down the carriers for all of them together."""
-        rows = {
+    def _live(self, connection: Connection, dispatches: set[int], holders: Holders) -> dict[int, _Row]:
+        """Those of the dispatches in the tables that are not void and have parties to show something to."""
+        return {
             row.record: row
             for row in self._rows(connection, _BY_RECORD, dispatches)
             if row.void_by is None and len(_own_parties(row, holders)) > 1
         }
-        owns = self._owns(connection, rows)
-        packings: dict[tuple[str, int], list[Own]] = {}
+
+    def _outcome(
+        self, connection: Connection, live: Mapping[int, _Row], arrivals: Arrivals
+    ) -> dict[int, Shown]:
+        """What live dispatches show now; one pass down the carriers for all of them together."""
+        owns = self._owns(connection, live)
+        members = {number: row.member for number, row in live.items()}
+        for number in arrivals.dispatches():
+            owns[number] = arrivals.own(number)
+            members[number] = arrivals.by_record[number].member
+        packings: _ByMember = {}
         seen = {thing for own in owns.values() for thing in handed_over(own)}
         latest = max((own.time_us for own in owns.values()), default=0)
         frontier = set(seen)
         while frontier:
-            found = self._stating(connection, _PACKINGS, frontier, latest)
+            fresh, others = arrivals.parted(frontier)
+            found = arrivals.stating(fresh) + self._stating(connection, _PACKINGS, others, latest)
             frontier = set()
             for member, own in found:
-                parent = parent_of(own)
+                parent = parent_of(own) if is_packing(own.type) else None
                 if parent is not None:
-                    packings.setdefault((member, parent), []).append(own)
-                frontier |= {part.thing for part in own.parts if part.role == "child"}
+                    packings.setdefault(member, {}).setdefault(parent, []).append(own)
+                    frontier |= {part.thing for part in own.parts if part.role == "child"}
             frontier -= seen
             seen |= frontier
-        creations: dict[tuple[str, int], list[Own]] = {}
-        for member, own in self._stating(connection, _CREATIONS, seen):
-            if is_creation(own.type, own.action, own.step):
-                for thing in created(own) & seen:
-                    creations.setdefault((member, thing), []).append(own)
+        creations = self._creations(connection, seen, arrivals)
         return {
-            number: shown_by(own, _of(packings, rows[number].member), _of(creations, rows[number].member))
+            number: shown_by(own, packings.get(members[number], {}), creations.get(members[number], {}))
             for number, own in owns.items()
         }
+
+    def _creations(self, connection: Connection, things: set[int], arrivals: Arrivals) -> _ByMember:
+        """The records that create things, by member and thing."""
+        fresh, others = arrivals.parted(things)
+        creations: _ByMember = {}
+        # A record that creates old and new things is found both ways; each way counts only its own things.
+        for member, own in arrivals.stating(fresh):
+            _add_creation(creations, member, own, fresh)
+        for member, own in self._stating(connection, _CREATIONS, others):
+            _add_creation(creations, member, own, others)
+        return creations
+
+    def _classify_new(
+        self,
+        connection: Connection,
+        arrivals: Arrivals,
+        after: Mapping[tuple[int, int], int],
+        live: Mapping[int, _Row],
+        holders: Holders,
+    ) -> None:
+        """Set the classes of new records that dispatches show; all dispatches that show them are among `after`."""
+        new = arrivals.by_record
+        seers = {number: _own_parties(row, holders) for number, row in live.items()}
+        whole: dict[int, frozenset[str]] = {}
+        part: dict[int, frozenset[str]] = {}
+        for (dispatch, record), shows_all in after.items():
+            if record in new:
+                kept = whole if shows_all else part
+                parties = seers[dispatch] if dispatch in seers else new[dispatch].own
+                kept[record] = kept.get(record, new[record].own) | parties
+        seen_by = {
+            number: (members := whole.get(number, new[number].own), part.get(number, members) - members)
+            for number in sorted(whole.keys() | part.keys())
+        }
+        ids = self._classes.ids(connection, {one for pair in seen_by.values() for one in pair if one})
+        changes = [
+            (ids[members], ids[rest] if rest else None, number)
+            for number, (members, rest) in seen_by.items()
+            if rest or members != new[number].own
+        ]
+        execute_rows(connection, _SET_CLASS, changes)
 
     def _stating(
         self, connection: Connection, query: str, things: set[int], *leading: int
@@ -372,15 +409,17 @@ class VisibilityIndex:
             for number, (whole, part) in sorted(seen_by.items())
             if (rows[number].class_id, rows[number].partial) != (ids[whole], ids[part] if part else None)
         ]
-        execute_rows(connection, 'UPDATE event SET "class" = ?, partial = ? WHERE record = ?', changes)
+        execute_rows(connection, _SET_CLASS, changes)
 
 
 def _own_parties(row: _Row, holders: Holders) -> frozenset[str]:
     return parties(row.member, row.type, row.time_us, row.sides, holders)
 
 
-def _of(found: Mapping[tuple[str, int], list[Own]], member: str) -> dict[int, list[Own]]:
-    return {thing: owns for (name, thing), owns in found.items() if name == member}
+def _add_creation(creations: _ByMember, member: str, own: Own, things: set[int]) -> None:
+    if is_creation(own.type, own.action, own.step):
+        for thing in created(own) & things:
+            creations.setdefault(member, {}).setdefault(thing, []).append(own)
 
 
-__all__ = ["VERSION", "NewRecord", "VisibilityIndex", "is_packing"]
+__all__ = ["VERSION", "Arrivals", "NewRecord", "Stated", "VisibilityIndex", "is_packing"]
