@@ -94,7 +94,10 @@ class _Reading:
     def own(self, happening: Occurrence) -> None:
         """A happening that names the parent itself."""
         fact, when = happening.fact, happening.instant
-        roles = {line.role for line in happening.lines[self.parent]}
+        lines = happening.lines[self.parent]
+        if fact.action == "OBSERVE" and lines[0].role == OBJECT and len(lines) == 1 and not is_unmaking(fact):
+            return
+        roles = {line.role for line in lines}
         if PARENT in roles and fact.type in AGGREGATING:
             self._packing(fact, when)
         elif OUTPUT in roles or (OBJECT in roles and is_creation(fact)):
@@ -273,28 +276,32 @@ class _Reading:
 def read_contents(
     parent: ThingKey,
     sort: Sort,
-    own: Iterable[Occurrence],
+    own: Sequence[Occurrence],
     departures: Mapping[ThingKey, Iterable[Occurrence]],
 ) -> Contents:
-    """What was in a parent, from the happenings that name it (whole) and the departures of its serial children."""
+    """What was in a parent, from the happenings that name it (whole, in order) and departures of its serial children."""
     reading = _Reading(parent, sort)
     leaving: dict[int, tuple[Occurrence, list[ThingKey]]] = {}
     for child, happenings in departures.items():
         for happening in happenings:
             leaving.setdefault(happening.fact.record, (happening, []))[1].append(child)
-    stream: list[tuple[Occurrence, list[ThingKey] | None]] = [(happening, None) for happening in own]
-    stream += leaving.values()
-    stream.sort(key=lambda pair: pair[0].instant)
-    for happening, children in stream:
-        if children is None:
+    if leaving:
+        stream: list[tuple[Occurrence, list[ThingKey] | None]] = [(happening, None) for happening in own]
+        stream += leaving.values()
+        stream.sort(key=lambda pair: pair[0].instant)
+        for happening, children in stream:
+            if children is None:
+                reading.own(happening)
+            else:
+                reading.departure(happening, children)
+    else:
+        for happening in own:
             reading.own(happening)
-        else:
-            reading.departure(happening, children)
     reading.intervals += [(now, None, None) for now in reading.inside.values()]
-    return _closed(reading, [happening for happening, children in stream if children is None])
+    return _closed(reading, own)
 
 
-def _closed(reading: _Reading, own: list[Occurrence]) -> Contents:
+def _closed(reading: _Reading, own: Sequence[Occurrence]) -> Contents:
     fillings = [_filling(reading, use) for use in reading.uses]
     intervals = [_interval(reading, fillings, *row) for row in reading.intervals]
     intervals.sort(key=lambda row: (row.from_, row.until is None, row.until or row.from_, row.opened_by))
@@ -305,7 +312,10 @@ def _strays(own: Iterable[Occurrence], fillings: list[Filling]) -> list[Stray]:
     if not fillings:
         return []
     found = []
+    last = fillings[-1]
     for happening in own:
+        if last.until is None and last.from_ <= happening.instant:
+            continue
         filling, _ = use_at(fillings, happening.instant)
         if filling is not None and not _covers(filling, happening.instant):
             found.append(Stray(happening, filling))

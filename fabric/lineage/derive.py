@@ -8,7 +8,7 @@ verifier alike. Its cost follows from what is touched, not from the size of the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,9 +16,9 @@ from .containment import AGGREGATING, CARRIERS, Contents, departs, read_contents
 from .derived import Derived, Interval, Node, RunNode
 from .fact import CHILD, INPUT, MATERIAL, MENTION, OUTPUT, PARENT, Fact, FactReader, Sort, ThingKey
 from .history import history
-from .occurrence import Occurrence, Occurrences
+from .occurrence import Occurrence, Occurrences, in_order
 from .process import TRANSFORMATION, contains_edges, lot_edges, process_edges, process_of
-from .stock import summarise
+from .stock import Known, summarise
 from .words import NEAR_US, is_unmaking
 
 _LATEST: Final = 2**63
@@ -84,7 +84,7 @@ class _Derivation:
     def __init__(self, touched: Touched, reader: FactReader) -> None:
         self._touched = touched
         self._reader = reader
-        self._facts: dict[ThingKey, dict[int, Fact]] = {}
+        self._facts: dict[ThingKey, list[Fact]] = {}
         self._departures: dict[ThingKey, list[Occurrence]] = {}
         self._happenings: dict[ThingKey, list[Occurrence]] = {}
         self._whole: set[ThingKey] = set()
@@ -105,13 +105,15 @@ class _Derivation:
         self._ascend(summaries)
         self._gather_around()
         self._read_nested(changed)
+        carriers = self._carriers()
         for parent in changed:
-            self._write_parent(parent, derived)
+            self._write_parent(parent, derived, carriers)
         self._write_processes(runs, changed, derived)
         derived.lots = lot_edges(touched.fresh)
+        known: Known = {}
         for thing in summaries:
             entries = history(thing, self._happenings, self._around, self._contents)
-            derived.summaries[thing] = summarise(thing, self._sorts[thing], entries, self._around)
+            derived.summaries[thing] = summarise(thing, self._sorts[thing], entries, self._around, known)
         return derived
 
     # Loading
@@ -123,25 +125,31 @@ class _Derivation:
 
     def _load_whole(self, things: Collection[ThingKey]) -> None:
         wanted = {thing for thing in things if thing not in self._whole}
+        self._whole |= wanted
+        wanted = {thing for thing in wanted if not self._has_whole(thing)}
         if wanted:
-            self._whole |= wanted
             self._file(self._reader.whole_facts_of(wanted), wanted)
+
+    def _has_whole(self, thing: ThingKey) -> bool:
+        facts = self._facts.get(thing)
+        return facts is not None and False not in [fact.whole for fact in facts]
 
     def _file(self, facts: Iterable[Fact], wanted: set[ThingKey]) -> None:
         """Keep facts by each wanted thing they name, and who was whose parent in them."""
-        found: dict[ThingKey, dict[int, Fact]] = {thing: {} for thing in wanted}
-        for fact in facts:
-            packs = fact.type in AGGREGATING
+        found: dict[ThingKey, list[Fact]] = {thing: [] for thing in wanted}
+        given = in_order(facts)
+        sorts = self._sorts
+        for fact in given:
             for line in fact.lines:
                 own = found.get(line.thing)
                 if own is not None and line.role != MENTION:
-                    own[fact.record] = fact
-                    self._sorts[line.thing] = line.sort
-            if packs:
+                    sorts[line.thing] = line.sort
+                    if not own or own[-1] is not fact:
+                        own.append(fact)
+            if fact.type in AGGREGATING:
                 self._file_packing(fact, wanted)
         self._facts.update(found)
-        for thing, own in found.items():
-            self._happenings[thing] = self._occurrences.of(own.values())
+        self._happenings.update(self._occurrences.by_thing(given, found))
 
     def _file_packing(self, fact: Fact, wanted: set[ThingKey]) -> None:
         parent = next((line for line in fact.lines if line.role == PARENT), None)
@@ -162,14 +170,14 @@ class _Derivation:
         wanted = {child for child in children if child not in self._facts and child not in self._departures}
         if not wanted:
             return
-        found: dict[ThingKey, dict[int, Fact]] = {child: {} for child in wanted}
-        for fact in self._reader.departures_of(wanted):
+        found: dict[ThingKey, list[Fact]] = {child: [] for child in wanted}
+        given = in_order(self._reader.departures_of(wanted))
+        for fact in given:
             for line in fact.lines:
                 own = found.get(line.thing)
-                if own is not None and line.role != MENTION:
-                    own[fact.record] = fact
-        for child, facts in found.items():
-            self._departures[child] = self._occurrences.of(facts.values())
+                if own is not None and line.role != MENTION and (not own or own[-1] is not fact):
+                    own.append(fact)
+        self._departures.update(self._occurrences.by_thing(given, found))
 
     def _load_runs(self) -> dict[RunNode, list[Fact]]:
         """All events of the runs that a touched transformation belongs to."""
@@ -296,12 +304,15 @@ class _Derivation:
     def _carriers(self) -> dict[ThingKey, Contents]:
         return {thing: contents for thing, contents in self._contents.items() if self._is_carrier(thing)}
 
-    def _write_parent(self, parent: ThingKey, derived: Derived) -> None:
+    def _write_parent(
+        self, parent: ThingKey, derived: Derived, carriers: Mapping[ThingKey, Contents]
+    ) -> None:
         contents = self._contents[parent]
-        derived.fillings[parent] = contents.fillings if self._is_carrier(parent) else []
+        is_carrier = parent in carriers
+        derived.fillings[parent] = contents.fillings if is_carrier else []
         derived.intervals[parent] = contents.intervals
         derived.clashes[parent] = contents.clashes
-        derived.contains[parent] = contains_edges(contents, self._is_carrier(parent), self._carriers())
+        derived.contains[parent] = contains_edges(contents, is_carrier, carriers)
 
     def _write_processes(
         self, runs: dict[RunNode, list[Fact]], changed: set[ThingKey], derived: Derived
@@ -311,7 +322,7 @@ class _Derivation:
             derived.edges[node] = []
         facts = {fact.record: fact for fact in self._touched.transformations}
         for parent in self._ancestors(changed):
-            for fact in self._facts[parent].values():
+            for fact in self._facts[parent]:
                 if fact.type == TRANSFORMATION:
                     facts[fact.record] = fact
         missing = {process_of(fact) for fact in facts.values()} - runs.keys()

@@ -85,7 +85,8 @@ class Fact(NamedTuple):
     """One event record. Equal `content` means the same occurrence; `digest` is the SHA-256 of its canonical bytes.
 
     `step` and the types of `transactions`, `sources`, `destinations` are CBV short words, or IRIs. `counts` is
-    False for a record that the holder of the place contradicts under the same eventID.
+    False for a record that the holder of the place contradicts under the same eventID, `whole` where lines may
+    have been left out.
     """
 
     record: int
@@ -111,6 +112,7 @@ class Fact(NamedTuple):
     content: bytes
     lines: tuple[Line, ...]
     counts: bool = True
+    whole: bool = True
 
     @property
     def instant(self) -> Instant:

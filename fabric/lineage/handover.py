@@ -44,6 +44,23 @@ class Dispatch:
     stated: bool = False
     disputed: bool = False
     taken_back: list[Entry] = field(default_factory=list)
+    sent: Amounts = field(default_factory=dict)
+    unknown: bool = False
+    voided: bool = False
+
+    def weigh(self) -> None:
+        """Say how much it took away, less what was taken back; all, if that names no amount, voids it."""
+        self.sent, self.unknown = amounts_of(self.entries)
+        if not self.taken_back:
+            return
+        back, everything = amounts_of(self.taken_back)
+        left = dict(self.sent)
+        for unit, quantity in back.items():
+            if unit in left:
+                left[unit] = max(ZERO, EXACT.subtract(left[unit], quantity))
+        self.voided = everything or not any(left.values())
+        if not self.voided:
+            self.sent = left
 
 
 @dataclass(slots=True)
@@ -84,8 +101,10 @@ def pair(
         found.dispatches = list(dispatches.values())
     for entry in taken_back:
         _take_back(found.dispatches, thing, entry)
+    for leg in found.dispatches:
+        leg.weigh()
     if taken_in:
-        legs = [leg for leg in found.dispatches if not is_voided(leg)]
+        legs = [leg for leg in found.dispatches if not leg.voided]
         _Pairing(thing, sort, legs).match(found, taken_in)
     return found
 
@@ -94,12 +113,11 @@ def _join(dispatches: dict[tuple[object, ...], Dispatch], thing: ThingKey, entry
     said = passage(entry)
     carriers = carriers_of(thing, entry)
     carrier = carriers[0] if carriers else None
-    key = (carrier, site(said.place), site(said.to), said.day)
+    key = (carrier, said.route)
     leg = dispatches.get(key)
     if leg is None:
-        first_us = entry.happening.instant.time_us
         known = (len(dispatches), carrier, set(carriers), said.place, said.to, said.sites, said.documents)
-        leg = dispatches[key] = Dispatch(*known, first_us)
+        leg = dispatches[key] = Dispatch(*known, entry.happening.fact.time_us)
     else:
         leg.carriers.update(carriers)
         leg.sites |= said.sites
@@ -141,7 +159,7 @@ class _Want(NamedTuple):
     def accepts(self, leg: Dispatch) -> bool:
         """Whether the dispatch goes where the receipt is, and bears what is asked for."""
         return (
-            _fits(leg, self.entry)
+            _fits(leg, passage(self.entry).sites)
             and not (self.documents and self.documents.isdisjoint(leg.documents))
             and not (self.origins and site(leg.from_place) not in self.origins)
         )
@@ -174,6 +192,8 @@ class _Want(NamedTuple):
 _first_us = attrgetter("first_us")
 _number = attrgetter("number")
 _NOTHING: Final[frozenset[str]] = frozenset()
+_FEW: Final = 8
+"""So many dispatches are looked through one by one."""
 
 
 class _Pairing:
@@ -186,12 +206,75 @@ class _Pairing:
         self._thing = thing
         self._one_item = sort is not Sort.LOT
         self._legs = legs
+        self._indexed = False
         self._anywhere: list[Dispatch] = []
         self._by_carrier: dict[ThingKey, list[Dispatch]] = {}
         self._by_document: dict[str, list[Dispatch]] = {}
         self._by_site: dict[str, list[Dispatch]] = {}
-        self._by_delivery: dict[object, list[Dispatch]] = {}
-        for leg in legs:
+
+    def match(self, found: Handovers, receipts: list[Entry]) -> None:
+        """Give each receipt to its dispatch, or list it apart."""
+        waiting: list[_Want] = []
+        apart: list[Entry] = []
+        for entry in receipts:
+            fitting = self._first_two(entry)
+            if not fitting:
+                apart.append(entry)
+            elif len(fitting) == 1:
+                _receive(fitting[0], entry, self._is_evident(fitting[0], entry))
+            else:
+                waiting += self._choose(self._want(entry))
+        unsure = self._settle(waiting) if waiting else waiting
+        for want in unsure:
+            for leg in want.candidates():
+                leg.disputed = leg.disputed or not leg.receipts
+        if apart:
+            for entry in apart:
+                found.contradictions += self._too_early(entry)
+            found.lone = _by_delivery(apart)
+        if unsure:
+            found.ambiguous = _by_delivery([want.entry for want in unsure])
+
+    def _first_two(self, entry: Entry) -> list[Dispatch]:
+        """The only dispatch that a receipt can belong to by place and time, or two of several."""
+        latest_us = entry.happening.fact.time_us + words().early_us
+        sites = passage(entry).sites
+        found: list[Dispatch] = []
+        for leg in self._legs if len(self._legs) <= _FEW else self._near(sites):
+            if leg.first_us > latest_us:
+                break
+            if _fits(leg, sites):
+                found.append(leg)
+                if len(found) == 2:
+                    break
+        return found
+
+    def _is_evident(self, leg: Dispatch, entry: Entry) -> bool:
+        """Whether the same carrier or document number states that the two belong together."""
+        if not passage(entry).documents.isdisjoint(leg.documents):
+            return True
+        return bool(leg.carriers) and not leg.carriers.isdisjoint(carriers_of(self._thing, entry))
+
+    def _choose(self, want: _Want) -> list[_Want]:
+        """Receive what the best evidence tells; give it back if that leaves several dispatches of a lot."""
+        if want.in_turn:
+            _receive(_next_in_turn(want), want.entry, want.stated)
+            return []
+        legs = list(islice(want.candidates(), 2))
+        if len(legs) > 1:
+            return [want]
+        _receive(legs[0], want.entry, want.stated)
+        return []
+
+    def _near(self, sites: frozenset[str]) -> Sequence[Dispatch]:
+        self._index()
+        return self._pool(chain((self._by_site.get(name) for name in sites), (self._anywhere,)))
+
+    def _index(self) -> None:
+        if self._indexed:
+            return
+        self._indexed = True
+        for leg in self._legs:
             for carrier in leg.carriers:
                 self._by_carrier.setdefault(carrier, []).append(leg)
             for name in leg.documents:
@@ -201,37 +284,13 @@ class _Pairing:
             if not leg.sites:
                 self._anywhere.append(leg)
 
-    def match(self, found: Handovers, receipts: list[Entry]) -> None:
-        """Give each receipt to its dispatch, or list it apart."""
-        waiting: list[_Want] = []
-        apart: list[Entry] = []
-        for entry in receipts:
-            want = self._want(entry)
-            if want is None:
-                apart.append(entry)
-            elif want.in_turn:
-                self._receive(self._next_in_turn(want), want)
-            else:
-                legs = list(islice(want.candidates(), 2))
-                if len(legs) == 1:
-                    self._receive(legs[0], want)
-                else:
-                    waiting.append(want)
-        unsure = self._settle(waiting)
-        for want in unsure:
-            for leg in want.candidates():
-                leg.disputed = leg.disputed or not leg.receipts
-        for entry in apart:
-            found.contradictions += self._too_early(entry)
-        found.lone = _by_delivery(apart)
-        found.ambiguous = _by_delivery([want.entry for want in unsure])
-
-    def _want(self, entry: Entry) -> _Want | None:
+    def _want(self, entry: Entry) -> _Want:
         """The best evidence by which a receipt finds any dispatch: carrier, then document, then destination."""
+        self._index()
         for want in self._wants(entry):
-            if next(want.before(), None) is not None or next(want.after(), None) is not None:
+            if next(want.candidates(), None) is not None:
                 return want
-        return None
+        raise TypeError("expected a receipt that fits a dispatch")
 
     def _wants(self, entry: Entry) -> Iterator[_Want]:
         said = passage(entry)
@@ -242,8 +301,7 @@ class _Pairing:
                 yield _Want(entry, own, said.documents, _NOTHING, True, True)
             yield _Want(entry, own, _NOTHING, _NOTHING, True, True)
         same = self._pool(self._by_document.get(name) for name in said.documents) if said.documents else ()
-        near = (self._by_site.get(name) for name in said.sites)
-        for pool, stated in ((same, True), (self._pool(chain(near, (self._anywhere,))), False)):
+        for pool, stated in ((same, True), (self._near(said.sites), False)):
             if pool:
                 if said.origins:
                     yield _Want(entry, pool, _NOTHING, said.origins, stated, self._one_item)
@@ -257,61 +315,61 @@ class _Pairing:
         distinct = {leg.number: leg for legs in given for leg in legs}
         return sorted(distinct.values(), key=_number)
 
-    def _next_in_turn(self, want: _Want) -> Dispatch:
-        """The latest dispatch before the receipt that no receipt of this step answered, else one shortly after it.
-
-        A receipt told again at the same place on the same day is of the same dispatch; so is one for which no
-        other dispatch is left.
-        """
-        delivery, step = _delivery(want.entry), want.entry.happening.fact.step
-        answered: Dispatch | None = None
-        for leg in want.before():
-            if all(other.happening.fact.step != step for other in leg.receipts):
-                return leg
-            if any(_delivery(other) == delivery for other in leg.receipts):
-                return leg
-            answered = answered or leg
-        for leg in want.after():
-            if not leg.receipts:
-                return leg
-            answered = answered or leg
-        if answered is None:
-            raise TypeError("expected a receipt that fits a dispatch")
-        return answered
-
     def _settle(self, waiting: list[_Want]) -> list[_Want]:
         """A dispatch that a receipt had to belong to is no candidate for one that has another choice."""
         unsure: list[_Want] = []
+        delivered = {(leg.number, _delivery(one)) for leg in self._legs for one in leg.receipts}
         for want in waiting:
-            legs = list(islice(self._left(want), 2))
+            delivery = _delivery(want.entry)
+            left = (
+                leg for leg in want.candidates() if not leg.receipts or (leg.number, delivery) in delivered
+            )
+            legs = list(islice(left, 2))
             if len(legs) == 1:
-                self._receive(legs[0], want)
+                _receive(legs[0], want.entry, want.stated)
+                delivered.add((legs[0].number, delivery))
             else:
                 unsure.append(want)
         return unsure
 
-    def _left(self, want: _Want) -> Iterator[Dispatch]:
-        same = self._by_delivery.get(_delivery(want.entry), [])
-        return (leg for leg in want.candidates() if not leg.receipts or any(leg is one for one in same))
-
-    def _receive(self, leg: Dispatch, want: _Want) -> None:
-        leg.receipts.append(want.entry)
-        leg.stated = leg.stated or want.stated
-        self._by_delivery.setdefault(_delivery(want.entry), []).append(leg)
-
     def _too_early(self, entry: Entry) -> list[Contradiction]:
         """A receipt without a dispatch, though evidence names one, more than a day later, that nobody received."""
-        documents, carriers = passage(entry).documents, carriers_of(self._thing, entry)
         for leg in self._legs:
-            evident = not leg.carriers.isdisjoint(carriers) or not documents.isdisjoint(leg.documents)
-            if evident and not leg.receipts and _fits(leg, entry):
+            if not leg.receipts and self._is_evident(leg, entry) and _fits(leg, passage(entry).sites):
                 return [_too_early(self._thing, leg, entry)]
         return []
 
 
-def _fits(leg: Dispatch, entry: Entry) -> bool:
-    """Whether a receipt is at the destination; without a named destination, whether it is anywhere else."""
-    sites = passage(entry).sites
+def _next_in_turn(want: _Want) -> Dispatch:
+    """The latest dispatch before the receipt that no receipt of this step answered, else one shortly after it.
+
+    A receipt told again at the same place on the same day is of the same dispatch; so is one for which no
+    other dispatch is left.
+    """
+    delivery, step = _delivery(want.entry), want.entry.happening.fact.step
+    answered: Dispatch | None = None
+    for leg in want.before():
+        if all(other.happening.fact.step != step for other in leg.receipts):
+            return leg
+        if any(_delivery(other) == delivery for other in leg.receipts):
+            return leg
+        answered = answered or leg
+    for leg in want.after():
+        if not leg.receipts:
+            return leg
+        answered = answered or leg
+    if answered is None:
+        raise TypeError("expected a receipt that fits a dispatch")
+    return answered
+
+
+def _receive(leg: Dispatch, entry: Entry, stated: bool) -> None:
+    leg.receipts.append(entry)
+    leg.stated = leg.stated or stated
+
+
+def _fits(leg: Dispatch, sites: frozenset[str]) -> bool:
+    """Whether a receipt there is at the destination; without a named destination, whether it is anywhere else."""
     return not leg.sites.isdisjoint(sites) if leg.sites else site(leg.from_place) not in sites
 
 
@@ -320,8 +378,7 @@ def _is_early(leg: Dispatch, entry: Entry) -> bool:
 
 
 def _delivery(entry: Entry) -> tuple[object, ...]:
-    said = passage(entry)
-    return entry.carrier, site(said.place), said.day
+    return entry.carrier, passage(entry).route
 
 
 def _by_delivery(entries: list[Entry]) -> list[list[Entry]]:
@@ -362,26 +419,6 @@ def amounts_of(entries: list[Entry]) -> tuple[Amounts, bool]:
     return found, unknown and not found
 
 
-def sent(leg: Dispatch) -> tuple[Amounts, bool]:
-    """What a dispatch took away, less what was taken back."""
-    amounts, unknown = amounts_of(leg.entries)
-    if not leg.taken_back:
-        return amounts, unknown
-    back, _ = amounts_of(leg.taken_back)
-    for unit, quantity in back.items():
-        if unit in amounts:
-            amounts[unit] = max(ZERO, EXACT.subtract(amounts[unit], quantity))
-    return amounts, unknown
-
-
-def is_voided(leg: Dispatch) -> bool:
-    """Whether all of a dispatch was taken back: by amount, or without naming one."""
-    if not leg.taken_back:
-        return False
-    unknown = amounts_of(leg.taken_back)[1]
-    return unknown or not any(sent(leg)[0].values())
-
-
 def legs_of(found: Handovers) -> list[Leg]:
     """The rows of one thing's hand-overs, one a unit."""
     rows: list[Leg] = []
@@ -396,9 +433,8 @@ def legs_of(found: Handovers) -> list[Leg]:
 
 def _leg_rows(leg: Dispatch) -> list[Leg]:
     receipts, entries = leg.receipts, leg.entries
-    voided = is_voided(leg)
-    state = "voided" if voided else "received" if receipts else "ambiguous" if leg.disputed else "open"
-    out = amounts_of(entries)[0] if voided else sent(leg)[0]
+    state = "voided" if leg.voided else "received" if receipts else "ambiguous" if leg.disputed else "open"
+    out = leg.sent
     got = amounts_of(receipts)[0] if receipts else {}
     stated = leg.stated if receipts else leg.carrier is not None or bool(leg.documents)
     return [
@@ -407,13 +443,13 @@ def _leg_rows(leg: Dispatch) -> list[Leg]:
             leg.from_place,
             leg.to_place,
             leg.first_us,
-            receipts[0].happening.instant.time_us if receipts else None,
+            receipts[0].happening.fact.time_us if receipts else None,
             unit,
             out.get(unit),
             got.get(unit),
             state,
             stated,
-            all(entry.inferred for entry in entries),
+            _is_guess(entries),
             _documents(leg.documents, receipts),
             _records(entries),
             _records(receipts),
@@ -422,10 +458,14 @@ def _leg_rows(leg: Dispatch) -> list[Leg]:
     ]
 
 
+def _is_guess(entries: Iterable[Entry]) -> bool:
+    return False not in [entry.inferred for entry in entries]
+
+
 def _documents(names: frozenset[str], entries: list[Entry]) -> tuple[str, ...]:
     for entry in entries:
         said = passage(entry).documents
-        if said is not names and said:
+        if not said <= names:
             names = names | said
     return tuple(sorted(names)) if len(names) > 1 else tuple(names)
 
@@ -445,7 +485,7 @@ def _receipt_rows(entries: list[Entry], state: str) -> list[Leg]:
             got.get(unit),
             state,
             False,
-            all(entry.inferred for entry in entries),
+            _is_guess(entries),
             _documents(passage(entries[0]).documents, entries),
             (),
             _records(entries),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from decimal import Decimal
 from itertools import chain
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from .containment import Contents, amount_at, is_inferred, stands
@@ -49,11 +50,16 @@ def history(
     `happenings` are by every thing they name, in order; `around` are the intervals of each child.
     """
     entries = [_own(happening.lines[thing], happening) for happening in happenings.get(thing, ())]
-    if thing not in around:
+    stays = around.get(thing)
+    if not stays:
         return entries
     named = {entry.happening.fact.record for entry in entries}
+    if len(stays) == 1:
+        entries += _through(stays[0], named, happenings, around, contents)
+        entries.sort(key=_instant)
+        return entries
     single: dict[int, Entry] = {}
-    for interval in around[thing]:
+    for interval in stays:
         for entry in _through(interval, named, happenings, around, contents):
             record = entry.happening.fact.record
             if interval.by_class:
@@ -62,8 +68,11 @@ def history(
             elif record not in single or (single[record].inferred and not entry.inferred):
                 single[record] = entry
     entries += single.values()
-    entries.sort(key=lambda entry: entry.happening.instant)
+    entries.sort(key=_instant)
     return entries
+
+
+_instant = attrgetter("happening.instant")
 
 
 def _own(lines: Sequence[Line], happening: Occurrence) -> Entry:
@@ -75,6 +84,22 @@ def _own(lines: Sequence[Line], happening: Occurrence) -> Entry:
 
 
 def _through(
+    interval: Interval,
+    named: Set[int],
+    happenings: Mapping[ThingKey, Sequence[Occurrence]],
+    around: Mapping[ThingKey, Sequence[Interval]],
+    contents: Mapping[ThingKey, Contents],
+) -> Iterable[Entry]:
+    """The events of a carrier during one stay in it; most carriers were in no other and nothing strayed."""
+    carrier = interval.parent
+    if carrier in around or contents[carrier].strays:
+        return _upwards(interval, named, happenings, around, contents)
+    window = _Window(interval, interval.from_, interval.until, interval.inferred_from)
+    during = _during(carrier, window, happenings.get(carrier, ()))
+    return [entry for entry in during if entry.happening.fact.record not in named]
+
+
+def _upwards(
     interval: Interval,
     named: Set[int],
     happenings: Mapping[ThingKey, Sequence[Occurrence]],
@@ -108,14 +133,22 @@ def _through(
 
 
 def _during(carrier: ThingKey, window: _Window, happenings: Sequence[Occurrence]) -> Iterator[Entry]:
-    start = bisect_left(happenings, window.from_, key=lambda happening: happening.instant)
+    innermost, until = window.innermost, window.until
+    changes = len(innermost.steps) > 1
+    amounts = ((innermost.unit, amount_at(innermost, window.from_)),)
+    start = bisect_left(happenings, window.from_, key=_when)
     for position in range(start, len(happenings)):
         happening = happenings[position]
         when = happening.instant
-        if window.until is not None and when > window.until:
+        if until is not None and when > until:
             break
-        amounts = ((window.innermost.unit, amount_at(window.innermost, when)),)
-        yield _carried(carrier, happening, amounts, is_inferred(window.inferred_from, when))
+        if changes:
+            amounts = ((innermost.unit, amount_at(innermost, when)),)
+        inferred = window.inferred_from is not None and is_inferred(window.inferred_from, when)
+        yield _carried(carrier, happening, amounts, inferred)
+
+
+_when = attrgetter("instant")
 
 
 def _near(stay: Interval, innermost: Interval, contents: Contents) -> Iterator[Entry]:
@@ -132,7 +165,8 @@ def _carried(
     amounts: tuple[tuple[str | None, Decimal | None], ...],
     inferred: bool,
 ) -> Entry:
-    roles = frozenset(line.role for line in happening.lines[carrier])
+    lines = happening.lines[carrier]
+    roles = _SINGLE[lines[0].role] if len(lines) == 1 else frozenset([line.role for line in lines])
     return Entry(happening, carrier, roles, amounts, inferred)
 
 

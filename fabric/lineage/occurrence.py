@@ -6,10 +6,10 @@ recorded under the same eventID, whichever came first (design: meaning, section 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 
-from .fact import MENTION, PARENT, Fact, HolderOf, Instant, Line, ThingKey
+from .fact import MENTION, PARENT, Fact, HolderOf, Line, ThingKey
 from .words import meaning_of, passage_of
 
 
@@ -26,7 +26,7 @@ class Occurrence:
         fact = copies[0]
         self.fact = fact
         self.copies = copies
-        self.instant = Instant(fact.time_us, fact.position, fact.digest)
+        self.instant = fact.instant
         self.members = frozenset([fact.member] if len(copies) == 1 else [copy.member for copy in copies])
         self.meaning = meaning_of(fact)
         self.passage = passage_of(fact, self.meaning)
@@ -52,26 +52,35 @@ class Occurrences:
 
     def of(self, facts: Iterable[Fact]) -> list[Occurrence]:
         """The happenings behind facts that each appear once, in order; contradicted ones left out."""
-        given = list(facts)
-        if len(given) == 1:
-            return [self._one(given[0])] if given[0].counts else []
-        groups: dict[bytes, Fact | list[Fact]] = {}
-        for fact in given:
-            if not fact.counts:
-                continue
-            before = groups.setdefault(fact.content, fact)
-            if isinstance(before, list):
-                before.append(fact)
-            elif before is not fact:
-                groups[fact.content] = [before, fact]
-        found = []
-        for group in groups.values():
-            if isinstance(group, list):
-                found += [_occurrence(copies) for copies in _by_event_id(group)]
+        return self._group(in_order(facts))
+
+    def by_thing(
+        self, given: Sequence[Fact], found: Mapping[ThingKey, Sequence[Fact]]
+    ) -> dict[ThingKey, list[Occurrence]]:
+        """The happenings of each thing; `found` are the facts that name it, all of which are in `given`, in order.
+
+        Records of equal content name the same things: where no content comes twice, there are no copies.
+        """
+        counted = [fact for fact in given if fact.counts]
+        if len({fact.content for fact in counted}) < len(counted):
+            return {thing: self._group(facts) for thing, facts in found.items()}
+        single = {id(fact): self._one(fact) for fact in counted}
+        if len(counted) == len(given):
+            return {thing: [single[id(fact)] for fact in facts] for thing, facts in found.items()}
+        return {thing: [single[id(fact)] for fact in facts if fact.counts] for thing, facts in found.items()}
+
+    def _group(self, ordered: Iterable[Fact]) -> list[Occurrence]:
+        groups: dict[bytes, list[Fact]] = {}
+        for fact in ordered:
+            if fact.counts:
+                groups.setdefault(fact.content, []).append(fact)
+        found: list[Occurrence] = []
+        for copies in groups.values():
+            if len(copies) == 1:
+                found.append(self._one(copies[0]))
             else:
-                found.append(self._one(group))
-        if len(found) > 1:
-            found.sort(key=_instant)
+                found += [_occurrence(group) for group in _by_event_id(copies)]
+        found.sort(key=_instant)
         return found
 
     def _one(self, fact: Fact) -> Occurrence:
@@ -82,6 +91,12 @@ class Occurrences:
         return known
 
 
+def in_order(facts: Iterable[Fact]) -> list[Fact]:
+    """Facts in the order of instants."""
+    return sorted(facts, key=_moment)
+
+
+_moment = attrgetter("time_us", "position", "digest")
 _instant = attrgetter("instant")
 
 
@@ -103,7 +118,9 @@ def _by_event_id(group: list[Fact]) -> list[list[Fact]]:
 
 
 def _occurrence(copies: list[Fact]) -> Occurrence:
-    return Occurrence(tuple(sorted(copies, key=lambda fact: (fact.instant, fact.commitment))))
+    """Copies in order; a record that has the eventID speaks for those that have none."""
+    order = sorted(copies, key=lambda fact: (fact.event_id is None, fact.instant, fact.commitment))
+    return Occurrence(tuple(order))
 
 
 def voided(facts: Iterable[Fact]) -> dict[int, Fact]:

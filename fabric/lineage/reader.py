@@ -80,16 +80,13 @@ class SqlReader:
 
     def facts_of(self, things: Collection[ThingKey]) -> Iterable[Fact]:
         """See `FactReader`."""
-        query = f"SELECT {_LINE} FROM line l WHERE l.thing IN {{keys}} AND l.role <> 'mention'"
-        return self._naming(things, self._slim(query, things))
+        return self._naming(things, self._slim("l.thing IN {keys} AND l.role <> 'mention'", things))
 
     def departures_of(self, things: Collection[ThingKey]) -> Iterable[Fact]:
         """See `FactReader`."""
-        query = (
-            f"SELECT {_LINE} FROM line l JOIN event e ON e.record = l.record WHERE l.thing IN {{keys}}"
-            f" AND (l.role IN ('child', 'input') OR (l.role = 'object' AND {_UNMADE}))"
-        )
-        return self._naming(things, self._slim(query, things))
+        unmade = f"(SELECT 1 FROM event e WHERE e.record = l.record AND {_UNMADE})"
+        which = f"(l.role IN ('child', 'input') OR (l.role = 'object' AND EXISTS {unmade}))"
+        return self._naming(things, self._slim(f"l.thing IN {{keys}} AND {which}", things))
 
     def whole_facts_of(self, things: Collection[ThingKey]) -> Iterable[Fact]:
         """See `FactReader`."""
@@ -114,20 +111,23 @@ class SqlReader:
         found = select_keys(self._connection, query, missing)
         return held + self._facts(self._rows(missing), found)
 
-    def _slim(self, query: str, things: Collection[ThingKey]) -> list[Fact]:
-        """Facts with the lines that a query finds, and the parent of each aggregation."""
-        found = select_keys(self._connection, query, things)
-        held = {row[0]: self._held[row[0]] for row in found if row[0] in self._held}
-        if held:
-            found = [row for row in found if row[0] not in held]
-        if not found:
-            return list(held.values())
+    def _slim(self, which: str, things: Collection[ThingKey]) -> list[Fact]:
+        """Facts with the lines that a condition finds, and the parent of each aggregation."""
+        held: dict[int, Fact] = {}
+        if self._held:
+            query = f"SELECT l.record FROM line l WHERE {which}"
+            records = {record for (record,) in select_keys(self._connection, query, things)}
+            held = {record: self._held[record] for record in records if record in self._held}
+            if len(held) == len(records):
+                return list(held.values())
+        found = select_keys(self._connection, f"SELECT {_LINE} FROM line l WHERE {which}", things)
+        found = [row for row in found if row[0] not in held]
         rows = self._rows({row[0] for row in found})
         present = {(row[0], row[1]) for row in found}
         found += [row for row in self._parents(rows) if (row[0], row[1]) not in present]
-        return [*held.values(), *self._facts(rows, found)]
+        return [*held.values(), *self._facts(rows, found, whole=False)]
 
-    def _facts(self, rows: Mapping[int, Row], found: Iterable[LineRow]) -> list[Fact]:
+    def _facts(self, rows: Mapping[int, Row], found: Iterable[LineRow], *, whole: bool = True) -> list[Fact]:
         part: set[int] = set()
         if self._classes is not None:
             part = {record for record, row in rows.items() if row.visible not in self._classes}
@@ -137,7 +137,10 @@ class SqlReader:
                 lines[line[0]].append(line)
         self._learn_sorts({line[2] for group in lines.values() for line in group})
         self._learn_names(rows.values())
-        facts = [fact_from(row, lines[record], self._sorts, self._names) for record, row in rows.items()]
+        facts = [
+            fact_from(row, lines[record], self._sorts, self._names, whole=whole)
+            for record, row in rows.items()
+        ]
         return self._cut(facts, part) if part else facts
 
     def _whole_lines(self, part: Collection[int], found: Iterable[LineRow]) -> list[LineRow]:

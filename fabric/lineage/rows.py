@@ -151,8 +151,10 @@ def fact_from(
     lines: Sequence[LineRow],
     sorts: Mapping[int, Sort],
     names: Mapping[int, str],
+    *,
+    whole: bool = True,
 ) -> Fact:
-    """The fact of an event row and some of its lines, mentions apart."""
+    """The fact of an event row and (`whole`) all of its lines, or some; mentions apart."""
     digest, sources, destinations, transactions = _unpacked(row.facts)
     return Fact(
         row.record,
@@ -182,6 +184,7 @@ def fact_from(
             if role != MENTION
         ),
         row.counts != 0,
+        whole,
     )
 
 

@@ -7,10 +7,11 @@ base unit of the dimension where several were sent.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from operator import attrgetter
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from . import handover
 from .derived import Contradiction, Interval, Leg, State, Stock, Summary
@@ -45,11 +46,64 @@ class Movement(NamedTuple):
     fact: Fact
 
 
+Known: TypeAlias = dict[tuple[object, ...], Summary]
+"""Summaries without contradictions by what decides them: what travels together has one course."""
+
+
 def summarise(
-    thing: ThingKey, sort: Sort, entries: list[Entry], around: Mapping[ThingKey, Sequence[Interval]]
+    thing: ThingKey,
+    sort: Sort,
+    entries: list[Entry],
+    around: Mapping[ThingKey, Sequence[Interval]],
+    known: Known | None = None,
 ) -> Summary:
-    """Everything derived about one thing from its events, in the order of instants, and the stays of each child."""
+    """Everything derived about one thing from its events, in the order of instants, and the stays of each child.
+
+    `known` is kept between calls over the same happenings.
+    """
+    known = {} if known is None else known
     entries = _in_one_unit(entries)
+    course = _course(sort, entries)
+    summary = known.get(course)
+    if summary is None:
+        summary = _summarise(thing, sort, entries)
+        if not summary.contradictions:
+            known[course] = summary
+    if len(around.get(thing, ())) > 1:
+        twice = _contained_twice(thing, around)
+        if twice:
+            summary = replace(summary, contradictions=[*summary.contradictions, *twice])
+    return summary
+
+
+def _course(sort: Sort, entries: list[Entry]) -> tuple[object, ...]:
+    """What decides a summary: events that move the thing, the last one, and who did anything else with it."""
+    if not entries or entries[-1].happening.meaning is Meaning.DISPATCH:
+        # A dispatch that was received is not the last event: any other may be.
+        return (sort is Sort.LOT, *entries)
+    key: list[object] = [sort is Sort.LOT, entries[-1]]
+    others: set[frozenset[str]] = set()
+    movers: set[frozenset[str]] = set()
+    for entry in entries:
+        happening = entry.happening
+        meaning = happening.meaning
+        if meaning is not Meaning.OTHER:
+            key.append(entry)
+            if meaning is Meaning.DISPATCH and entry.carrier is None:
+                movers.add(happening.members)
+        elif entry.carrier is None:
+            others.add(happening.members)
+    if others:
+        key.append(frozenset(others - movers))
+    else:
+        key.append(_NOBODY)
+    return tuple(key)
+
+
+_NOBODY: Final[frozenset[frozenset[str]]] = frozenset()
+
+
+def _summarise(thing: ThingKey, sort: Sort, entries: list[Entry]) -> Summary:
     moves: list[Movement] = []
     found = _read(thing, sort, entries, moves)
     summary = Summary(contradictions=found.contradictions)
@@ -61,8 +115,6 @@ def summarise(
     summary.never_received = _never_received(entries)
     if len(moves) > 1:
         _use_before_receipt(thing, moves, summary.contradictions)
-    if len(around.get(thing, ())) > 1:
-        summary.contradictions += _contained_twice(thing, around)
     return summary
 
 
@@ -101,6 +153,12 @@ def _moves(entry: Entry, column: str) -> list[Movement]:
 
 def _in_one_unit(entries: list[Entry]) -> list[Entry]:
     """The entries with all amounts of one dimension in one unit."""
+    first = entries[0].amounts[0][0] if entries and entries[0].amounts else None
+    for entry in entries:
+        if len(entry.amounts) != 1 or entry.amounts[0][0] != first:
+            break
+    else:
+        return entries
     sent = {unit for entry in entries for unit, quantity in entry.amounts if quantity is not None}
     if len(sent) < 2:
         return entries
@@ -136,8 +194,8 @@ def _converted(
 
 def _hand_over(found: Handovers, moves: list[Movement]) -> None:
     for leg in found.dispatches:
-        if not handover.is_voided(leg):
-            moves += _moved(leg.entries, leg.from_place, "dispatched", *handover.sent(leg))
+        if not leg.voided:
+            moves += _moved(leg.entries, leg.from_place, "dispatched", leg.sent, leg.unknown)
         if leg.receipts:
             moves += _received(leg.receipts)
     for entries in (*found.lone, *found.ambiguous):
@@ -196,11 +254,14 @@ def _stock(thing: ThingKey, moves: list[Movement], contradictions: list[Contradi
         elif column == _COUNTED:
             _count(thing, row, move, contradictions)
         else:
-            before = getattr(row, column)
+            before, book = getattr(row, column), row.on_hand
             setattr(row, column, EXACT.add(before, quantity) if before else quantity)
-            row.on_hand = (EXACT.add if column in IN else EXACT.subtract)(row.on_hand, quantity)
+            if column in IN:
+                row.on_hand = EXACT.add(book, quantity) if book else quantity
+            else:
+                row.on_hand = ZERO if book is quantity else EXACT.subtract(book, quantity)
     for row in rows.values():
-        if row.on_hand < ZERO:
+        if row.on_hand is not ZERO and row.on_hand < ZERO:
             _overdrawn(thing, row, moves, row.place in unknown_in, contradictions)
     if len(rows) == 1:
         return list(rows.values())
@@ -323,7 +384,7 @@ def _last(entries: list[Entry], found: Handovers) -> Entry | None:
     settled = {
         entry.happening.fact.record
         for leg in found.dispatches
-        if leg.receipts or handover.is_voided(leg)
+        if leg.receipts or leg.voided
         for entry in leg.entries
     }
     for entry in reversed(entries):

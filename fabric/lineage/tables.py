@@ -77,11 +77,16 @@ def _write_parents(connection: Connection, derived: Derived) -> None:
 def _write_things(connection: Connection, derived: Derived) -> None:
     bodies: list[tuple[Any, str]] = []
     gone: list[Any] = []
+    texts: dict[int, str] = {}
     for thing, summary in derived.summaries.items():
         if summary.state is None:
             gone.append(thing)
             continue
-        bodies.append((thing, body_of(summary)))
+        # Things of one course share their summary.
+        body = texts.get(id(summary))
+        if body is None:
+            body = texts[id(summary)] = body_of(summary)
+        bodies.append((thing, body))
     clashes = {thing: summary.contradictions for thing, summary in derived.summaries.items()}
     _replace_contradictions(connection, THING_SCOPE, clashes)
     execute_keys(connection, "DELETE FROM lineage_summary WHERE thing IN {keys}", gone)

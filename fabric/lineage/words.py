@@ -109,10 +109,10 @@ def meaning_of(fact: Fact) -> Meaning:
 
 
 class Passage(NamedTuple):
-    """What a hand-over event says for all of its things. `day` is local; `to` is the destination by its name.
+    """What a hand-over event says for all of its things; `to` is the destination by its name.
 
     `sites` are where it is about: the destination of a dispatch, the places and named destinations of a receipt.
-    `origins` are the places that a receipt names as its sources.
+    `origins` are the places that a receipt names as its sources. `route` is equal for records of one leg.
     """
 
     place: str | None
@@ -120,7 +120,7 @@ class Passage(NamedTuple):
     sites: frozenset[str]
     origins: frozenset[str]
     documents: frozenset[str]
-    day: int
+    route: tuple[str | None, str | None, int]
 
 
 _NO_WORDS: Final[frozenset[str]] = frozenset()
@@ -148,12 +148,13 @@ def passage_of(fact: Fact, meaning: Meaning) -> Passage | None:
         place = fact.biz_location
         if place is None or site(place) in {site(name) for _, name in fact.destinations}:
             place = fact.read_point or named(fact.sources, _LOCATION)
-        return Passage(place, to, sites_of(ends), _NO_WORDS, numbers, day)
+        return Passage(place, to, sites_of(ends), _NO_WORDS, numbers, (site(place), site(to), day))
     place = fact.place or named(fact.destinations, _LOCATION)
     here = [name for name in (fact.biz_location, fact.read_point) if name is not None]
     here += [name for kind, name in fact.destinations if kind in (_LOCATION, _POSSESSING)]
     origins = [name for kind, name in fact.sources if kind == _LOCATION]
-    return Passage(place, to, sites_of([*here, *ends]), sites_of(origins), numbers, day)
+    sites = sites_of([*here, *ends])
+    return Passage(place, to, sites, sites_of(origins), numbers, (site(place), None, day))
 
 
 def _destination(pairs: tuple[tuple[str, str], ...]) -> list[str]:
