@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from sqlalchemy.engine import Connection
 
+from fabric.lineage.creation import shown_part
 from fabric.lineage.derived import FillingNode, ProcessNode, RunNode
 from fabric.lineage.memory import nobody
 from fabric.lineage.node import carrier_of, is_filling, is_process, node_id
@@ -55,12 +56,25 @@ def test_a_contradiction_that_was_voided_later_still_counted_before() -> None:
 
 def test_of_a_creation_that_a_hand_over_shows_the_inputs_stay_hidden() -> None:
     scene = Scene()
-    fact = scene.transform(1, [(lot("A"), "5")], [(lot("B"), "5")], docs=[("po", "urn:po:1")])
+    fact = scene.transform(1, [(lot("A"), "5")], [(lot("B"), "5")], docs=[("po", "urn:po:1")], run="urn:run")
     connection = fresh_database()
     capture(connection, [fact], nobody)
     connection.exec_driver_sql("UPDATE event SET partial = 7")
     (shown,) = SqlReader(connection, nobody, classes={7}).whole_facts_of(_ids(connection, lot("B")))
     assert ([line.role for line in shown.lines], shown.transactions) == (["output"], ())
+    assert (shown.event_id, shown.action, shown.transformation_id, shown.digest) == (
+        None,
+        None,
+        None,
+        fact.commitment[:16],
+    )
+    assert shown.content == shown_part(fact).content != fact.content
+    part, everything = SqlReader(connection, nobody, classes={7}), SqlReader(connection, nobody)
+    for ask in ("facts_of", "whole_facts_of", "departures_of"):
+        assert getattr(part, ask)(_ids(connection, lot("A"))) == [], ask
+        assert len(getattr(everything, ask)(_ids(connection, lot("A")))) == 1, ask
+    assert part.runs({(fact.member, "urn:run")}) == []
+    assert len(list(everything.runs({(fact.member, "urn:run")}))) == 1
     assert SqlReader(connection, nobody, classes={8}).records([fact.record]) == []
 
 
