@@ -54,5 +54,7 @@ def exact_text(number: Decimal) -> str:
     """An exact decimal without exponent and without trailing zeros: `1E+2` is `100`, `12.50` is `12.5`."""
     if not number:
         return "0"
-    text = format(number, "f")
+    text = str(number)
+    if "E" in text:
+        text = format(number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text

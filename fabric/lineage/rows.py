@@ -139,11 +139,16 @@ def line_rows(fact: Fact, ids: Mapping[str, int]) -> list[tuple[Any, ...]]:
 def with_ids(fact: Fact, ids: Mapping[str, int], sorts: Mapping[int, Sort]) -> Fact:
     """A fact over thing ids, each thing of the sort that all records together give it."""
     lines = []
-    for line in fact.lines:
-        key = ids[str(line.thing)]
-        lot = None if line.lot is None else ids[str(line.lot)]
-        lines.append(Line(key, line.role, sorts[key], line.quantity, line.unit, lot))
-    return fact._replace(lines=tuple(lines), digest=fact.digest[:DIGEST_SIZE])
+    for thing, role, _, quantity, unit, lot, _ in fact.lines:
+        key = ids[str(thing)]
+        lines.append(Line(key, role, sorts[key], quantity, unit, None if lot is None else ids[str(lot)]))
+    values: list[Any] = list(fact)
+    values[_DIGEST], values[_LINES] = fact.digest[:DIGEST_SIZE], tuple(lines)
+    return Fact(*values)
+
+
+_DIGEST: Final = Fact._fields.index("digest")
+_LINES: Final = Fact._fields.index("lines")
 
 
 def fact_from(

@@ -66,10 +66,13 @@ def _sorts(connection: Connection, new: Sequence[NewFact], ids: Mapping[str, int
     for one in new:
         for row in one.fact.lines:
             iri = str(row.thing)
+            key = ids[iri]
+            if key in sorts:
+                continue
             if iri.startswith(GS1):
-                sorts[ids[iri]] = row.sort
+                sorts[key] = row.sort
             else:
-                private.add(ids[iri])
+                private.add(key)
     return sorts | load_sorts(connection, private)
 
 

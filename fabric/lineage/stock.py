@@ -403,7 +403,7 @@ def _is_spent(stock: Iterable[Stock], legs: Iterable[Leg]) -> bool:
 def _never_received(entries: list[Entry]) -> tuple[str, ...]:
     """Members that acted on the thing, and no record of theirs makes or receives it."""
     entitled: set[str] = set()
-    acting: list[frozenset[str]] = []
+    acting: set[frozenset[str]] = set()
     for entry in entries:
         happening = entry.happening
         meaning = happening.meaning
@@ -411,7 +411,7 @@ def _never_received(entries: list[Entry]) -> tuple[str, ...]:
         if meaning is Meaning.RECEIPT or (own and (meaning is Meaning.CREATION or OUTPUT in entry.roles)):
             entitled |= happening.members
         elif own:
-            acting.append(happening.members)
+            acting.add(happening.members)
     if not acting:
         return ()
     return tuple(sorted({min(members) for members in acting if members.isdisjoint(entitled)}))
