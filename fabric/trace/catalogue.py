@@ -1,7 +1,8 @@
 """Names and records of the store, as one reader sees them at one tree size: a `Catalogue` and a `Directory` over SQL.
 
 A record is visible when its class is, or in part when only its partial class is (a creation shown by a
-hand-over, `fabric.lineage.creation`): then only what it shows counts as named. Every method is a fixed number of statements. What is not visible is left out before anything is
+hand-over, `fabric.lineage.creation`): then only what it shows counts as named. Every method is a fixed number of
+statements; only `ending` looks on until it found enough. What is not visible is left out before anything is
 answered, so hidden and unknown things are answered by the same statements.
 """
 
@@ -37,8 +38,10 @@ _LINES: Final = (
 )
 _ENDING: Final = (
     "SELECT id, iri, kind FROM thing WHERE lower(iri) LIKE ? ESCAPE '!'"
-    " AND kind IN ('lot', 'serial', 'document') ORDER BY iri LIMIT ?"
+    " AND kind IN ('lot', 'serial', 'document') AND iri > ? ORDER BY iri LIMIT ?"
 )
+_STRETCH: Final = 500
+"""Names that are looked at in one step until as many visible ones are found as asked for."""
 
 
 class SqlCatalogue:
@@ -70,8 +73,17 @@ class SqlCatalogue:
 
     def ending(self, code: str, limit: int) -> Iterable[Entry]:
         """Visible things whose IRI ends in the letters and digits of a code, in any case, separators apart."""
-        found = self._connection.exec_driver_sql(_ENDING, (_pattern(code), limit))
-        return self._visible([Entry(*row) for row in found])
+        found: list[Entry] = []
+        after = ""
+        # What is hidden must not push out what is visible, so it is left out before anything is cut off.
+        while len(found) < limit:
+            rows = self._connection.exec_driver_sql(_ENDING, (_pattern(code), after, _STRETCH))
+            stretch = [Entry(*row) for row in rows]
+            found += self._visible(stretch)
+            if len(stretch) < _STRETCH:
+                break
+            after = stretch[-1].iri
+        return found[:limit]
 
     def sorts(self, things: Collection[Thing]) -> Mapping[Thing, Sort]:
         """What each thing is."""

@@ -8,7 +8,7 @@ from fabric.epcis.event import Role
 from fabric.lineage import Fact
 from fabric.trace import Coverage
 from fabric.trace.catalogue import SqlCatalogue
-from fabric.trace.search import Resolution, product_of, resolve
+from fabric.trace.search import LIMIT, Resolution, product_of, resolve
 
 from .store import SHOWN, Store
 from .story import GTIN, Story, holder_of, lot, place, serial, sscc
@@ -86,6 +86,24 @@ def test_hidden_things_are_neither_meant_nor_suggested() -> None:
         assert hidden == Resolution(None, (), ())
     one = find(story, "L-007", hidden=story.facts[1:])
     assert (one.thing, one.near) == (lot("L-007"), ())
+
+
+def test_hidden_matches_push_no_visible_one_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fabric.trace.catalogue._STRETCH", 7)
+    story = Story()
+    products = [f"https://id.gs1.org/01/{number:013}{_check(number)}" for number in range(1000, 1060)]
+    for product in products:
+        story.make((f"{product}/10/SAME", 1), at="farm")
+    one = find(story, "SAME", hidden=story.facts[:-1])
+    assert one.thing == f"{products[-1]}/10/SAME"
+    several = find(story, "SAME", hidden=story.facts[::2])
+    assert [each.thing for each in several.candidates] == [f"{product}/10/SAME" for product in products[1::2]]
+    assert len(find(story, "SAME").candidates) == LIMIT
+
+
+def _check(number: int) -> int:
+    digits = f"{number:013}"
+    return -sum(int(digit) * (3 if place % 2 == 0 else 1) for place, digit in enumerate(digits)) % 10
 
 
 def test_the_product_of_a_thing_is_its_class() -> None:
