@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, true
 
-from fabric.store.schema import record
+from fabric.store.schema import capture, event, record
+from fabric.visibility.classes import visible_classes
 from fabric.visibility.reader import Reader
-from fabric.visibility.sight import Sight
 from ledger.errors import Conflict, Finding, NotFound
+from ledger.log.schema import REFUSED, statement
 
 from .intake import RECORD_IRI
 from .proof import Prover
@@ -35,7 +36,7 @@ def records_of(engine: Engine, capture_id: int) -> list[CapturedRecord]:
         return [CapturedRecord(*row) for row in rows]
 
 
-def commitment_named(engine: Engine, prover: Prover, text: str, reader: Reader) -> str:
+def commitment_named(engine: Engine, _prover: Prover, text: str, reader: Reader) -> str:
     """The commitment (hex) of the one record that `text` names to this reader.
 
     `text` is a commitment, `urn:loomark:record:<commitment>`, or an event ID. Raises NotFound where nothing
@@ -45,7 +46,7 @@ def commitment_named(engine: Engine, prover: Prover, text: str, reader: Reader) 
     plain = text.removeprefix(RECORD_IRI)
     if _COMMITMENT.match(plain):
         return plain
-    visible = [name for name in _of_event_id(engine, text) if _is_told(prover, name, reader)]
+    visible = _of_event_id(engine, text, reader)
     if not visible:
         raise NotFound("no such record", rule="unknown-record")
     if len(visible) > 1:
@@ -56,15 +57,20 @@ def commitment_named(engine: Engine, prover: Prover, text: str, reader: Reader) 
     return visible[0]
 
 
-def _of_event_id(engine: Engine, event_id: str) -> list[str]:
-    query = select(record.c.commitment).where(record.c.event_id == event_id).order_by(record.c.id)
+def _of_event_id(engine: Engine, event_id: str, reader: Reader) -> list[str]:
+    """At most a hundred of the records that the reader sees whole; the hidden ones push none of them out."""
+    own = capture.c.member.in_(sorted(reader.members))
     with engine.connect() as connection:
-        return [row.commitment.hex() for row in connection.execute(query.limit(MOST_NAMESAKES))]
-
-
-def _is_told(prover: Prover, name: str, reader: Reader) -> bool:
-    """Whether the reader is told a record's event ID: of one shown in part it is not."""
-    try:
-        return prover.record(name, reader)[1] is Sight.WHOLE
-    except NotFound:
-        return False
+        # An event ID is no part of what a hand-over shows of a creation: who sees only that part cannot ask by it.
+        seen = event.c["class"].in_(sorted(visible_classes(connection, reader)))
+        query = (
+            select(record.c.commitment)
+            .join(capture, capture.c.id == record.c.capture)
+            .join(statement, statement.c.id == capture.c.statement)
+            .join(event, event.c.record == record.c.id, isouter=True)
+            .where(record.c.event_id == event_id, statement.c.state != REFUSED)
+            .where(true() if reader.all else own | seen)
+            .order_by(record.c.id)
+            .limit(MOST_NAMESAKES)
+        )
+        return [row.commitment.hex() for row in connection.execute(query)]

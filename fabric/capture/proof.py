@@ -27,7 +27,6 @@ from ledger.seal import parse_seal
 from .intake import RECORD_IRI
 
 _TREES: Final = 256
-_ATTEMPTS: Final = 8
 
 
 class Disclosed(NamedTuple):
@@ -79,20 +78,16 @@ class Prover:
         wanted = list(disclosed)
         if not wanted:
             raise InvalidInput("expected one record or more", rule="no-records")
-        for _ in range(_ATTEMPTS):
-            builder = self._attempt(wanted)
-            if builder is not None:
-                return builder
-        raise Unavailable("the log grew while the proof was made; try again")
-
-    def _attempt(self, wanted: Sequence[Disclosed]) -> BundleBuilder | None:
-        """The bundle, or None when the log published another checkpoint while it was made."""
         captures = {item.record.capture.id: item.record.capture for item in wanted}
-        proofs = {number: self._log.proof_parts(_index(found)) for number, found in captures.items()}
-        first = next(iter(proofs.values()))
-        if any(parts.published.note != first.published.note for parts in proofs.values()):
-            return None
-        builder = BundleBuilder(first.published.note, first.last_seal.data, first.last_seal.path)
+        latest = max(captures.values(), key=_index)
+        # What the log publishes while this runs is left to the next bundle: a checkpoint that covers the
+        # latest record covers all.
+        last = self._log.proof_parts(_index(latest))
+        proofs = {
+            number: last if found is latest else self._log.proof_parts(_index(found), last.published)
+            for number, found in captures.items()
+        }
+        builder = BundleBuilder(last.published.note, last.last_seal.data, last.last_seal.path)
         entries = {number: _add_entry(builder, captures[number], parts) for number, parts in proofs.items()}
         for item in wanted:
             self._add_record(builder, entries[item.record.capture.id], item)

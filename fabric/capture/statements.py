@@ -26,6 +26,9 @@ DELEGATION_MS: Final = 5 * 365 * 24 * 3600 * 1000
 """How long a service key of a member without a key may sign, unless the statement says until when."""
 
 STATED_BY_OPERATOR: Final = frozenset({"member", "key", "role"})
+WITHOUT_STORE: Final = frozenset({"link", "agreement", "recall", "erasure"})
+"""Kinds of statement that only commit to a body beside the log; there is no place for such bodies yet."""
+
 _ALWAYS: Final = time_text(0)
 _GLN_DIGITS: Final = 13
 
@@ -83,6 +86,12 @@ def check(envelope: UnverifiedEnvelope, log: LogView, now_ms: int) -> None:
     if statement.type == "capture":
         raise InvalidInput(
             "expected a capture with its document, got its statement alone", rule="not-a-submission"
+        )
+    if statement.type in WITHOUT_STORE:
+        raise InvalidInput(
+            f"expected a statement whose body can be kept, got {statement.type}: this version keeps no body that"
+            " lies beside the log, and a commitment to what nobody holds proves nothing",
+            rule="body-not-kept",
         )
     log.registry.authorise(envelope, now_ms)
     if statement.is_registry:

@@ -88,6 +88,7 @@ class Writer:
         self._queue: queue.Queue[_Work | None] = queue.Queue(capacity)
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._accepting = True
+        self._ended = threading.Event()
         self.failure: BaseException | None = None
 
     def start(self) -> None:
@@ -150,7 +151,8 @@ class Writer:
             self._queue.put_nowait(work)
         except queue.Full:
             raise QueueFull("the queue of captures is full; try again soon") from None
-        if self.failure is not None:
+        # The writer may have ended between the question above and the queue: then nobody else would answer.
+        if self._ended.is_set():
             self._abandon()
         return work.ticket
 
@@ -161,16 +163,18 @@ class Writer:
             raise Unavailable("the node is stopping")
 
     def _run(self) -> None:
+        failure: BaseException | None = None
         try:
             while (first := self._queue.get()) is not None:
-                again = self._round(first)
-                if not again:
-                    return
+                if not self._round(first):
+                    break
         except BaseException as error:
-            self.failure = error
-            self._abandon()
-            if self._on_failure is not None:
-                self._on_failure(error)
+            failure = self.failure = error
+        # What was queued behind the order to stop, or comes from now on, is answered too.
+        self._ended.set()
+        self._abandon()
+        if failure is not None and self._on_failure is not None:
+            self._on_failure(failure)
 
     def _round(self, first: _Work) -> bool:
         """Store and sequence one batch; False when it ended with the order to stop."""

@@ -17,6 +17,7 @@ from ledger.registry import Registry
 from .classes import load, visible_classes
 from .reader import NOBODY, Reader
 
+_SEE_ALL: Final = frozenset({"auditor", "recall"})
 _CLASSES: Final = 'SELECT "class" AS whole, partial FROM event WHERE record IN ({in})'
 _NAMING: Final = (
     'SELECT DISTINCT e."class" AS whole FROM master m JOIN line l ON l.thing = m.thing JOIN event e ON e.record = l.record'
@@ -35,12 +36,12 @@ class Sight(Enum):
 def reader_of(registry: Registry, member: str | None, now_ms: int) -> Reader:
     """The reader in a member's name: its own records, and those of the members granted to it now.
 
-    The operator, and whoever was never admitted, sees nothing.
+    A standing role of auditor or recall, given at admission, is a grant for all without an end. The operator, and whoever was never admitted, sees nothing.
     """
     known = None if member is None else registry.members.get(member)
     if known is None or (registry.charter is not None and known.id == registry.charter.operator):
         return NOBODY
-    members, sees_all = {known.id}, False
+    members, sees_all = {known.id}, not _SEE_ALL.isdisjoint(known.roles)
     for grant in registry.grants:
         if grant.grantee == known.id and grant.holds_at(now_ms):
             sees_all = sees_all or grant.members is None
