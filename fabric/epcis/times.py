@@ -7,13 +7,17 @@ from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST = 14 * 60
+# The calendar has years 1 to 9999; a local time in them may still be an instant outside of them in UTC.
+_FIRST = -62_135_596_800_000_000
+_LAST = 253_402_300_799_999_999
 
 
 @lru_cache(maxsize=16_384)
 def parse_time(text: str) -> tuple[int, int | None] | None:
     """Microseconds since 1970 UTC, and the offset written in minutes (None for Z); None if it is no time.
 
-    The form is ``YYYY-MM-DDThh:mm:ss[.fff…](Z|±hh:mm)``. Digits beyond microseconds are dropped.
+    The form is ``YYYY-MM-DDThh:mm:ss[.fff…](Z|±hh:mm)``. Digits beyond microseconds are dropped. An instant
+    outside the years 1 to 9999 in UTC is no time: nothing could write it back.
     """
     if not _has_form(text):
         return None
@@ -29,6 +33,8 @@ def parse_time(text: str) -> tuple[int, int | None] | None:
         return None
     since = moment - _EPOCH
     micros = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    if not _FIRST <= micros <= _LAST:
+        return None
     return micros, None if text[-1] == "Z" else minutes
 
 

@@ -21,6 +21,7 @@ from fabric.epcis import (
     read_untrusted_event,
 )
 from fabric.epcis.times import parse_offset, parse_time, time_of
+from fabric.trace.document import time_text
 from ledger.errors import InvalidInput
 
 from .documents import EVENTS, document, event, raw
@@ -214,6 +215,29 @@ def test_no_event_can_be_changed() -> None:
 )
 def test_times_are_microseconds_and_finer_digits_are_cut(text: str, micros: int, offset: int | None) -> None:
     assert parse_time(text) == (micros, offset)
+
+
+@pytest.mark.parametrize(
+    ("inside", "outside"),
+    [
+        ("0001-01-01T14:00:00+14:00", "0001-01-01T13:59:59.999999+14:00"),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+00:01"),
+        ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59-00:01"),
+        ("9999-12-31T09:59:59.999999-14:00", "9999-12-31T10:00:00-14:00"),
+    ],
+)
+def test_an_instant_that_utc_cannot_write_is_refused_at_the_door(inside: str, outside: str) -> None:
+    found = parse_time(inside)
+    assert found is not None
+    assert time_text(found[0]) is not None
+    assert parse_time(time_text(found[0]) or "") == (found[0], None)
+    assert parse_time(outside) is None
+    assert read(event(eventTime=inside)).time_us == found[0]
+    with pytest.raises(InvalidInput) as refused:
+        read(event(eventTime=outside))
+    assert [(one.pointer, one.rule) for one in refused.value.findings] == [
+        ("/epcisBody/eventList/0/eventTime", "bad-time")
+    ]
 
 
 @given(micros=st.integers(-(10**15), 10**16), offset=st.integers(-840, 840))
