@@ -25,16 +25,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import rfc8785
 
-from bench.reference import document
 from fabric.capture.node import Node, NodeSettings, open_node
 from fabric.capture.pool import InlinePreparer, PreparePool, collect_rarely
 from fabric.capture.prepare import Limits, Prepared, prepare
 from fabric.capture.writer import QueueFull, Ticket
+from fabric.scenario import members_json, reference_documents, reference_world
 from fabric.store.credentials import OPERATOR, Principal
 from ledger.canonical import canonical as ledger_canonical
 from ledger.canonical import parse_json
@@ -42,9 +41,11 @@ from ledger.canonical import parse_json
 EPCIS = "application/ld+json"
 PER_DOCUMENT = 1000
 THINGS = 3
-SEED = 20_261_122
+SEED = 11
 ASKED_RATE = 5000
 _OPERATOR = Principal(0, "operator", OPERATOR)
+_MEMBERS = members_json(reference_world())["members"]
+_SENDER = _MEMBERS[0]["id"]
 
 Result = dict[str, Any]
 
@@ -125,7 +126,7 @@ def prepare_all(documents: Sequence[bytes]) -> tuple[Spent, list[Prepared]]:
 def write_all(node: Node, prepared: Sequence[Prepared]) -> Spent:
     """From the first prepared document queued to a checkpoint that covers the last."""
     watch = Watch()
-    _settle([node.capture.store("farm", one) for one in prepared])
+    _settle([node.capture.store(_SENDER, one) for one in prepared])
     return watch.spent()
 
 
@@ -147,7 +148,7 @@ def serve_all(node: Node, pool: PreparePool, documents: Sequence[bytes], in_flig
 def _store(node: Node, prepared: Prepared) -> Ticket:
     while True:
         try:
-            return node.capture.store("farm", prepared)
+            return node.capture.store(_SENDER, prepared)
         except QueueFull as full:
             time.sleep(full.retry_after_s / 20)
 
@@ -159,14 +160,15 @@ def _settle(tickets: Sequence[Ticket]) -> None:
 
 def _node(folder: Path, preparer: InlinePreparer | PreparePool) -> Node:
     node = open_node(NodeSettings(folder, origin="bench.example/log"), preparer=preparer)
-    node.capture.state(_OPERATOR, {"type": "member", "subject": "farm", "name": "Farm"})
+    for one in _MEMBERS:
+        admission = {"type": "member", "subject": one["id"], "name": one["name"], "parties": one["parties"]}
+        node.capture.state(_OPERATOR, admission)
     return node
 
 
 def measure(events: int) -> list[Result]:
     """All stages over that many reference events, in documents of a thousand."""
-    random = Random(SEED)
-    documents = [document(random, PER_DOCUMENT) for _ in range(max(4, events // PER_DOCUMENT))]
+    documents = list(reference_documents(max(4, events // PER_DOCUMENT) * PER_DOCUMENT, SEED))
     count = len(documents) * PER_DOCUMENT
     part = documents[: max(4, len(documents) // 4)]
     collect_rarely()
@@ -229,16 +231,13 @@ def _result(name: str, seconds: float, unit: str, against: str, other: float | N
 
 def profile_writer(events: int) -> None:
     """Print where the writer's thread spends its time."""
-    random = Random(SEED)
-    prepared = [
-        prepare(document(random, PER_DOCUMENT), EPCIS, Limits(), os.urandom)
-        for _ in range(max(2, events // PER_DOCUMENT))
-    ]
+    documents = reference_documents(max(2, events // PER_DOCUMENT) * PER_DOCUMENT, SEED)
+    prepared = [prepare(body, EPCIS, Limits(), os.urandom) for body in documents]
     profile = cProfile.Profile()
     with tempfile.TemporaryDirectory() as name, _node(Path(name) / "node", InlinePreparer()) as node:
         for one in prepared:
             ticket = node._writer.submit(lambda connection: profile.enable())
-            node.capture.store("farm", one).settled.result(600)
+            node.capture.store(_SENDER, one).settled.result(600)
             ticket.stored.result(600)
         node._writer.submit(lambda connection: profile.disable()).stored.result(600)
     pstats.Stats(profile, stream=sys.stdout).sort_stats("tottime").print_stats(40)
