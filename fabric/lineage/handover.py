@@ -47,6 +47,8 @@ class Dispatch:
     sent: Amounts = field(default_factory=dict)
     unknown: bool = False
     voided: bool = False
+    got: Amounts = field(default_factory=dict)
+    got_unknown: bool = False
 
     def weigh(self) -> None:
         """Say how much it took away, less what was taken back; all, if that names no amount, voids it."""
@@ -61,6 +63,11 @@ class Dispatch:
         self.voided = everything or not any(left.values())
         if not self.voided:
             self.sent = left
+
+    def close(self) -> None:
+        """Say how much of it was received, once no receipt will join it any more."""
+        if self.receipts:
+            self.got, self.got_unknown = amounts_of(self.receipts)
 
 
 @dataclass(slots=True)
@@ -106,6 +113,8 @@ def pair(
     if taken_in:
         legs = [leg for leg in found.dispatches if not leg.voided]
         _Pairing(thing, sort, legs).match(found, taken_in)
+        for leg in legs:
+            leg.close()
     return found
 
 
@@ -434,8 +443,7 @@ def legs_of(found: Handovers) -> list[Leg]:
 def _leg_rows(leg: Dispatch) -> list[Leg]:
     receipts, entries = leg.receipts, leg.entries
     state = "voided" if leg.voided else "received" if receipts else "ambiguous" if leg.disputed else "open"
-    out = leg.sent
-    got = amounts_of(receipts)[0] if receipts else {}
+    out, got = leg.sent, leg.got
     stated = leg.stated if receipts else leg.carrier is not None or bool(leg.documents)
     return [
         Leg(
@@ -458,7 +466,9 @@ def _leg_rows(leg: Dispatch) -> list[Leg]:
     ]
 
 
-def _is_guess(entries: Iterable[Entry]) -> bool:
+def _is_guess(entries: Sequence[Entry]) -> bool:
+    if len(entries) == 1:
+        return entries[0].inferred
     return False not in [entry.inferred for entry in entries]
 
 
@@ -494,7 +504,9 @@ def _receipt_rows(entries: list[Entry], state: str) -> list[Leg]:
     ]
 
 
-def _records(entries: Iterable[Entry]) -> tuple[int, ...]:
+def _records(entries: Sequence[Entry]) -> tuple[int, ...]:
+    if len(entries) == 1:
+        return (entries[0].happening.fact.record,)
     return tuple([entry.happening.fact.record for entry in entries])
 
 

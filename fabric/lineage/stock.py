@@ -197,7 +197,8 @@ def _hand_over(found: Handovers, moves: list[Movement]) -> None:
         if not leg.voided:
             moves += _moved(leg.entries, leg.from_place, "dispatched", leg.sent, leg.unknown)
         if leg.receipts:
-            moves += _received(leg.receipts)
+            place = handover.passage(leg.receipts[0]).place
+            moves += _moved(leg.receipts, place, "received", leg.got, leg.got_unknown)
     for entries in (*found.lone, *found.ambiguous):
         moves += _received(entries)
     moves.sort(key=_instant)
@@ -229,6 +230,9 @@ def _moved(
     entries: list[Entry], place: str | None, column: str, amounts: handover.Amounts, unknown: bool
 ) -> list[Movement]:
     first = entries[0].happening
+    if not unknown and len(amounts) == 1:
+        ((unit, quantity),) = amounts.items()
+        return [Movement(first.instant, place, column, unit, quantity, first.fact)]
     moves = [
         Movement(first.instant, place, column, unit, quantity, first.fact)
         for unit, quantity in amounts.items()
