@@ -23,6 +23,15 @@ def test_copies_of_one_happening_are_all_listed_and_counted_once() -> None:
     assert made(scene) == 5
 
 
+def test_the_record_that_has_an_event_id_speaks_for_copies_without_one() -> None:
+    for order in ((1, 2), (2, 1)):
+        scene = Scene()
+        scene.make(1, (lot("A"), "5"), member="plant", position=order[0])
+        named = scene.make(1, (lot("A"), "5"), event_id="urn:e:1", position=order[1])
+        (happening,) = occurrences(scene.facts)
+        assert happening.fact == named
+
+
 def test_equal_records_under_two_event_ids_are_two_happenings() -> None:
     scene = Scene()
     scene.make(1, (lot("A"), "5"), event_id="urn:e:1")

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from fabric.lineage import Stock
 
-from .scene import FARM, PLANT, SHOP, Scene, lot, sscc, unit
+from .scene import FARM, OTHER, PLANT, SHOP, Scene, lot, sscc, unit
 
 
 def at(scene: Scene, place: str, thing: str | None = None, measure: str | None = "KGM") -> Stock:
@@ -172,3 +172,25 @@ def test_amounts_of_any_length_stay_exact() -> None:
     scene.make(1, (lot("A"), "0.1"))
     scene.ship(2, (lot("A"), "1000000000000000000000000000000000.0002"))
     assert str(at(scene, FARM).surplus) == "999999999999999999999999999999999.9002"
+
+
+def test_things_with_one_course_differ_where_something_else_happened_to_one() -> None:
+    scene = Scene()
+    for number, member in (("1", "farm"), ("2", "thief")):
+        scene.make(1, unit(number))
+        scene.see(2, "inspecting", unit(number), at=OTHER, member=member)
+    scene.receive(3, unit("1"), unit("2"))
+    scene.ship(4, unit("1"), unit("2"))
+    one, other = scene.summary(unit("1")), scene.summary(unit("2"))
+    assert (one.never_received, other.never_received) == ((), ("thief",))
+    assert one.legs == other.legs
+
+
+def test_the_last_event_of_each_is_its_own_where_its_dispatch_was_received_before() -> None:
+    scene = Scene()
+    for number, place in (("1", SHOP), ("2", OTHER)):
+        scene.see(2.5, "storing", unit(number), at=place)
+    scene.receive(2, unit("1"), unit("2"))
+    scene.ship(3, unit("1"), unit("2"))
+    states = [scene.summary(unit(number)).state for number in ("1", "2")]
+    assert [state.place for state in states if state is not None] == [SHOP, OTHER]
