@@ -145,13 +145,8 @@ class Indexer:
         classes = self._visibility.own_classes(connection, {row.own for row, _, _ in rows})
         new = [NewFact(fact, classes[row.own], None, duplicate) for row, fact, duplicate in rows]
         index_facts(connection, new, ids, self._holders.member_of)
-        packed = {
-            one.first + position: (event, one, position)
-            for one in captures
-            for position, event in one.placed()
-        }
         arrivals = Arrivals(
-            [row for row, _, _ in rows], lambda number: _own(number, *packed[number], ids), sitting.first_new
+            [row for row, _, _ in rows], lambda number: _own(number, captures, ids), sitting.first_new
         )
         self._visibility.add(connection, arrivals, ids, self._holders)
         insert_rows(connection, master, _MASTER, [row for one in captures for row in _master_rows(one, ids)])
@@ -201,7 +196,11 @@ def _new_record(
     return NewRecord(number, member, event.step, sides, event.declares, own, stated)
 
 
-def _own(number: int, event: Packed, one: Indexable, position: int, ids: Mapping[str, int]) -> Own:
+def _own(number: int, captures: Sequence[Indexable], ids: Mapping[str, int]) -> Own:
+    """The event of a record among captures, as hand-overs need it."""
+    one = next(one for one in captures if one.first <= number < one.first + len(one.commitments))
+    position = number - one.first
+    event = one.events[position - 1 - len(one.masters)]
     parts = [Part(ids[line[0]], line[2], line[4], line[5]) for line in event.lines]
     order = (position, one.digests[position])
     return Own(number, event.type, event.action, event.step, event.time_us, order, tuple(parts))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import ontology
 from fabric.lineage.creation import CREATING_STEPS, creation_pointers
@@ -18,8 +18,7 @@ from fabric.lineage.creation import CREATING_STEPS, creation_pointers
 _PACKING_TYPES: Final = frozenset({"AggregationEvent", "AssociationEvent"})
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One thing a record names: its key, role, and quantity if it states one."""
 
     thing: int
@@ -28,8 +27,7 @@ class Part:
     unit: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Own:
+class Own(NamedTuple):
     """One record of the dispatching member as this module needs it; `order` breaks ties of equal times."""
 
     record: int
@@ -41,8 +39,7 @@ class Own:
     parts: tuple[Part, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(NamedTuple):
     """What a dispatch shows: records to be seen whole, records to be seen in part, and what it hands over."""
 
     whole: frozenset[int]
