@@ -151,8 +151,8 @@ class _Pinned:
     def __init__(self, log: LogReader, published: Published) -> None:
         self._log, self._published = log, published
 
-    def proof_parts(self, index: int) -> StatementProof:
-        return self._log.proof_parts(index, self._published)
+    def proof_parts(self, index: int, published: Published | None = None) -> StatementProof:
+        return self._log.proof_parts(index, published or self._published)
 
 
 def operator_key(folder: Path) -> SigningKey:
