@@ -23,6 +23,7 @@ from .settings import Settings
 if TYPE_CHECKING:
     from fabric.capture.node import Node
 
+_ROUTES = (epcis, trace, reports, things, records, members, policy, log, health, pages, session, docs)
 _STATIC = Path(__file__).parent / "pages" / "static"
 _DESCRIPTION = """\
 Capture EPCIS 2.0 events, trace what became of a thing, and get answers that carry their own proof.
@@ -40,7 +41,7 @@ def create_app(node: Node, settings: Settings, session_secret: bytes) -> FastAPI
     authenticator, graph = Authenticator(node.capture, sessions), GraphReader(node.folder / "graph")
     app.state.services = Services(node, settings, authenticator, metrics, Pending(), graph)
     problems.install(app, problem_page)
-    for module in (epcis, trace, reports, things, records, members, policy, log, health, pages, session, docs):
+    for module in _ROUTES:
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_middleware(SecurityHeaders)
