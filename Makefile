@@ -57,10 +57,12 @@ format: setup ## Let ruff rewrite what it can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-lock: setup ## Resolve the dependencies anew into requirements.lock
-	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-emit-find-links --all-extras --group dev \
-	  --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml
+
+lock: setup ## Resolve the dependencies anew: everything, and what a verifier alone needs
+	@$(LOCK) --upgrade --all-extras --group dev -o requirements.lock
+	@$(LOCK) --constraint requirements.lock -o requirements-base.lock
 
 wheel: setup ## Build dist/loomark-*.whl
 	@$(BIN)/python -m pip wheel -qq --no-deps --no-build-isolation --wheel-dir dist .
