@@ -1,14 +1,14 @@
 """What things are called: the claims of master data about the things that a page shows.
 
-Master data of an identifier may be seen by whoever sees a record that names it, so a page asks for exactly the
-things that its answer named, and for the products of the lots among them. Of conflicting claims the one of the
+Master data of an identifier may be seen by whoever sees a record that names it (`fabric.visibility.sight`). A page
+asks for the things that its answer named, and for the products of the lots among them. Of conflicting claims the one of the
 identifier's own member wins, then the newest (design: meaning, section 2).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +17,8 @@ from sqlalchemy.engine import Connection
 
 from fabric.lineage import HolderOf
 from fabric.lineage.reader import select_keys
+from fabric.visibility.reader import NOBODY, Reader
+from fabric.visibility.sight import named_visibly
 
 from .text import product_of
 
@@ -47,12 +49,25 @@ class Labels:
 
 
 def load_labels(
-    connection: Connection, iris: Iterable[str | None], holder_of: HolderOf, time_us: int
+    connection: Connection,
+    iris: Iterable[str | None],
+    holder_of: HolderOf,
+    time_us: int,
+    classes: Collection[int] | None,
+    reader: Reader = NOBODY,
 ) -> Labels:
-    """The claims about what a page shows, in one query. `iris` are named in records the reader sees, or None."""
+    """The claims about what a page shows, as far as a reader of these `classes` (None = all) may see them.
+
+    What members claimed in whose name the `reader` asks is shown whether a record names the thing or not.
+    """
     wanted = {iri for iri in iris if iri}
     wanted |= {product for iri in wanted if (product := product_of(iri)) is not None}
-    rows = select_keys(connection, _CLAIMS, sorted(wanted))
+    named = named_visibly(connection, classes, wanted)
+    rows = [
+        row
+        for row in select_keys(connection, _CLAIMS, sorted(wanted))
+        if row[0] in named or reader.sees((row[1],))
+    ]
     ranked = sorted(
         rows, key=lambda row: (row[1] == holder_of(row[0], time_us), row[2], row[3]), reverse=True
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from api.answers import View
@@ -13,7 +13,7 @@ from fabric.trace import document as answers
 from fabric.visibility.reader import Reader
 from ledger.errors import InvalidInput, NotFound
 
-from .labels import load_labels
+from .labels import Labels, load_labels
 from .overview import MAX_ROWS, overview
 from .things import events_naming, names_as_sent, things_of_class
 
@@ -40,23 +40,25 @@ def thing_values(seen: View, iri: str, reader: Reader) -> tuple[Values, Mapping[
         "size": seen.coverage.size,
         **_course(seen, iri, kind if entry else ""),
     }
-    labels = load_labels(seen.connection, _iris(values), seen.holder_of, seen.coverage.time_us or 0)
+    labels = _labels(seen, _iris(values), reader)
     claims = labels.attributes.get(iri, ())
-    if entry is None and not inside:
-        # Nobody named it in an event; who described it in master data still sees the own description.
-        claims = tuple(one for one in claims if reader.sees((one.member,)))
-        if not claims:
-            raise NotFound("no record that you may see names this thing", rule="unknown-thing")
+    # What nobody named in an event has the descriptions that the reader itself gave, if any.
+    if entry is None and not inside and not claims:
+        raise NotFound("no record that you may see names this thing", rule="unknown-thing")
     shown = [one.value for one in claims if ":" in one.value]
-    more = (
-        load_labels(seen.connection, shown, seen.holder_of, seen.coverage.time_us or 0) if shown else labels
-    )
+    more = _labels(seen, shown, reader) if shown else labels
     values |= {
         "claims": claims,
         "claimants": list(dict.fromkeys(one.member for one in claims)),
         "phones": defaultdict(str, labels.phones),
     }
     return values, {**more.names, **labels.names}
+
+
+def _labels(seen: View, iris: Iterable[str], reader: Reader) -> Labels:
+    return load_labels(
+        seen.connection, iris, seen.holder_of, seen.coverage.time_us or 0, seen.classes, reader
+    )
 
 
 def _kind(iri: str) -> str:

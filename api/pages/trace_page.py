@@ -52,7 +52,9 @@ def trace_values(trace: Trace, seen: View) -> tuple[Values, Mapping[str, str]]:
         "stops": answers.stops(trace)[:MAX_ROWS],
         **_events(trace),
     }
-    labels = load_labels(seen.connection, _iris(rows, trace), seen.holder_of, seen.coverage.time_us or 0)
+    labels = load_labels(
+        seen.connection, _iris(rows, trace), seen.holder_of, seen.coverage.time_us or 0, seen.classes
+    )
     drawn = flow(trace, labels.names, Marks(_missing_words(told), _steps(trace, seen)))
     title = f"Flow of {text.name(trace.question.thing, labels.names)}"
     values = rows | {

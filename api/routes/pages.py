@@ -136,4 +136,4 @@ def _names(one: Candidate) -> list[str | None]:
 
 
 def _labels(seen: View, iris: list[str | None]) -> Labels:
-    return load_labels(seen.connection, iris, seen.holder_of, seen.coverage.time_us or 0)
+    return load_labels(seen.connection, iris, seen.holder_of, seen.coverage.time_us or 0, seen.classes)

@@ -9,6 +9,8 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from fabric.graph import Description, to_jsonld, to_turtle
+from fabric.visibility.classes import visible_classes
+from fabric.visibility.sight import named_visibly
 
 from .addresses import thing_in
 from .asking import Reading, Serving
@@ -44,7 +46,11 @@ def get_thing(iri: str, request: Request, serving: Serving, reading: Reading) ->
     The header `Loomark-Tree-Size`, and `coveredSize` in the body, tell up to which tree size of the log the graph
     had followed. A thing of which the caller may see nothing is answered like one that nobody ever named.
     """
-    found = serving.graph.describe(thing_in(request, "/api/things/"), reading)
+    thing = thing_in(request, "/api/things/")
+    with serving.node.reading.connect() as connection:
+        classes = None if reading.all else visible_classes(connection, reading)
+        is_named = bool(named_visibly(connection, classes, [thing]))
+    found = serving.graph.describe(thing, reading, is_named=is_named)
     form = chosen_form(request.headers.get("accept", ""))
     headers = {SIZE_HEADER: str(found.size), "Vary": "Accept"}
     return Response(rendered(found, form), media_type=form, headers=headers)

@@ -92,9 +92,11 @@ class GraphReader:
                 return self._open[1]
         raise Unavailable("the knowledge graph has not been published yet; try again soon")
 
-    def describe(self, thing: str, reader: Reader, most: int = MOST_RECORDS) -> Description:
+    def describe(
+        self, thing: str, reader: Reader, most: int = MOST_RECORDS, *, is_named: bool = False
+    ) -> Description:
         """What the newest snapshot says of a thing. Raises NotFound, Unavailable."""
-        return self.view().describe(thing, reader, most)
+        return self.view().describe(thing, reader, most, is_named=is_named)
 
 
 class View:
@@ -105,8 +107,13 @@ class View:
         self.size = covered_size(store)
         self._classes = {NamedNode(name): members for name, members in classes_of(store)}
 
-    def describe(self, thing: str, reader: Reader, most: int = MOST_RECORDS) -> Description:
+    def describe(
+        self, thing: str, reader: Reader, most: int = MOST_RECORDS, *, is_named: bool = False
+    ) -> Description:
         """What a reader may see of a thing, by its canonical IRI.
+
+        `is_named` says that a record which the reader sees names it although no quad does: a product class by one
+        of its lots (`fabric.visibility.sight.named_visibly`). Its master data may then be seen.
 
         Raises NotFound for a thing that no record this reader sees names.
         """
@@ -115,7 +122,7 @@ class View:
         node = NamedNode(thing)
         graphs = [graph for graph, members in self._classes.items() if reader.sees(members)]
         named, found = self._named(node, graphs)
-        claims = list(self._claims(node, reader, bool(found)))
+        claims = list(self._claims(node, reader, is_named or bool(found or named)))
         if not found and not claims:
             raise _unknown()
         records, more = self._newest(named, graphs, most)

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from fabric.compliance.course import occurrences_of
 from fabric.lineage import Contradiction, Fact, HolderOf, Sort, ThingKey
+from fabric.lineage.creation import SHOWN_LINE
 from fabric.lineage.fact import INPUT
 from fabric.lineage.reader import SqlReader
 from fabric.store.bulk import select_in
@@ -23,6 +24,7 @@ from fabric.store.schema import record as record_table
 from fabric.trace import Coverage, Question, trace
 from fabric.trace.catalogue import SqlCatalogue
 from fabric.trace.derived import DerivedSource
+from fabric.trace.search import product_of
 from fabric.trace.source import Thing
 from fabric.visibility.classes import visible_classes
 from fabric.visibility.reader import Reader
@@ -33,16 +35,13 @@ Item = TypeVar("Item")
 _EVENTS: Final = 'SELECT record, seq, void_by, void_seq, "class" AS whole, partial, event_id FROM event WHERE record IN ({in})'
 _RIVALS: Final = "SELECT record FROM lineage_loser WHERE event_id IN ({in})"
 _NAMED: Final = (
-    "SELECT DISTINCT t.id, t.iri, t.kind FROM line l JOIN thing t ON t.id = l.thing WHERE l.record IN ({in})"
+    f"SELECT l.record, t.id, t.iri, t.kind, {SHOWN_LINE} AS shown FROM line l JOIN thing t ON t.id = l.thing"
+    " JOIN event e ON e.record = l.record WHERE l.record IN ({in})"
 )
 _PRODUCTS: Final = "SELECT id, iri FROM thing WHERE iri IN ({in})"
 _MASTERS: Final = (
     "SELECT m.record, m.thing, m.member, m.seq, r.position FROM master m JOIN record r ON r.id = m.record"
     " WHERE m.thing IN ({in})"
-)
-_NAMING: Final = (
-    'SELECT DISTINCT l.thing, e."class" AS whole FROM line l JOIN event e ON e.record = l.record'
-    " WHERE l.thing IN ({in})"
 )
 
 
@@ -171,7 +170,7 @@ class _Reading:
         self._connection = connection
         self._notes = _Notes()
         classes = None if reader.all else visible_classes(connection, reader)
-        self._sight = _Sight(connection, reader, classes, coverage.size)
+        self._sight = _Sight(connection, classes, coverage.size)
         limits: dict[str, Any] = {"classes": classes, "below": coverage.size}
         self._facts = _NotedReader(SqlReader(connection, holder_of, **limits), self._notes)
         catalogue = _NotedCatalogue(SqlCatalogue(connection, holder_of, **limits), self._notes)
@@ -193,18 +192,15 @@ class _Reading:
     def records(self) -> tuple[tuple[StoredRecord, bool], ...]:
         """All that was read, and the master data of what it names."""
         events = self._sight.events(self._notes.read)
-        masters = self._sight.masters({number for number, full in events.items() if full})
+        masters = self._sight.masters(events)
         return tuple(_stored(self._connection, {**events, **dict.fromkeys(masters, True)}))
 
 
 class _Sight:
     """Which records one reader may be shown, at one tree size."""
 
-    def __init__(
-        self, connection: Connection, reader: Reader, classes: Collection[int] | None, below: int
-    ) -> None:
-        self._connection, self._reader = connection, reader
-        self._classes, self._below = classes, below
+    def __init__(self, connection: Connection, classes: Collection[int] | None, below: int) -> None:
+        self._connection, self._classes, self._below = connection, classes, below
 
     def events(self, read: Collection[int]) -> dict[int, bool]:
         """For each record, those that contradict it and what voids it: whether it may be shown in full."""
@@ -216,25 +212,22 @@ class _Sight:
         rows += select_in(self._connection, _EVENTS, more - set(read))
         return {row.record: self._sees(row.whole) for row in rows if self._shows(row)}
 
-    def masters(self, events: Collection[int]) -> set[int]:
-        """The newest master data of each member about whatever these events name, products of lots included."""
-        named = list(select_in(self._connection, _NAMED, events))
+    def masters(self, events: Mapping[int, bool]) -> set[int]:
+        """The newest master data of each member about whatever these events, each in full or in part, name.
+
+        Who sees a lot or serial named sees the master data of its product, too.
+        """
+        rows = select_in(self._connection, _NAMED, events)
+        named = [row for row in rows if events[row.record] or row.shown]
+        products = {product_of(row.iri) for row in named if row.kind in ("lot", "serial")} - {None}
         things = {row.id for row in named}
-        products = {row.iri.partition("/10/")[0] for row in named if row.kind == "lot"}
-        products |= {row.iri.partition("/21/")[0] for row in named if row.kind == "serial"}
-        beyond = {row.id for row in select_in(self._connection, _PRODUCTS, products)} - things
-        allowed = things | self._named_visibly(beyond)
+        things |= {row.id for row in select_in(self._connection, _PRODUCTS, products)}
         newest: dict[tuple[int, str], tuple[int, int, int]] = {}
-        for row in select_in(self._connection, _MASTERS, things | beyond):
-            if row.seq < self._below and (row.thing in allowed or self._reader.sees((row.member,))):
+        for row in select_in(self._connection, _MASTERS, things):
+            if row.seq < self._below:
                 key, place = (row.thing, row.member), (row.seq, row.position, row.record)
                 newest[key] = max(place, newest.get(key, place))
         return {number for _, _, number in newest.values()}
-
-    def _named_visibly(self, things: Collection[int]) -> set[int]:
-        if self._classes is None:
-            return set(things)
-        return {row.thing for row in select_in(self._connection, _NAMING, things) if self._sees(row.whole)}
 
     def _sees(self, class_id: int | None) -> bool:
         return self._classes is None or class_id in self._classes

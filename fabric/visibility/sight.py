@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from enum import Enum
 from typing import Any, Final
 
 from sqlalchemy.engine import Connection
 
-from fabric.lineage.creation import shown_units
+from fabric.lineage.creation import seen, shown_units
+from fabric.lineage.reader import select_keys
 from fabric.store.bulk import select_in
 from fabric.store.records import StoredRecord
 from fabric.store.schema import EVENT, MASTER
@@ -19,10 +21,19 @@ from .reader import NOBODY, Reader
 
 _SEE_ALL: Final = frozenset({"auditor", "recall"})
 _CLASSES: Final = 'SELECT "class" AS whole, partial FROM event WHERE record IN ({in})'
-_NAMING: Final = (
-    'SELECT DISTINCT e."class" AS whole FROM master m JOIN line l ON l.thing = m.thing JOIN event e ON e.record = l.record'
-    " WHERE m.record IN ({in})"
+_ABOUT: Final = "SELECT t.iri FROM master m JOIN thing t ON t.id = m.thing WHERE m.record IN ({in})"
+# A lot is named, too, by what says that a serial belongs to it.
+_NAMED: Final = (
+    "SELECT t.iri FROM thing t WHERE t.iri IN {keys} AND (EXISTS (SELECT 1 FROM line l"
+    " JOIN event e ON e.record = l.record WHERE l.thing = t.id{seen}) OR EXISTS (SELECT 1 FROM lineage_edge g"
+    " JOIN line l ON l.record = g.record AND l.thing = g.dst AND l.lot = g.src JOIN event e ON e.record = g.record"
+    " WHERE g.src = t.id AND g.kind = 3{seen}))"
 )
+_INSTANCE: Final = (
+    "SELECT 1 FROM thing t JOIN line l ON l.thing = t.id JOIN event e ON e.record = l.record"
+    " WHERE t.iri > ? AND t.iri < ? AND t.kind IN ('lot', 'serial'){seen} LIMIT 1"
+)
+_PRODUCT: Final = re.compile(r"https://id\.gs1\.org/01/[0-9]{14}\Z")
 
 
 class Sight(Enum):
@@ -76,8 +87,31 @@ def shown_value(found: Sight, value: Mapping[str, Any]) -> dict[str, Any]:
     return shown_units(value)
 
 
+def named_visibly(
+    connection: Connection, classes: Collection[int] | None, iris: Collection[str]
+) -> frozenset[str]:
+    """Those of the IRIs whose master data a reader of these classes sees: those a record it sees names.
+
+    Whatever is shown of a record names, if only units of a creation; who names a lot or serial names its product
+    class, too. None = all classes, and then everything.
+    """
+    if classes is None:
+        return frozenset(iris)
+    query = _NAMED.replace("{seen}", seen(classes))
+    found = {row[0] for row in select_keys(connection, query, sorted(iris))}
+    products = {iri for iri in iris if iri not in found and _PRODUCT.match(iri)}
+    return frozenset(found | {iri for iri in products if _has_instance(connection, classes, iri)})
+
+
+def _has_instance(connection: Connection, classes: Collection[int], product: str) -> bool:
+    """Whether a lot or serial of a product class is named. In the order of texts `0` follows `/`."""
+    query = _INSTANCE.replace("{seen}", seen(classes))
+    text = query if connection.dialect.paramstyle == "qmark" else query.replace("?", "%s")
+    return connection.exec_driver_sql(text, (f"{product}/", f"{product}0")).first() is not None
+
+
 def _sight_of_master(connection: Connection, reader: Reader, record: int) -> Sight:
     """Master data of an identifier is seen by whoever sees a record that names it."""
-    visible = visible_classes(connection, reader)
-    naming = select_in(connection, _NAMING, [record])
-    return Sight.WHOLE if any(row.whole in visible for row in naming) else Sight.NOTHING
+    iris = {row.iri for row in select_in(connection, _ABOUT, [record])}
+    named = named_visibly(connection, visible_classes(connection, reader), iris)
+    return Sight.WHOLE if named else Sight.NOTHING

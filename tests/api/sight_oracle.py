@@ -115,6 +115,18 @@ class Oracle:
                 found |= one.spelled(*[name for name in NAMES if name in one.shown()])
         return found
 
+    def sees_claim(self, member: str, author: str, iri: str) -> bool:
+        """Whether a member sees master data: its own, and that of whatever it sees named.
+
+        A lot or serial of a product names the product.
+        """
+        seen = set(self.sees(member).values())
+        return (
+            member == author
+            or iri in seen
+            or any(one.startswith((f"{iri}/10/", f"{iri}/21/")) for one in seen)
+        )
+
     def names(self) -> dict[str, str]:
         """Everything that anybody named: canonical IRIs by the text as sent."""
         return {text: iri for one in self.told for text, iri in one.mentioned().items()}

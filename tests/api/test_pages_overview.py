@@ -105,7 +105,9 @@ def test_of_conflicting_claims_the_identifiers_own_member_wins_then_the_newest(s
     claim("farm", "https://id.gs1.org/01/09525009999991", "EPCClass", "cbvmda:descriptionShort", "Newest")
     with view(site.sim.node, site.reader("recall")) as seen:
         wanted = [place, product + "/10/X", "https://id.gs1.org/01/09525009999991", None, "urn:x:unknown"]
-        labels = load_labels(seen.connection, wanted, seen.holder_of, seen.coverage.time_us or 0)
+        labels = load_labels(
+            seen.connection, wanted, seen.holder_of, seen.coverage.time_us or 0, seen.classes
+        )
     assert labels.names[place] == "Northgate depot East"
     assert labels.names["https://id.gs1.org/01/09525009999991"] == "Newest"
     assert product in labels.names

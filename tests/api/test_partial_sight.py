@@ -53,6 +53,14 @@ class Scene:
         rows = self.sim.rows("SELECT event_id, lower(hex(commitment)) FROM record WHERE kind = 2")
         self.records: dict[str, str] = dict(map(tuple, rows))
 
+    def claims(self) -> list[tuple[str, str, str]]:
+        """Author, thing and record of every master-data element."""
+        query = (
+            "SELECT m.member, t.iri, lower(hex(r.commitment)) FROM master m JOIN thing t ON t.id = m.thing"
+            " JOIN record r ON r.id = m.record"
+        )
+        return [(row[0], row[1], row[2]) for row in self.sim.rows(query)]
+
     def get(self, member: str, path: str) -> Any:
         return self.http.get(path, headers=self._headers[member])
 
@@ -265,3 +273,42 @@ def test_a_report_discloses_what_its_reader_sees_and_answers_as_the_trace_does(
         assert not leaks(json.dumps(value | {"evidence": None}), secrets), iri
         trace = scene.get(member, f"/api/trace?thing={quote(iri, safe='')}&direction=both").json()
         assert value["answer"] == trace
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_master_data_is_seen_with_whatever_a_shown_unit_names(scene: Scene, member: str) -> None:
+    """By record, in the graph and on the page alike; a lot names its product."""
+    seen = set(scene.oracle.sees(member).values())
+    for author, iri, record in scene.claims():
+        visible = scene.oracle.sees_claim(member, author, iri)
+        assert scene.get(member, f"/api/records/{record}").status_code == (200 if visible else 404), iri
+        graph = scene.get(member, f"/api/things/{quote(iri, safe='')}")
+        page = scene.get(member, f"/things/{quote(iri, safe='')}")
+        assert graph.status_code == page.status_code == (200 if visible or iri in seen else 404), iri
+        assert (record in graph.text) == visible, iri
+
+
+def test_products_are_described_to_members_who_see_only_their_lots(scene: Scene) -> None:
+    told = [
+        (member, iri)
+        for author, iri, _ in scene.claims()
+        for member in MEMBERS
+        if member != author
+        and iri not in scene.oracle.sees(member).values()
+        and scene.oracle.sees_claim(member, author, iri)
+    ]
+    assert len(told) > 5, "the demonstration has to try it"
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_a_report_describes_what_its_reader_may_know(scene: Scene, member: str) -> None:
+    seen = set(scene.oracle.sees(member).values())
+    claims = scene.claims()
+    for iri in [one for one in things(scene) if "/10/" in one and one in seen]:
+        report = scene.get(member, f"/api/reports/provenance?thing={quote(iri, safe='')}").json()
+        shown = {row["commitment"] for row in report["evidence"]["records"]}
+        for author, about, record in claims:
+            if record in shown:
+                assert scene.oracle.sees_claim(member, author, about), (iri, about)
+            if about == iri.partition("/10/")[0]:
+                assert record in shown, (iri, about)

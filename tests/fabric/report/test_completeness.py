@@ -26,7 +26,8 @@ def test_a_shipment_that_never_arrived_is_a_gap_of_the_receipt(demo: Demonstrati
 def test_a_limited_reader_is_told_what_it_cannot_know(demo: Demonstration) -> None:
     value = demo.reporter.completeness(demo.hearts, demo.reader("processor"))
     assert value["limited"] is True
-    assert value["counts"]["unknown"] + value["counts"]["hidden"] > 0
+    beyond = demo.reporter.completeness(demo.hearts, demo.reader("retailer"))
+    assert beyond["counts"]["unknown"] + beyond["counts"]["hidden"] > 0
     unclassified = [event for event in value["events"] if event["state"] == "unclassified"]
     assert [event["why"] for event in unclassified] == [
         "inputs are hidden: initial packing or transformation"
