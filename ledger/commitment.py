@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256, shake_256
+from json.encoder import encode_basestring
 from typing import NamedTuple, TypeAlias
 
 from . import merkle
@@ -54,15 +55,12 @@ Member: TypeAlias = bytes | Group
 
 
 class Committed(NamedTuple):
-    """A commitment, and the record's top-level names in JCS order with the JCS bytes of their values."""
+    """A commitment and the RFC 8785 bytes of the record: whole, and of each top-level value by name in JCS order."""
 
     commitment: bytes
+    body: bytes
     names: list[str]
     values: list[bytes]
-
-    def body(self) -> bytes:
-        """The RFC 8785 bytes of the record."""
-        return joined(self.names, self.values)
 
 
 class Committer:
@@ -77,23 +75,33 @@ class Committer:
     def __call__(self, record: Mapping[str, JSON], record_salt: bytes) -> Committed:
         """Commit to one record; raises as :func:`record_commitment` does."""
         names = ordered_names(record)
-        members = self._members(record, names)
+        members, values, body = self._members(record, names)
         nodes = 1 + len(names) + sum([len(one.units) for one in members if type(one) is Group])
         commitment = _commitment(names, members, salts_of(nodes, record_salt))
-        return Committed(commitment, names, _values(members))
+        return Committed(commitment, body, names, values)
 
-    def _members(self, record: Mapping[str, JSON], names: list[str]) -> list[Member]:
+    def _members(
+        self, record: Mapping[str, JSON], names: list[str]
+    ) -> tuple[list[Member], list[bytes], bytes]:
         try:
             members = [
-                self._context(record[name]) if name == _CONTEXT else _written(record[name], write_fast)
+                encode_basestring(value).encode("utf-8")
+                if type(value := record[name]) is str
+                else self._context(value)
+                if name == _CONTEXT
+                else _written(value, write_fast)
                 for name in names
             ]
+            values = _values(members)
+            body = joined(names, values)
+            # Parts are as canonical as the whole, which is looked through once.
+            if is_certain(record, body):
+                return members, values, body
         except WRITE_ERRORS:
-            members = []
-        # Parts are as canonical as the whole, which is looked through once.
-        if members and is_certain(record, joined(names, _values(members))):
-            return members
-        return [_written(record[name], canonical) for name in names]
+            pass
+        members = [_written(record[name], canonical) for name in names]
+        values = _values(members)
+        return members, values, joined(names, values)
 
     def _context(self, value: JSON) -> Member:
         known = self._contexts.get(id(value))

@@ -114,10 +114,10 @@ def _prepared(
     for position, value in enumerate(record.committed for record in document.records[:first_event]):
         kind, one = HEADER if position == 0 else MASTER, next(committed)
         digest = digest_of(value, one)
-        records.append(NewRecord(kind, None, 0, one.commitment, digest, salts[position], one.body()))
+        records.append(NewRecord(kind, None, 0, one.commitment, digest, salts[position], one.body))
     events = []
     for read, one in zip(document.events, committed, strict=True):
-        data = one.body()
+        data = one.body
         packed = pack(read.event, sha256(data).digest())
         events.append(packed)
         records.append(
