@@ -148,6 +148,6 @@ def shows(sim: Simulator, defect: dict[str, Any]) -> bool:
             row[defect["shown"]] != "0" for row in got["quantities"] if row["thing"] == defect["thing"]
         )
     rows = [row for row in got["contradictions"] if row["kind"] == defect["expected"]]
-    (found,) = [row for row in rows if defect["thing"] in row["things"]] or [None]
+    found = [row["records"] for row in rows if defect["thing"] in row["things"]]
     events = {row["record"]: row["event_id"] for row in got["events"]}
-    return found is not None and {events[name] for name in found["records"]} >= set(defect["records"])
+    return len(found) == 1 and {events.get(name) for name in found[0]} >= set(defect["records"])
