@@ -141,8 +141,8 @@ def cosign(text: str, name: str, key: ed25519.SigningKey, time_s: int) -> Signat
 def verify_note(note: Note, keys: Sequence[VerifierKey]) -> tuple[VerifiedSignature, ...]:
     """The signatures of ``keys`` that the note carries, in line order.
 
-    Raises :class:`InvalidInput` (rule ``note-signature``) when one by a known key does not hold, when a known
-    key signs twice, or when none of them signed.
+    Raises :class:`InvalidInput`: rule ``unsigned-note`` when none of the keys signed, ``note-signature`` when a
+    signature by one of them does not hold or when one signed twice.
     """
     known = {(key.name, key.key_id): key for key in keys}
     verified: dict[VerifierKey, VerifiedSignature] = {}
@@ -154,7 +154,7 @@ def verify_note(note: Note, keys: Sequence[VerifierKey]) -> tuple[VerifiedSignat
             raise InvalidInput(f"expected one signature by {key.name}, got two", rule="note-signature")
         verified[key] = _verify_line(note.text, line, key)
     if not verified:
-        raise InvalidInput("expected a signature by a trusted key, got none", rule="note-signature")
+        raise InvalidInput("expected a signature by a trusted key, got none", rule="unsigned-note")
     return tuple(verified.values())
 
 

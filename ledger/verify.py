@@ -292,9 +292,9 @@ class _Check:
         try:
             return self.verifier.checkpoint(seen.note, head.origin).not_before_s
         except InvalidInput as error:
-            # Too few cosignatures only cost the lower bound, and a log that the policy does not name is for step 9
-            # to report; a false signature would be evidence against somebody.
-            if error.rule in ("no-quorum", "unknown-log"):
+            # Too few cosignatures only cost the lower bound, and a log or key that the policy does not name is for
+            # step 9 to report; a false signature would be evidence against somebody.
+            if error.rule in ("no-quorum", "unknown-log", "unsigned-note", "log-signature"):
                 return None
             raise
 

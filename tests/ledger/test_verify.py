@@ -14,7 +14,7 @@ from ledger.canonical import canonical
 from ledger.capture import capture_commitment
 from ledger.ed25519 import key_id, possession_line
 from ledger.errors import LoomarkError, VerificationError
-from ledger.note import parse_note
+from ledger.note import ED25519, VerifierKey, parse_note
 from ledger.policy import parse_policy, policy_text
 from ledger.shape import time_text
 from ledger.statement import envelope_of
@@ -483,6 +483,15 @@ def test_step_9_names_a_false_signature_of_a_known_key() -> None:
 
 def test_step_9_knows_only_logs_of_the_policy() -> None:
     other = parse_policy(policy_text(Consortium(origin="elsewhere.example").log_vkey()))
+    for seen in (False, True):
+        with pytest.raises(VerificationError) as caught:
+            verify(parse_bundle(bundle_bytes(seen, None)), other)
+        assert (caught.value.step, caught.value.place) == (9, "/checkpoint")
+
+
+def test_step_9_names_another_log_of_the_same_name() -> None:
+    origin = scene()[0].log_vkey().name
+    other = parse_policy(policy_text(VerifierKey(origin, ED25519, key_of("another log").public_bytes)))
     for seen in (False, True):
         with pytest.raises(VerificationError) as caught:
             verify(parse_bundle(bundle_bytes(seen, None)), other)
