@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from fabric.capture.node import Node
+from fabric.epcis.identifiers import Position, canonical_thing
 from fabric.lineage import HolderOf
 from fabric.trace import Coverage, TraceSource
 from fabric.trace.catalogue import SqlCatalogue
+from fabric.trace.search import resolve
 from fabric.trace.sql import sql_source
 from fabric.visibility.classes import visible_classes
 from fabric.visibility.holders import Holders
 from fabric.visibility.reader import Reader
-from ledger.errors import NotFound
+from ledger.errors import Conflict, Finding, InvalidInput, NotFound
 from ledger.log.database import read_head
 from ledger.log.schema import seal
 from ledger.shape import time_ms
@@ -57,3 +59,31 @@ def _coverage(connection: Connection, size: int | None) -> Coverage:
         raise NotFound(f"expected a tree size from 2 to {head}, got {covered}", rule="no-checkpoint")
     last = select(seal.c.time).where(seal.c.idx < covered).order_by(seal.c.idx.desc()).limit(1)
     return Coverage(covered, time_ms(connection.execute(last).scalar_one(), "seal") * 1000)
+
+
+def meant(text: str, seen: View) -> str:
+    """The canonical IRI of the one visible thing that `text` names: an IRI, a lot, serial, carrier or document number.
+
+    Raises Conflict (rule `several-things`) where it can mean several; its findings name each. Where nothing visible
+    has the name it is given as an IRI, for the question to be refused like one about any unknown thing.
+    """
+    iri = canonical(text)
+    if seen.source.find(iri) is not None:
+        return iri
+    found = resolve(text, seen.catalogue, seen.source)
+    if found.thing is not None:
+        return found.thing
+    if found.candidates:
+        findings = [Finding(None, "", "several-things", "one thing", one.thing) for one in found.candidates]
+        raise Conflict(
+            f"{len(findings)} things go by this name; name one of them", findings, "several-things"
+        )
+    return iri
+
+
+def canonical(text: str) -> str:
+    """The canonical IRI of a thing as somebody typed it; what names no GS1 key is itself."""
+    try:
+        return canonical_thing(text, Position.EPC).iri
+    except InvalidInput:
+        return text

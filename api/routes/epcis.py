@@ -126,14 +126,19 @@ def job_json(job: Job, records: Sequence[CapturedRecord]) -> dict[str, Any]:
         "reason": job.reason,
         "rule": job.rule,
         "index": job.index,
-        "custody": "service" if job.custody else "member",
-        "records": [
-            {"record": one.commitment.hex(), "position": one.position, "eventID": one.event_id}
-            for one in records
-        ],
+        "custody": None if job.capture is None else "service" if job.custody else "member",
+        "records": [_record_json(one) for one in records],
         "warnings": job.notes.get("warnings", []),
         "duplicates": job.notes.get("duplicates", []),
+        "unresolvedContexts": job.notes.get("unresolvedContexts", []),
     }
+
+
+def _record_json(one: CapturedRecord) -> dict[str, Any]:
+    """A record of a job; `proof` is where its receipt is, once the job is sequenced."""
+    name = one.commitment.hex()
+    place = {"record": name, "position": one.position, "eventID": one.event_id}
+    return {**place, "proof": f"/api/records/{name}/proof"}
 
 
 def _time(milliseconds: int) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from api.answers import meant, view
 from api.pages.drawing import draw
 from api.pages.flow import MAX_BOXES, Marks, flow
 from api.pages.text import name
@@ -28,7 +29,6 @@ from ledger.shape import time_text
 from .asking import Reading, Serving
 from .shown import html
 from .trace import MAX_TEXT, instant_us
-from .trace import canonical as canonical_iri
 
 router = APIRouter()
 
@@ -58,7 +58,7 @@ def provenance(
     """A report (`loomark/report/v1`): the trace, every record it rests on as the caller may see it, their proofs
     against one checkpoint, and what the food traceability rule finds missing. `loomark verify` checks it offline.
     """
-    question = _question(thing, direction, at)
+    question = _question(serving, reading, thing, direction, at)
     value = build(serving, reading, question)
     if format is Format.JSON:
         return Response(canonical(value), media_type="application/json", headers=_attached("json"))
@@ -75,7 +75,7 @@ def provenance(
 )
 def fsma204(serving: Serving, reading: Reading, lot: Lot) -> Response:
     """Each critical tracking event of a lot with the state of every key data element, and the gaps."""
-    value = reporter(serving).completeness(canonical_iri(lot), reading)
+    value = reporter(serving).completeness(_meant(serving, reading, lot), reading)
     return Response(canonical(value), media_type="application/json")
 
 
@@ -91,7 +91,7 @@ def report_page(
     """A report as a page: what verified, by the node's own policy."""
     if not thing.strip():
         return RedirectResponse("/", status_code=303)
-    question = _question(thing, direction, at)
+    question = _question(serving, reading, thing, direction, at)
     verified, policy = _verified(serving, build(serving, reading, question))
     asked = {"thing": question.thing, "direction": direction.value} | ({"at": at} if at else {})
     values = {
@@ -126,8 +126,15 @@ def drawing_of(verified: VerifiedReport) -> str:
     return draw(boxes, found.arrows, f"Flow of {name(verified.report.question.thing, names)}")
 
 
-def _question(thing: str, direction: Direction, at: str | None) -> Question:
-    return Question(canonical_iri(thing.strip()), direction, instant_us(at), Options())
+def _question(
+    serving: Services, reader: Reader, thing: str, direction: Direction, at: str | None
+) -> Question:
+    return Question(_meant(serving, reader, thing), direction, instant_us(at), Options())
+
+
+def _meant(serving: Services, reader: Reader, text: str) -> str:
+    with view(serving.node, reader) as seen:
+        return meant(text.strip(), seen)
 
 
 def _verified(serving: Services, value: dict[str, JSON]) -> tuple[VerifiedReport, str]:

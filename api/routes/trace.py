@@ -8,13 +8,12 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter, Query, Response
 
-from api.answers import view
+from api.answers import canonical as canonical
+from api.answers import meant, view
 from api.services import Services
-from fabric.epcis.identifiers import Position, canonical_thing
 from fabric.epcis.times import parse_time
 from fabric.trace import Budget, Direction, Options, Question, trace
 from fabric.trace.search import resolve
-from fabric.visibility.reader import Reader
 from ledger.errors import InvalidInput
 
 from .asking import Reading, Serving
@@ -50,8 +49,10 @@ def get_trace(
     where and why the trace stopped, and what is hidden from the caller.
     """
     options = Options(making_place, kill_step, exposed)
-    asked = Question(canonical(thing), direction, instant_us(at), options, budget(serving))
-    return Response(trace_json(serving, reading, asked, size), media_type="application/json")
+    with view(serving.node, reading, size) as seen:
+        asked = Question(meant(thing, seen), direction, instant_us(at), options, budget(serving))
+        found = orjson.dumps(trace(asked, seen.source).as_json())
+    return Response(found, media_type="application/json")
 
 
 @router.get("/search", summary="What a text may mean", response_class=Response)
@@ -62,24 +63,10 @@ def search(serving: Serving, reading: Reading, q: Text) -> Response:
     return Response(orjson.dumps(found), media_type="application/json")
 
 
-def trace_json(serving: Services, reader: Reader, asked: Question, size: int | None = None) -> bytes:
-    """The answer to one question as bytes of JSON."""
-    with view(serving.node, reader, size) as seen:
-        return orjson.dumps(trace(asked, seen.source).as_json())
-
-
 def budget(serving: Services) -> Budget:
     """How far one trace may go on this node."""
     settings = serving.settings
     return Budget(settings.trace_budget_nodes, settings.trace_budget_s, time.monotonic)
-
-
-def canonical(text: str) -> str:
-    """The canonical IRI of a thing as somebody typed it; what names no GS1 key is itself."""
-    try:
-        return canonical_thing(text, Position.EPC).iri
-    except InvalidInput:
-        return text
 
 
 def instant_us(at: str | None) -> int | None:

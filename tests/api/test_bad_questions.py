@@ -56,3 +56,17 @@ def test_another_method_is_a_problem(door: Door, method: str) -> None:
         for path in ("/epcis/capture", "/api/statements", "/api/members", "/log/checkpoint"):
             answer = door.http.request(method, path, headers=door.headers("farm"))
             door.refused(answer, 405, "method-not-allowed")
+
+
+def test_a_name_of_one_thing_is_traced_and_a_name_of_several_lists_them(door: Door) -> None:
+    lots = [f"https://id.gs1.org/01/0950600013{gtin}/10/SAME-7" for gtin in ("4352", "4369")]
+    sole = "https://id.gs1.org/01/09506000134352/10/ONLY-7"
+    door.captured(door.sim.document([door.sim.event(epcList=[name]) for name in (*lots, sole)]))
+    with door.unchanged():
+        found = door.get("/api/trace?thing=ONLY-7")
+        assert (found.status_code, found.json()["thing"]) == (200, sole)
+        several = door.get("/api/trace?thing=SAME-7")
+        assert several.status_code == 409
+        assert several.json()["type"] == "urn:loomark:problem:several-things"
+        assert sorted(one["got"] for one in several.json()["findings"]) == lots
+        assert door.get("/api/trace?thing=SAME-7", "shop").status_code == 404
