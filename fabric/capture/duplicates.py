@@ -39,6 +39,8 @@ def judge(
     by_digest: Mapping[bytes, Earlier],
 ) -> Judgement:
     """Apply the rule to records in order of position, given the same member's earlier records."""
+    if not by_event_id and not by_digest and _are_different(records):
+        return Judgement({}, [])
     duplicates: dict[int, Same] = {}
     conflicts: list[Finding] = []
     here: dict[object, tuple[int, NewRecord]] = {}
@@ -55,6 +57,12 @@ def judge(
         for key in _keys(record):
             here.setdefault(key, (position, record))
     return Judgement(duplicates, conflicts)
+
+
+def _are_different(records: Sequence[NewRecord]) -> bool:
+    """Whether no two records share an event ID, nor, without one, a body: then none repeats or contradicts another."""
+    keys = [record.digest if record.event_id is None else record.event_id for record in records]
+    return len(set(keys)) == len(keys)
 
 
 def _keys(record: NewRecord) -> tuple[object, ...]:

@@ -216,12 +216,12 @@ def _keep_capture(
         first + position: same.record if same.record is not None else first + (same.position or 0)
         for position, same in plan.duplicates.items()
     }
-    kept = [
-        record
-        if first + position not in repeated
-        else record._replace(duplicate_of=repeated[first + position])
-        for position, record in enumerate(plan.records)
-    ]
+    kept = plan.records
+    if repeated:
+        kept = [
+            record._replace(duplicate_of=repeated.get(first + position))
+            for position, record in enumerate(plan.records)
+        ]
     records.insert_records(connection, number, member, first, kept)
     found = StoredCapture(
         number, member, document, row, plan.custody, plan.commitment, plan.salt, len(plan.records), None

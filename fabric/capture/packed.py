@@ -40,6 +40,7 @@ _SORTS: Final = {sort.value: sort for sort in Sort}
 _NUMBERS: Final = {sort: sort.value for sort in Sort}
 # Reading `.value` of an enumeration calls Python; a dictionary does not.
 _WORDS: Final[dict[str, str]] = {one: one.value for one in (*Role, *Kind)}
+_ONE: Final = Decimal(1)
 _MADE: Final = frozenset({OBJECT, OUTPUT})
 
 PackedLine = tuple[str, str, str, int, str | None, str | None, str | None, str | None]
@@ -150,7 +151,13 @@ def fact_from(
     lines = tuple(
         [
             Line(
-                iri, role, _SORTS[sort], None if quantity is None else Decimal(quantity), unit, lot, original
+                iri,
+                role,
+                _SORTS[sort],
+                None if quantity is None else _ONE if quantity == "1" else Decimal(quantity),
+                unit,
+                lot,
+                original,
             )
             for iri, _, role, sort, quantity, unit, lot, original in packed.lines
         ]
