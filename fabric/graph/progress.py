@@ -22,6 +22,7 @@ _TABLES: Final = (
 _PLACES: Final = (
     "SELECT record, class, partial, void_by FROM placed WHERE record > ? AND record <= ? ORDER BY record"
 )
+_PLACE: Final = "SELECT record, class, partial, void_by FROM placed WHERE record = ?"
 
 
 class Progress:
@@ -54,6 +55,11 @@ class Progress:
             return []
         before = set(self._database.execute(_PLACES, (now[0].record - 1, now[-1].record)))
         return [place.record for place in now if place not in before]
+
+    def differing(self, now: Iterable[Place]) -> list[int]:
+        """Records, in any order and number, that were written otherwise or not at all."""
+        ask = self._database.execute
+        return [place.record for place in now if ask(_PLACE, (place.record,)).fetchone() != place]
 
     def agree_on_classes(self, classes: Mapping[int, frozenset[str]]) -> bool:
         """Whether class numbers still mean what they did; forgets all places when they do not."""

@@ -4,14 +4,14 @@
     while projection.advance():
         projection.publish()
 
-A pass writes the records that are new below the head, then looks for older ones whose class, partial sight or
-void state changed, then states the size it covers. Doing any part of it again changes nothing.
+A pass writes the records that are new below the head, then the older ones whose class, partial sight or void state
+changed since the covered size, then states the size it covers. The first pass on a graph that others left compares
+all records instead: the store may have been rebuilt. Doing any part of it again changes nothing.
 """
 
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -28,9 +28,6 @@ BATCH: Final = 2_000
 """Records written at once."""
 
 _STRETCH: Final = 20_000
-_SHARE: Final = 20
-"""Looking for changes may take one part in so many of the time; beyond that the covered size waits."""
-
 STORE: Final = "store"
 PROGRESS: Final = "progress.db"
 
@@ -38,21 +35,12 @@ PROGRESS: Final = "progress.db"
 class Projection:
     """The graph of one folder and the database it follows. One thread."""
 
-    def __init__(
-        self,
-        folder: Path,
-        graph: Graph,
-        progress: Progress,
-        source: Source,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, folder: Path, graph: Graph, progress: Progress, source: Source) -> None:
         self._folder = folder
         self._graph = graph
         self._progress = progress
         self._source = source
-        self._clock = clock
-        self._next_look = 0.0
-        self._looking_s = 0.0
+        self._compares_all = graph.covered() > 0 or progress.reached() > 0
         # After a crash the last batch may be in the graph although no note says so.
         self._certain = False
 
@@ -67,19 +55,15 @@ class Projection:
         return self._graph.store
 
     def advance(self, is_stopping: Callable[[], bool] = lambda: False) -> bool:
-        """One pass. True when the covered size moved; False when there was nothing to do, or it has to wait."""
+        """One pass. True when the covered size moved; False when there was nothing to do, or it was stopped."""
         head = self._source.size()
         if head == self.covered:
             return False
-        self._progress.agree_on_classes(self._source.classes())
-        if not self._write_new(head, is_stopping):
+        if not self._progress.agree_on_classes(self._source.classes()):
+            self._compares_all = True
+        if not (self._write_new(head, is_stopping) and self._write_moved(head, is_stopping)):
             return False
-        if self._clock() < self._next_look:
-            return False
-        self._looking_s = 0.0
-        if not self._write_moved(head, is_stopping):
-            return False
-        self._next_look = self._clock() + _SHARE * self._looking_s
+        self._compares_all = False
         self._graph.drop_unused_classes()
         self._graph.cover(head)
         return True
@@ -132,7 +116,7 @@ class Projection:
             self._graph.replace(named, self._source.events_named)
 
     def _write_moved(self, head: int, is_stopping: Callable[[], bool]) -> bool:
-        for moved in self._moved(head):
+        for moved in self._all_moved(head) if self._compares_all else self._moved():
             if is_stopping():
                 return False
             found = self._source.events(moved)
@@ -141,13 +125,19 @@ class Projection:
             self._progress.note([one.place for one in found if one.place])
         return True
 
-    def _moved(self, head: int) -> Iterator[list[int]]:
+    def _moved(self) -> Iterator[list[int]]:
+        """Records that were changed since the covered size and are not written so yet."""
+        for places in self._source.touched(self.covered, BATCH):
+            moved = self._progress.differing(places)
+            if moved:
+                yield moved
+
+    def _all_moved(self, head: int) -> Iterator[list[int]]:
+        """Records that are not written as the store has them, by comparing every one with the notes."""
         after = 0
         while True:
-            started = self._clock()
             places = self._source.places(after, head, _STRETCH)
             moved = self._progress.moved(places)
-            self._looking_s += self._clock() - started
             if not places:
                 return
             for start in range(0, len(moved), BATCH):

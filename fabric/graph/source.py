@@ -29,6 +29,10 @@ _NEW: Final = (
 _PLACED: Final = (
     'SELECT record, "class", partial, void_by FROM event WHERE record > ? AND seq < ? ORDER BY record LIMIT ?'
 )
+_TOUCHED: Final = (
+    'SELECT t.seq, e.record, e."class", e.partial, e.void_by FROM touched t JOIN event e ON e.record = t.record'
+    " WHERE t.seq >= ? AND (t.seq > ? OR t.record > ?) ORDER BY t.seq, t.record LIMIT ?"
+)
 _EVENTS: Final = (
     'SELECT e.record, e.seq, e.member, e."class" AS class_id, e.partial, r.commitment, r.body,'
     " e.void_by AS void_number, v.commitment AS void_by, d.commitment AS duplicate_of"
@@ -114,6 +118,20 @@ class Source:
         """Where the next event records above number `after` belong, those with a log index below `end`."""
         with self._engine.connect() as connection:
             return [Place(*row) for row in _fetch(connection, _PLACED, after, end, most)]
+
+    def touched(self, start: int, most: int) -> Iterator[list[Place]]:
+        """Where event records belong whose class or void state changed at log index `start` or later.
+
+        One that changes while this runs comes again later.
+        """
+        last = (start, -1)
+        while True:
+            with self._engine.connect() as connection:
+                rows = _fetch(connection, _TOUCHED, last[0], *last, most)
+            if not rows:
+                return
+            last = (rows[-1][0], rows[-1][1])
+            yield [Place(*row[1:]) for row in rows]
 
     def events(self, records: Sequence[int]) -> list[Placed]:
         """What these event records say, in no order; erased ones say nothing any more."""

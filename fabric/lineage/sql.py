@@ -35,6 +35,9 @@ from .schema import TABLES, contradiction, loser
 from .tables import EVENT_ID_SCOPE, stored_view, write_derived
 
 BATCH: Final = 1_000
+_TOUCH: Final = (
+    "INSERT INTO touched (record, seq) VALUES (?, ?) ON CONFLICT (record) DO UPDATE SET seq = excluded.seq"
+)
 _CLASH: Final = ("thing", "scope", "n", "kind", "things", "records", "detail")
 
 
@@ -185,6 +188,8 @@ class _Settlement:
         ]
         gone = SqlReader(self._connection, self._holder_of).records(newly)
         execute_rows(self._connection, "UPDATE event SET void_by = ?, void_seq = ? WHERE record = ?", changed)
+        late = [(record, seq) for _, seq, record in changed if record not in self._new]
+        execute_rows(self._connection, _TOUCH, late)
         self._drop_lots(gone)
         live = [fact for fact in self._facts if not fact.declares and fact.record not in void]
         return gone, self._recount(live, gone), set(void)

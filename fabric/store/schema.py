@@ -239,6 +239,15 @@ handed: Final = Table(
     comment="what each dispatch with parties hands over, contents of carriers included: a late record finds it here",
 )
 
+touched: Final = Table(
+    "touched",
+    metadata,
+    Column("record", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False, index=True, comment="a log index of the batch that changed it"),
+    sqlite_with_rowid=False,
+    comment="event records whose class or void state changed after their batch: what followers look at again",
+)
+
 visibility_class: Final = Table(
     "class",
     metadata,

@@ -102,6 +102,11 @@ _CREATIONS: Final = _STATING.replace(
 
 
 _SET_CLASS: Final = 'UPDATE event SET "class" = ?, partial = ? WHERE record = ?'
+# Whoever follows the log asks from the size it covers on, which is at most the one before this transaction.
+_TOUCH: Final = (
+    "INSERT INTO touched (record, seq) VALUES (?, (SELECT size FROM head))"
+    " ON CONFLICT (record) DO UPDATE SET seq = excluded.seq"
+)
 
 _ByMember = dict[str, dict[int, list[Own]]]
 """Records by the member that sent them, and by the thing that they state something of."""
@@ -410,6 +415,7 @@ class VisibilityIndex:
             if (rows[number].class_id, rows[number].partial) != (ids[whole], ids[part] if part else None)
         ]
         execute_rows(connection, _SET_CLASS, changes)
+        execute_rows(connection, _TOUCH, [(number,) for _, _, number in changes])
 
 
 def _own_parties(row: _Row, holders: Holders) -> frozenset[str]:

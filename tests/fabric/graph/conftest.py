@@ -36,7 +36,6 @@ class Followed:
     def catch_up(self) -> None:
         """Project until the graph covers the head, and publish."""
         while self.projection.covered < self.sim.node.state()["size"]:
-            self.projection._next_look = 0.0
             self.projection.advance()
         self.projection.publish()
 

@@ -13,6 +13,7 @@ from fabric.graph.graph import Graph
 from fabric.graph.names import GRAPH, PAIRED, class_iri, record_iri
 from fabric.graph.projection import PROGRESS
 from fabric.graph.snapshots import current
+from fabric.graph.source import Source
 from tests.fabric.graph.conftest import FARM, PACKER, SHOP, Followed, place
 from tests.simulator import Simulator
 
@@ -136,6 +137,55 @@ def test_a_declaration_voids_its_record_whichever_came_first(
         NamedNode(record_iri(bytes.fromhex(names[0]))), NamedNode("urn:loomark:term:voidedBy"), None, None
     )
     assert [quad.object.value for quad in found] == [record_iri(bytes.fromhex(names[1]))]  # type: ignore[union-attr]
+    require_equal(followed, tmp_path)
+
+
+def touched(followed: Followed) -> dict[str, int]:
+    """Records that the store says were changed, by hex name, with the log index that says when."""
+    query = "SELECT lower(hex(r.commitment)), t.seq FROM touched t JOIN record r ON r.id = t.record"
+    return dict(map(tuple, followed.sim.rows(query)))
+
+
+def test_a_change_is_found_by_the_log_index_it_came_at_and_by_no_comparison_of_all(
+    followed: Followed, handed_on: Events, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, packed, shipped = handed_on("1")
+    followed.catch_up()
+    with monkeypatch.context() as patch:
+        patch.setattr(Source, "places", lambda *_: pytest.fail("all records were compared"))
+        first = followed.sim.names(followed.sim.capture("packer", [made, packed]))
+        followed.catch_up()
+        assert touched(followed) == {}
+        before = followed.sim.node.state()["size"]
+        followed.sim.capture("packer", [shipped])
+        assert touched(followed).keys() == set(first[1:])
+        assert all(before <= seq <= before + 2 for seq in touched(followed).values())
+        followed.catch_up()
+        declared = made | {"errorDeclaration": {"declarationTime": "2026-05-03T00:00:00Z"}}
+        followed.sim.capture("packer", [declared])
+        assert touched(followed)[first[1]] > before
+        followed.catch_up()
+    require_equal(followed, tmp_path)
+
+
+def test_what_is_shown_from_the_start_costs_no_mark(followed: Followed, handed_on: Events) -> None:
+    followed.sim.capture("packer", handed_on("1"))
+    assert touched(followed) == {}
+
+
+def test_the_first_pass_after_a_start_compares_everything(
+    followed: Followed, handed_on: Events, tmp_path: Path
+) -> None:
+    made, packed, shipped = handed_on("1")
+    followed.sim.capture("packer", [made, packed])
+    followed.catch_up()
+    followed.sim.capture("packer", [shipped])
+    followed.projection.close()
+    # A rebuild leaves no marks of what changed before it.
+    followed.sim.rebuild()
+    followed.projection = followed._open()
+    assert touched(followed) == {}
+    followed.catch_up()
     require_equal(followed, tmp_path)
 
 
