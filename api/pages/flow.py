@@ -91,7 +91,8 @@ def _singles(trace: Trace, labels: Mapping[str, str], marks: Marks) -> Flow:
         if target in ids and target != node
     ]
     columns = _columns([ids[node] for node in trace.order], arrows)
-    boxes = [_single(trace, node, ids[node], columns, labels, marks) for node in trace.order]
+    stock = _stock(trace)
+    boxes = [_single(trace, node, ids[node], columns, (labels, marks, stock)) for node in trace.order]
     return Flow(boxes, arrows, grouped=False)
 
 
@@ -100,13 +101,19 @@ def _single(
     node: Member,
     identifier: str,
     columns: Mapping[str, int],
-    labels: Mapping[str, str],
-    marks: Marks,
+    words: tuple[Mapping[str, str], Marks, Mapping[Member, Sequence[str | None]]],
 ) -> Node:
+    labels, marks, stock = words
     _, _, iri, kind, _, _ = trace.things[node]
     product, state = text.product_of(iri), trace.states.get(node)
     lines = [text.name(product, labels)] if product else []
-    lines.append(_whereabouts(state[2], state[4], labels) if state else "whereabouts unknown")
+    if node in stock:
+        where = stock[node]
+        lines.append(
+            f"stock at {len(where)} places" if len(where) > 1 else _whereabouts(where[0], "held", labels)
+        )
+    else:
+        lines.append(_whereabouts(state[2], state[4], labels) if state else "whereabouts unknown")
     return Node(
         identifier,
         columns[identifier],
@@ -118,6 +125,17 @@ def _single(
         trace.levels[node] == 0,
         marks.missing.get(iri),
     )
+
+
+def _stock(trace: Trace) -> dict[Member, list[str | None]]:
+    """Where there is stock of each lot, by the book; the last event of a lot tells of one place only."""
+    lots = {node for node, _ in trace.balances}
+    found = {}
+    for node, _, stock, _, _ in trace.courses():
+        places = {row[0] for row in stock if row[9] != "0"} if node in lots else set()
+        if places:
+            found[node] = sorted(places, key=lambda place: place or "")
+    return found
 
 
 def _whereabouts(place: str | None, state: str, labels: Mapping[str, str]) -> str:

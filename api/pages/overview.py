@@ -6,10 +6,10 @@ whole answer is the JSON document.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from fabric.trace import Trace
 from fabric.trace.answer import leaves
@@ -20,6 +20,7 @@ from fabric.trace.source import Course, LegRow
 
 MAX_ROWS: Final = 200
 FEW_ROWS: Final = 3
+_OF_STOCK: Final = frozenset({"count-below-book", "count-above-book", "out-above-in"})
 _OPEN: Final = frozenset({"open", "ambiguous"})
 
 
@@ -44,6 +45,16 @@ class Holder:
     party: str | None
     rows: list[Holding] = field(default_factory=list)
     count: int = 0
+
+
+class Sold(NamedTuple):
+    """What was sold or dispensed of a thing at a place. `amount` None = nobody stated one."""
+
+    thing: str
+    place: str | None
+    member: str | None
+    amount: str | None
+    unit: str | None
 
 
 class Moving(NamedTuple):
@@ -83,6 +94,7 @@ class Overview:
     moving: list[Moving] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)
     surplus: list[Missing] = field(default_factory=list)
+    sold: list[Sold] = field(default_factory=list)
     unaccounted_lots: int = 0
     without_quantity: int = 0
     never_received: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -137,6 +149,7 @@ def _add(found: Overview, trace: Trace, course: Course, *, is_lot: bool) -> None
             holder.rows.append(row)
     found.moving.extend(_moving(trace, thing, course))
     if is_lot:
+        found.sold.extend(_sold(trace, thing, course))
         found.missing.extend(_lost(trace, thing, course))
         found.surplus.extend(_too_much(thing, course))
     if course[4]:
@@ -155,6 +168,12 @@ def _holdings(trace: Trace, course: Course, *, is_lot: bool) -> Iterator[Holding
     if state is not None and state[4] == "held" and not stated:
         holder = trace.holder(node)
         yield Holding(holder.member, state[2], state[3], thing, kind, "1" if kind == "serial" else None, None)
+
+
+def _sold(trace: Trace, thing: str, course: Course) -> Iterator[Sold]:
+    for row in course[2]:
+        if row[6] != "0":
+            yield Sold(thing, row[0], _member(trace, row[0], course[0]), row[6], row[1])
 
 
 def _member(trace: Trace, place: str | None, node: Node) -> str | None:
@@ -218,11 +237,33 @@ def _on_leg(thing: str, leg: LegRow, amount: str, why: str, time_us: int | None)
     return Missing(thing, amount, leg[5], why, leg[1], leg[2], time_text(time_us))
 
 
+def dated(
+    rows: Iterable[Missing], contradictions: Iterable[Mapping[str, Any]], events: Iterable[Mapping[str, Any]]
+) -> list[Missing]:
+    """The rows, those that a count or a way out tells dated by the newest event of the contradiction about them."""
+    known = {event["record"]: event for event in events}
+    told: dict[str, list[Mapping[str, Any]]] = {}
+    for row in contradictions:
+        if row["kind"] in _OF_STOCK:
+            for thing in row["things"]:
+                told.setdefault(thing, []).extend(known[one] for one in row["records"] if one in known)
+    return [
+        row if row.since else row._replace(since=_newest(row.place, told.get(row.thing, []))) for row in rows
+    ]
+
+
+def _newest(place: str | None, events: Sequence[Mapping[str, Any]]) -> str | None:
+    """When it was at the place; where no event names just that place, when the only one was."""
+    there = [str(event["time"]) for event in events if event["place"] == place]
+    return max(there) if there else str(events[0]["time"]) if len(events) == 1 else None
+
+
 def _sort(found: Overview) -> None:
     urgency = ("overdue", "in_transit", "ambiguous", "outside")
     found.moving.sort(key=lambda row: (urgency.index(row.state), row.dispatched or "", row.thing))
     found.missing.sort(key=lambda row: (row.why, row.thing, row.place or ""))
+    found.sold.sort(key=lambda row: (row.thing, row.place or "", row.unit or ""))
     found.surplus.sort(key=lambda row: (row.why, row.thing, row.place or ""))
 
 
-__all__ = ["MAX_ROWS", "Holder", "Holding", "Missing", "Moving", "Overview", "overview"]
+__all__ = ["MAX_ROWS", "Holder", "Holding", "Missing", "Moving", "Overview", "Sold", "dated", "overview"]

@@ -14,8 +14,8 @@ from fabric.visibility.reader import Reader
 from ledger.errors import InvalidInput, NotFound
 
 from .labels import Labels, load_labels
-from .overview import MAX_ROWS, overview
-from .things import events_naming, names_as_sent, things_of_class
+from .overview import MAX_ROWS, dated, overview
+from .things import events_naming, names_as_sent, roles_of, things_of_class
 
 Values: TypeAlias = dict[str, Any]
 
@@ -49,6 +49,7 @@ def thing_values(seen: View, iri: str, reader: Reader) -> tuple[Values, Mapping[
     more = _labels(seen, shown, reader) if shown else labels
     values |= {
         "claims": claims,
+        "roles": roles_of(seen.connection, _processes(values["events"])),
         "claimants": list(dict.fromkeys(one.member for one in claims)),
         "phones": defaultdict(str, labels.phones),
     }
@@ -82,6 +83,7 @@ def _material(found: Trace) -> Values:
     """A lot or serial: where it is and what happened to it, its carriers' events among them."""
     told = overview(found)
     events = sorted(answers.events(found), key=lambda event: (str(event["time"]), str(event["record"])))
+    contradictions = answers.contradictions(found)
     return {
         "events": events[:MAX_ROWS],
         "event_count": len(events),
@@ -90,12 +92,16 @@ def _material(found: Trace) -> Values:
         "uses": [],
         "carriers": answers.carriers(found)[:MAX_ROWS],
         "quantities": answers.quantities(found)[:MAX_ROWS],
-        "contradictions": answers.contradictions(found)[:MAX_ROWS],
+        "contradictions": contradictions[:MAX_ROWS],
         "holders": told.holders(),
         "moving": told.moving[:MAX_ROWS],
-        "missing": told.missing[:MAX_ROWS],
+        "missing": dated(told.missing[:MAX_ROWS], contradictions, events),
         "hidden": answers.bucket(found.hidden[0]),
     }
+
+
+def _processes(events: Iterable[Mapping[str, Any]]) -> list[str]:
+    return [str(event["record"]) for event in events if event["type"] == "TransformationEvent"]
 
 
 def _uses(seen: View, iri: str) -> list[Values]:

@@ -32,6 +32,10 @@ _LOTS: Final = (
     "SELECT DISTINCT t.iri FROM thing t JOIN line l ON l.thing = t.id JOIN event e ON e.record = l.record"
     " WHERE t.iri > ? AND t.iri < ? AND t.kind IN ('lot', 'serial'){seen} ORDER BY t.iri LIMIT 200"
 )
+_ROLES: Final = (
+    "SELECT r.commitment, t.iri, l.role FROM record r JOIN line l ON l.record = r.id JOIN thing t ON t.id = l.thing"
+    " WHERE r.commitment IN ({keys}) AND l.role IN ('input', 'output')"
+)
 _STEPS: Final = "SELECT record, step FROM event WHERE record IN {keys} AND step IS NOT NULL"
 
 
@@ -84,10 +88,21 @@ def steps_of(connection: Connection, records: Iterable[int]) -> dict[int, str]:
     return dict(select_keys(connection, _STEPS, records))
 
 
+def roles_of(connection: Connection, commitments: Iterable[str]) -> dict[tuple[str, str], str]:
+    """By record (hex) and thing (IRI), whether a process used it (`input`) or made it (`output`).
+
+    Only for records that the reader was shown, and to be asked for things that it was shown in them.
+    """
+    keys = [bytes.fromhex(one) for one in commitments]
+    statement = _ROLES.replace("{keys}", ", ".join("?" for _ in keys))
+    rows = _rows(connection, statement, None, *keys) if keys else []
+    return {(commitment.hex(), iri): role for commitment, iri, role in rows}
+
+
 def _rows(connection: Connection, statement: str, classes: Collection[int] | None, *values: Any) -> list[Any]:
     text = statement.replace("{seen}", seen(classes))
     text = text if connection.dialect.paramstyle == "qmark" else text.replace("?", "%s")
     return list(connection.exec_driver_sql(text, values))
 
 
-__all__ = ["Told", "events_naming", "names_as_sent", "steps_of", "things_of_class"]
+__all__ = ["Told", "events_naming", "names_as_sent", "roles_of", "steps_of", "things_of_class"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from api.answers import View
@@ -16,14 +16,15 @@ from . import text
 from .drawing import draw
 from .flow import MAX_BOXES, Marks, flow, signed_levels
 from .labels import load_labels
-from .overview import MAX_ROWS, Overview, overview
-from .things import steps_of
+from .overview import MAX_ROWS, Overview, Sold, dated, overview
+from .things import roles_of, steps_of
 
 Values: TypeAlias = dict[str, Any]
 
 MAX_TOLD: Final = 2_000
 """Past this many things a page leaves their events and carriers to the JSON."""
 
+_SALES: Final = frozenset({"retail_selling", "dispensing"})
 _AMOUNTS: Final = (
     "made",
     "on_hand",
@@ -41,16 +42,19 @@ def trace_values(trace: Trace, seen: View) -> tuple[Values, Mapping[str, str]]:
     """The values of `trace.html`, and the names of things in them. Used within the life of the trace's source."""
     told = overview(trace)
     affected = list(_affected(trace, told))
+    happened, contradictions = _events(trace, seen), answers.contradictions(trace)
+    known = happened["events"] or ()
     rows: Values = {
         "affected": affected,
         "quantities": list(_quantities(trace)),
         "holders": told.holders(),
         "moving": told.moving[:MAX_ROWS],
-        "missing": told.missing[:MAX_ROWS],
-        "surplus": told.surplus[:MAX_ROWS],
-        "contradictions": answers.contradictions(trace)[:MAX_ROWS],
+        "missing": dated(told.missing[:MAX_ROWS], contradictions, known),
+        "surplus": dated(told.surplus[:MAX_ROWS], contradictions, known),
+        "sold": [*told.sold, *_sold_serials(trace, seen)],
+        "contradictions": contradictions[:MAX_ROWS],
         "stops": answers.stops(trace)[:MAX_ROWS],
-        **_events(trace),
+        **happened,
     }
     labels = load_labels(
         seen.connection, _iris(rows, trace), seen.holder_of, seen.coverage.time_us or 0, seen.classes
@@ -66,6 +70,7 @@ def trace_values(trace: Trace, seen: View) -> tuple[Values, Mapping[str, str]]:
         "budget": [row["detail"] for row in rows["stops"] if row["reason"] == "budget"],
         "told": told,
         "totals": _totals(trace, told),
+        "sales": _sales(rows["sold"]),
         "phones": defaultdict(str, labels.phones),
         "drawing": draw(drawn.nodes, drawn.arrows, title),
         "grouped": drawn.grouped,
@@ -108,14 +113,34 @@ def _quantities(trace: Trace) -> Iterator[Values]:
         yield {"thing": trace.things[node][2], "unit": unit, "without": balance.without_quantity, **amounts}
 
 
-def _events(trace: Trace) -> Values:
+def _sold_serials(trace: Trace, seen: View) -> Iterator[Sold]:
+    """Serials whose last event sold or dispensed them; what was sold of lots stands in their stock."""
+    ended = {
+        node: state
+        for node, state in trace.states.items()
+        if state[4] == "ended" and trace.things[node][3] == "serial"
+    }
+    steps = steps_of(seen.connection, {state[0] for state in ended.values()}) if ended else {}
+    for node, state in sorted(ended.items(), key=lambda item: trace.things[item[0]][2]):
+        if steps.get(state[0]) in _SALES:
+            yield Sold(trace.things[node][2], state[2], trace.holder(node).member, "1", None)
+
+
+def _sales(sold: Sequence[Sold]) -> Values:
+    """What a tile says of sales: how many lots and serials, and where."""
+    return {"things": len({row.thing for row in sold}), "places": sorted({row.place or "" for row in sold})}
+
+
+def _events(trace: Trace, seen: View) -> Values:
     if len(trace) > MAX_TOLD:
-        return {"events": None, "carriers": None, "event_count": 0, "carrier_count": 0}
+        return {"events": None, "carriers": None, "event_count": 0, "carrier_count": 0, "roles": {}}
     events = sorted(answers.events(trace), key=lambda event: (str(event["time"]), str(event["record"])))
     carriers = answers.carriers(trace)
+    processes = [str(event["record"]) for event in events if event["type"] == "TransformationEvent"]
     return {
         "events": events[:MAX_ROWS],
         "event_count": len(events),
+        "roles": roles_of(seen.connection, processes[:MAX_ROWS]),
         "carriers": carriers[:MAX_ROWS],
         "carrier_count": len(carriers),
     }
@@ -165,6 +190,8 @@ def _iris(rows: Values, trace: Trace) -> set[str]:
         found.update(row.thing for row in holder.rows)
     for leg in rows["moving"]:
         found.update(iri for iri in (leg.thing, leg.source, leg.target, leg.carrier) if iri)
+    for sale in rows["sold"]:
+        found.update(iri for iri in (sale.thing, sale.place) if iri)
     for lost in (*rows["missing"], *rows["surplus"]):
         found.update(iri for iri in (lost.thing, lost.place, lost.other) if iri)
     for row in (*rows["contradictions"], *(rows["events"] or ()), *(rows["carriers"] or ())):

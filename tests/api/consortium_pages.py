@@ -142,6 +142,10 @@ class Page:
         start = next(i for i, one in enumerate(elements) if one.attributes.get("id") == identifier)
         return next(one for one in elements[start + 1 :] if one.tag in ("table", "h2"))
 
+    def of_class(self, name: str) -> Element:
+        """The first element of a class."""
+        return next(one for one in self.root.walk() if name in one.attributes.get("class", "").split())
+
     def links(self) -> list[str]:
         """Where the page leads."""
         return [one.attributes["href"] for one in self.all("a") if "href" in one.attributes]
