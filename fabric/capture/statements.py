@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from fabric.epcis.gs1 import check_digit
+from fabric.epcis.identifiers import Position, canonical_thing
 from ledger.ed25519 import SigningKey, key_id, possession_line
 from ledger.errors import Forbidden, InvalidInput
+from ledger.identifier import read_parties
 from ledger.registry import Registry, Void
 from ledger.shape import member_name, time_text
 from ledger.statement import Statement, UnverifiedEnvelope, payload_bytes, sign_statement
@@ -93,6 +95,12 @@ def check(envelope: UnverifiedEnvelope, log: LogView, now_ms: int) -> None:
             " lies beside the log, and a commitment to what nobody holds proves nothing",
             rule="body-not-kept",
         )
+    for value in _party_iris(statement):
+        if _canonical_iri(value) != value:
+            raise InvalidInput(
+                f"expected the canonical spelling {_canonical_iri(value)}, got {value}",
+                rule="not-canonical-party",
+            )
     log.registry.authorise(envelope, now_ms)
     if statement.is_registry:
         outcome = log.registry.apply(log.seen[0], envelope)
@@ -134,9 +142,26 @@ def _party(item: Any) -> Any:
         item = {"kind": kind, "value": item}
     if not isinstance(item, dict):
         return item
+    value = item.get("value")
     if item.get("kind") == "gln":
-        _check_gln(item.get("value"))
+        _check_gln(value)
+    if item.get("kind") == "iri" and isinstance(value, str):
+        item = {**item, "value": _canonical_iri(value)}
     return {"from": _ALWAYS, "until": None, **item}
+
+
+def _party_iris(statement: Statement) -> list[str]:
+    if statement.type != "member" or "parties" not in statement.body:
+        return []
+    return [claim.value for claim in read_parties(statement.body["parties"]) if claim.kind == "iri"]
+
+
+def _canonical_iri(value: str) -> str:
+    """The one spelling under which the ledger assigns a party or place, so that two members never hold one.
+
+    Raises InvalidInput (rule `bad-check-digit`) for a key that nobody can have.
+    """
+    return canonical_thing(value, Position.PARTY).iri if ":" in value else value
 
 
 def _check_gln(value: Any) -> None:

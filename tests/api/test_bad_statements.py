@@ -178,6 +178,7 @@ def test_a_retired_key_signs_nothing_more(door: Door) -> None:
         (SUBJECT | {"subject": "Not A Name"}, 400, "bad-shape"),
         (SUBJECT | {"subject": ["farm"]}, 400, None),
         (SUBJECT | {"parties": ["9506000134353"]}, 400, "bad-check-digit"),
+        (SUBJECT | {"parties": ["https://id.gs1.org/414/9506000134353"]}, 400, "bad-check-digit"),
         (SUBJECT | {"parties": [7]}, 400, None),
         (SUBJECT | {"parties": "9506000134376"}, 400, None),
         (SUBJECT | {"roles": ["emperor"]}, 400, None),
@@ -216,6 +217,15 @@ def test_claiming_anothers_party_identifier_is_refused(door: Door) -> None:
     with door.unchanged():
         claim = {"type": "member", "subject": "shop", "parties": ["9506000134352"]}
         door.refused(door.state(claim), 400, "identifier-held")
+
+
+def test_another_spelling_of_an_identifier_is_held_by_whoever_holds_it(door: Door) -> None:
+    place = "https://id.gs1.org/414/9521987000056"
+    assert door.state({"type": "member", "subject": "shop", "parties": [place]}).status_code == 201
+    with door.unchanged():
+        for spelling in ("urn:epc:id:sgln:9521987.00005.0", "https://farm.example/414/9521987000056?x=1"):
+            claim = {"type": "member", "subject": "packer", "parties": [spelling]}
+            door.refused(door.state(claim), 400, "identifier-held")
 
 
 def test_a_member_admits_nobody_and_grants_nothing(door: Door) -> None:
