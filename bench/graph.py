@@ -5,6 +5,10 @@
 Reference events are captured on a real node first; that is not measured. `project` reads, maps, loads and pairs
 as the projector's process does, in one thread; the peer loads the finished N-Quads of the same graph in the same
 batches, and as one file. `moved` is the cost of an older record whose class changed.
+
+    python -m bench.graph --follow --events 100000
+
+runs the projector's process beside a node that captures: how far it lags behind, and the memory that it takes.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import json
 import pstats
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,9 +27,10 @@ from typing import Any
 
 from pyoxigraph import RdfFormat, Store
 
-from fabric.capture.node import Node, NodeSettings, open_node
+from fabric.capture.node import DATABASE, Node, NodeSettings, open_node
 from fabric.capture.pool import InlinePreparer
 from fabric.graph import Source, open_projection
+from fabric.graph.projector import Projector
 from fabric.scenario import members_json, reference_documents, reference_world
 from fabric.store.credentials import OPERATOR, Principal
 
@@ -40,6 +46,14 @@ Result = dict[str, Any]
 def filled(folder: Path, events: int) -> Node:
     """A node that holds reference events, captured by one of their members."""
     node = open_node(NodeSettings(folder, origin="loomark.example/bench"), preparer=InlinePreparer())
+    packer = _admitted(node)
+    for document in reference_documents(events, SEED, PER_DOCUMENT):
+        node.capture.capture(packer, document, "application/ld+json", settled=True)
+    return node
+
+
+def _admitted(node: Node) -> str:
+    """Admit the members of the reference events; gives the one that captures them."""
     members = members_json(reference_world())["members"]
     for member in members:
         value = {
@@ -49,10 +63,64 @@ def filled(folder: Path, events: int) -> Node:
             "parties": member["parties"],
         }
         node.capture.state(_OPERATOR, value)
-    packer = next(member["id"] for member in members if member["role"] == "packer")
-    for document in reference_documents(events, SEED, PER_DOCUMENT):
-        node.capture.capture(packer, document, "application/ld+json", settled=True)
-    return node
+    return str(next(member["id"] for member in members if member["role"] == "packer"))
+
+
+class _Watch(threading.Thread):
+    """When the published graph reached which size, and the most memory that its process took, in bytes of PSS."""
+
+    def __init__(self, projector: Projector) -> None:
+        super().__init__(daemon=True)
+        self.reached: list[tuple[float, int]] = []
+        self.peak_pss = 0
+        self.done = threading.Event()
+        self._projector = projector
+
+    def run(self) -> None:
+        while not self.done.wait(0.05):
+            size = self._projector.size
+            if not self.reached or self.reached[-1][1] != size:
+                self.reached.append((time.perf_counter(), size))
+                self.peak_pss = max(self.peak_pss, _pss(self._projector.pid))
+
+    def wait_for(self, size: int) -> float:
+        """When the graph covered a size."""
+        while not (self.reached and self.reached[-1][1] >= size):
+            time.sleep(0.05)
+        return next(at for at, reached in self.reached if reached >= size)
+
+
+def _pss(pid: int | None) -> int:
+    rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(row.split()[1]) * 1024 for row in rows if row.startswith("Pss:"))
+
+
+def follow(events: int) -> list[Result]:
+    """The projector's process beside a node that captures as fast as it can."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        projector = Projector(folder / "graph", folder / "node" / DATABASE)
+        settings = NodeSettings(folder / "node", origin="loomark.example/bench", companions=(projector,))
+        with open_node(settings, preparer=InlinePreparer()) as node:
+            packer = _admitted(node)
+            watch = _Watch(projector)
+            watch.start()
+            started, sizes = time.perf_counter(), []
+            for document in reference_documents(events, SEED, PER_DOCUMENT):
+                node.capture.capture(packer, document, "application/ld+json", settled=True)
+                sizes.append((time.perf_counter(), node.state()["size"]))
+            captured = time.perf_counter() - started
+            followed = watch.wait_for(sizes[-1][1]) - started
+            watch.done.set()
+            lags = sorted(watch.wait_for(size) - at for at, size in sizes)
+    return [
+        _result("graph: captured beside the projector", events / captured, "events/s", "", None),
+        _result("graph: followed", events / followed, "events/s", "", None),
+        _result("graph: lag, median", lags[len(lags) // 2], "s", "", None),
+        _result("graph: lag, longest", lags[-1], "s", "", None),
+        _result("graph: left when the last was captured", followed - captured, "s", "", None),
+        _result("graph: projector's memory, most PSS", watch.peak_pss / 2**20, "MiB", "", None),
+    ]
 
 
 def timed(action: Callable[[], Any]) -> tuple[float, float]:
@@ -132,11 +200,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--follow", action="store_true")
     options = parser.parse_args()
     if options.profile:
         profile(options.events)
         return
-    for row in measure(options.events):
+    for row in follow(options.events) if options.follow else measure(options.events):
         print(json.dumps(row))
 
 
