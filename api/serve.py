@@ -35,9 +35,11 @@ _BACKLOG: Final = 2048
 def serve(settings: Settings, say: Callable[[str], None]) -> None:
     """Serve until told to stop. `say` gets the two lines that scripts wait for.
 
-    Prints `LOOMARK_OPERATOR_KEY=…` when this start made the key, then `listening on http://H:P`.
+    Prints `LOOMARK_OPERATOR_KEY=…` at the first start, then `listening on http://H:P`.
     """
     _log_to_stderr()
+    # Everything in the folder is its owner's alone: records, keys, the graph.
+    os.umask(0o077)
     listener = _listen(settings.host, settings.port)
     signals = _Signals()
     with signals.handled(), listener, open_node(node_settings(settings), on_failure=_end) as node:

@@ -21,7 +21,8 @@ _PREFIX = "LOOMARK_"
 class Settings:
     """One node's configuration.
 
-    Sizes are bytes, times seconds. `operator_key` is a secret and never written to `node.toml`.
+    Sizes are bytes, times seconds. `operator_key` and `database` are secrets and never written to `node.toml`; `database`
+    is an SQLite URL in this version.
     """
 
     data: Path
@@ -40,7 +41,8 @@ class Settings:
     secure_cookies: bool = False
 
 
-_SECRET = frozenset({"operator_key"})
+# A database URL may hold a password.
+_SECRET = frozenset({"operator_key", "database"})
 _TYPES = get_type_hints(Settings)
 
 
@@ -57,6 +59,11 @@ def load_settings(data: Path, flags: Mapping[str, Any], environment: Mapping[str
     ):
         for name, value in found.items():
             values[name] = _typed(name, value, source)
+    database = values.get("database")
+    if database is not None and not database.startswith("sqlite:"):
+        raise InvalidInput(
+            "setting database: expected an SQLite URL, this version knows no other", rule="bad-setting"
+        )
     return Settings(data=data, **values)
 
 

@@ -78,7 +78,7 @@ class NodeSettings:
 class Node:
     """A running core. `capture` writes, `log` reads the log, `prover` proves, `reading` opens read connections.
 
-    `new_operator_key` is the operator's API key when this start made one, to be shown once.
+    `new_operator_key` is the operator's API key at the first start, to be shown once.
     """
 
     def __init__(
@@ -257,7 +257,7 @@ def charter_envelope(settings: NodeSettings, keyring: Keyring, statement_id: str
 
 
 def _found(settings: NodeSettings, engine: Engine, keyring: Keyring, clock: Clock, draw: Draw) -> str | None:
-    """Genesis, in one transaction, where there is none; the operator's API key; gives the key it made up."""
+    """Genesis, in one transaction, where there is none; the operator's API key; gives that key the first time."""
     with engine.begin() as connection:
         create_log(connection, settings.origin)
         if read_head(connection).size == 0:
@@ -273,10 +273,11 @@ def _found(settings: NodeSettings, engine: Engine, keyring: Keyring, clock: Cloc
                     "expected an operator key of 32 or more different characters; leave it out to get one",
                     rule="weak-operator-key",
                 )
+            is_first = not credentials.has_operator(connection)
             credentials.issue(
                 connection, OPERATOR_MEMBER, credentials.OPERATOR, settings.operator_key, clock()
             )
-            return None
+            return settings.operator_key if is_first else None
         if credentials.has_operator(connection):
             return None
         key = credentials.new_key(draw(credentials.KEY_SIZE_BYTES))
