@@ -155,7 +155,8 @@ def _allowed(found: StoredRecord, seen: Sight, pointers: Sequence[str] | None) -
         return pointers
     value = found.value()
     shown = creation_pointers(value or {})
-    beyond = [one for one in pointers or () if "/" + one.split("/")[1] not in shown] if pointers else []
+    # The empty pointer names the whole record; it is beyond, as is what is no pointer.
+    beyond = [one for one in pointers or () if "/".join(one.split("/")[:2]) not in shown]
     if beyond:
         raise Forbidden(f"expected a pointer below {', '.join(shown)}, got {beyond[0]}", rule="not-shown")
     return shown if pointers is None else pointers

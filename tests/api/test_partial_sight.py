@@ -312,3 +312,25 @@ def test_a_report_describes_what_its_reader_may_know(scene: Scene, member: str) 
                 assert scene.oracle.sees_claim(member, author, about), (iri, about)
             if about == iri.partition("/10/")[0]:
                 assert record in shown, (iri, about)
+
+
+def test_the_proof_of_a_part_opens_no_more_than_the_part(scene: Scene) -> None:
+    checked = 0
+    for one in scene.oracle.told:
+        for member in [name for name, sight in one.sight.items() if sight == "part"]:
+            path = f"/api/records/{scene.records[one.id]}/proof"
+            whole = scene.get(member, path)
+            assert whole.status_code == 200
+            secrets = [word for word in scene.secrets(member) if word not in scene.records.values()]
+            assert not leaks(whole.text, secrets)
+            shown = sorted(one.shown())[0]
+            assert scene.get(member, f"{path}?show=/{shown}").status_code == 200
+            refused = [
+                scene.get(member, f"{path}?show={quote(pointer, safe='')}")
+                for pointer in ("/eventID", "/inputQuantityList/0", "/neverAField", "x", "")
+            ]
+            assert [answer.status_code for answer in refused[:3]] == [403] * 3
+            assert all(answer.status_code in (400, 403) for answer in refused[3:])
+            assert not leaks("".join(answer.text for answer in refused), secrets)
+            checked += 1
+    assert checked > 5
