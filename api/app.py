@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,25 @@ from fabric.graph import GraphReader
 
 from . import problems
 from .auth import Authenticator, Sessions
+from .description import describe
 from .headers import SecurityHeaders
 from .metrics import Measured, Metrics
 from .pending import Pending
-from .routes import docs, epcis, health, log, members, pages, policy, records, reports, session, things, trace
+from .routes import (
+    docs,
+    epcis,
+    health,
+    log,
+    members,
+    names,
+    pages,
+    policy,
+    records,
+    reports,
+    session,
+    things,
+    trace,
+)
 from .routes.shown import problem_page
 from .services import Services
 from .settings import Settings
@@ -23,7 +39,7 @@ from .settings import Settings
 if TYPE_CHECKING:
     from fabric.capture.node import Node
 
-_ROUTES = (epcis, trace, reports, things, records, members, policy, log, health, pages, session, docs)
+_ROUTES = (epcis, trace, reports, things, names, records, members, policy, log, health, pages, session, docs)
 _STATIC = Path(__file__).parent / "pages" / "static"
 _DESCRIPTION = """\
 Capture EPCIS 2.0 events, trace what became of a thing, and get answers that carry their own proof.
@@ -43,6 +59,7 @@ def create_app(node: Node, settings: Settings, session_secret: bytes) -> FastAPI
     problems.install(app, problem_page)
     for module in _ROUTES:
         app.include_router(module.router)
+    app.openapi = partial(describe, app)  # type: ignore[method-assign]
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Measured, metrics=metrics)

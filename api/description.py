@@ -1,0 +1,132 @@
+"""The OpenAPI description: what FastAPI derives from the routes, with bodies, refusals and authentication as they are."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from ledger.submission import MEDIA_TYPE as SUBMISSION
+
+from .auth import COOKIE
+from .problems import MEDIA_TYPE as PROBLEM
+
+_PUBLIC: Final = (
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/log/checkpoint",
+    "/log/vkey",
+    "/log/tile/",
+    "/api/policy",
+)
+_JSON_OBJECT: Final = {"schema": {"type": "object"}}
+_BODIES: Final[dict[tuple[str, str], dict[str, Any]]] = {
+    ("/epcis/capture", "post"): {
+        "application/ld+json": _JSON_OBJECT,
+        "application/json": _JSON_OBJECT,
+        SUBMISSION: {"schema": {"$ref": "#/components/schemas/Submission"}},
+    },
+    ("/epcis/events", "post"): {"application/ld+json": _JSON_OBJECT, "application/json": _JSON_OBJECT},
+    ("/api/statements", "post"): {"application/json": {"schema": {"$ref": "#/components/schemas/Statement"}}},
+}
+_TEXT: Final = {"type": "string"}
+_SCHEMAS: Final[dict[str, Any]] = {
+    "Finding": {
+        "type": "object",
+        "required": ["record", "pointer", "rule", "expected", "got"],
+        "properties": {
+            "record": {
+                "type": ["integer", "null"],
+                "description": "Position in the capture; 0 is the header record.",
+            },
+            "pointer": {**_TEXT, "description": "RFC 6901 pointer into what was sent."},
+            "rule": {**_TEXT, "description": "Stable name of the rule."},
+            "expected": _TEXT,
+            "got": _TEXT,
+        },
+    },
+    "Problem": {
+        "type": "object",
+        "description": "RFC 9457. Nothing of a refused request is stored.",
+        "required": ["type", "title", "status", "detail"],
+        "properties": {
+            "type": {**_TEXT, "description": "urn:loomark:problem:<rule>, stable."},
+            "title": _TEXT,
+            "status": {"type": "integer"},
+            "detail": _TEXT,
+            "findings": {"type": "array", "maxItems": 100, "items": {"$ref": "#/components/schemas/Finding"}},
+            "findingCount": {"type": "integer"},
+        },
+    },
+    "Submission": {
+        "type": "object",
+        "description": "A member-signed capture: docs/spec/statement.md.",
+        "required": ["envelope", "captureSalt", "recordSalts", "contexts", "document"],
+        "properties": {
+            "envelope": {"type": "object", "description": "DSSE envelope of the capture statement."},
+            "captureSalt": {**_TEXT, "description": "32 bytes, hex."},
+            "recordSalts": {
+                "type": "array",
+                "items": _TEXT,
+                "description": "32 bytes each, hex, one a record.",
+            },
+            "contexts": {"type": "array", "items": {"type": "object"}},
+            "document": {**_TEXT, "description": "The source bytes, base64."},
+        },
+    },
+    "Statement": {
+        "type": "object",
+        "description": "A DSSE envelope, or from the operator {type, …}: docs/spec/statement.md.",
+    },
+}
+_REFUSALS: Final = {
+    "400": "The request cannot be accepted",
+    "401": "No API key, or one that is not known",
+    "403": "Not the caller's to do",
+    "404": "Nothing of that name is visible to the caller",
+    "503": "The node cannot serve this now; try again",
+}
+_BODY_REFUSALS: Final = {
+    "409": "It contradicts something accepted before",
+    "413": "Larger than a stated limit",
+    "415": "Another content type",
+}
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The description of `app`, made once and kept."""
+    if app.openapi_schema is None:
+        found = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        components = found.setdefault("components", {})
+        schemas = components.get("schemas", {})
+        components["schemas"] = {one: schemas[one] for one in schemas if "Validation" not in one} | _SCHEMAS
+        components["securitySchemes"] = {
+            "apiKey": {"type": "http", "scheme": "bearer"},
+            "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+        }
+        found["security"] = [{"apiKey": []}, {"session": []}]
+        for path, methods in found["paths"].items():
+            for method, operation in methods.items():
+                _complete(operation, path, method)
+        app.openapi_schema = found
+    return app.openapi_schema
+
+
+def _complete(operation: dict[str, Any], path: str, method: str) -> None:
+    refusals = dict(_REFUSALS)
+    if path.startswith(_PUBLIC):
+        operation["security"] = []
+        refusals = {"404": _REFUSALS["404"]}
+    body = _BODIES.get((path, method))
+    if body is not None:
+        operation["requestBody"] = {"required": True, "content": body}
+        refusals |= _BODY_REFUSALS
+    responses = operation["responses"]
+    responses.pop("422", None)
+    for status, text in refusals.items():
+        content = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        responses.setdefault(status, {"description": text, "content": content})
