@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote, unquote
 
+from fabric.report import units
+
 _GS1: Final = re.compile(r"https://id\.gs1\.org/([0-9]{2,4})/([^/]+)((?:/[^/]+/[^/]+)*)\Z")
 _KEYS: Final = {
     "00": "SSCC",
@@ -32,20 +34,6 @@ _QUALIFIERS: Final = {
     "254": "extension",
     "235": "serial",
     "8011": "serial",
-}
-_UNITS: Final = {
-    "KGM": "kg",
-    "GRM": "g",
-    "TNE": "t",
-    "LBR": "lb",
-    "ONZ": "oz",
-    "LTR": "l",
-    "MLT": "ml",
-    "GLL": "gal",
-    "EA": "each",
-    "H87": "pieces",
-    "C62": "units",
-    "CT": "cartons",
 }
 _MEMBER: Final = "urn:loomark:member:"
 _DOCUMENT: Final = "urn:epcglobal:cbv:bt:"
@@ -121,7 +109,7 @@ def kind(slug: str) -> str:
 
 def unit(unit_code: str | None) -> str:
     """A unit of measure by its usual sign; no unit means items."""
-    return _UNITS.get(unit_code, unit_code) if unit_code else "items"
+    return units.name(unit_code)
 
 
 def amount(value: str | None, unit_code: str | None) -> str:

@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from fabric.compliance.find import HIDDEN, MISSING, NOT_APPLICABLE, PRESENT, UNKNOWN
 from fabric.compliance.fsma204 import RULE
 
+from . import units
 from .verify import VerifiedReport
 
 AMOUNTS: Final = (
@@ -42,6 +43,7 @@ _QUALIFIED: Final = re.compile(
     r"(https://id\.gs1\.org/01/[0-9]{14})/(10|21|22)/([^/]+)(?:/(10|21)/([^/]+))?\Z"
 )
 _GS1: Final = re.compile(r"https://id\.gs1\.org/([0-9]+)/([^/]+)\Z")
+_IRI: Final = re.compile(r"(?:https?://|urn:)[^\s<>\"]*[^\s<>\".,;:)]")
 _WORDS: Final = {"10": "lot", "21": "serial", "22": "variant"}
 _KEYS: Final = {"00": "SSCC", "01": "GTIN", "414": "GLN", "417": "GLN", "8003": "GRAI", "8004": "GIAI"}
 
@@ -109,6 +111,8 @@ def _environment(verified: VerifiedReport) -> Environment:
         address=lambda record: addresses.get(record, record or ""),
         words=lambda word: (word or "").rpartition("/")[2].replace("_", " ").replace("-", " "),
         minute=lambda time: f"{time[:10]} {time[11:16]}" if time else "",
+        unit=units.name,
+        named=partial(_named, names=names),
         last_part=lambda iri: unquote(iri.rpartition(":")[2] or iri),
         states=_by_state,
     )
@@ -130,6 +134,11 @@ def _name(iri: str | None, names: Mapping[str, str]) -> str:
         return f"{_product(iri, names)}, {_code(iri)}"
     match = _GS1.match(iri)
     return iri if match is None else f"{_KEYS.get(match[1], match[1])} {unquote(match[2])}"
+
+
+def _named(text: str | None, names: Mapping[str, str]) -> str:
+    """A sentence of an answer, with things in it called by name."""
+    return _IRI.sub(lambda found: _name(found[0], names), text or "")
 
 
 def _product(iri: str, names: Mapping[str, str]) -> str:
