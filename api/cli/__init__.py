@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any
+from importlib import metadata
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -58,8 +59,18 @@ app = typer.Typer(
 )
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"loomark {metadata.version('loomark')}\n")
+        raise typer.Exit
+
+
 @app.callback()
-def _loomark() -> None:
+def _loomark(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
     """Commands that talk to a node take --url or LOOMARK_URL, and --api-key-file or LOOMARK_API_KEY."""
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from ledger.capture import CAPTURE_SALT_SIZE_BYTES
 from ledger.commitment import RECORD_SALT_SIZE_BYTES
@@ -18,13 +19,18 @@ from ledger.submission import MEDIA_TYPE as SUBMISSION
 from ledger.submission import build_submission
 
 from .client import DEFAULT_URL, ApiKeyFile, Node, Url, connect
-from .output import REFUSED, out, print_json
+from .columns import printable
+from .output import REFUSED, print_json, print_lines
 from .seen import Pinned, see
 from .signing import now_text
+from .verdict_text import counted
 
 app = typer.Typer(add_completion=False)
 
 EPCIS_JSON = "application/ld+json"
+_IN_THE_LOG = frozenset({"sequenced", "duplicate"})
+_LISTED = 10
+_WARNINGS = 20
 
 
 @app.command()
@@ -41,14 +47,42 @@ def capture(
     jobs = []
     with connect(url, api_key_file) as node:
         for file in files:
-            job = capture_file(node, file, key)
+            with _named(file):
+                before = checkpoint_size(node)
+                job = capture_file(node, file, key)
             jobs.append(job)
             if not as_json:
-                _show(file, job)
+                print_lines(told(file, job, before, _indices(node, job)))
     if as_json:
         print_json(jobs)
-    if any(job["state"] != "sequenced" for job in jobs):
+    if not all(job["state"] in _IN_THE_LOG for job in jobs):
         raise SystemExit(REFUSED)
+
+
+def _indices(node: Node, job: dict[str, Any]) -> dict[str, int]:
+    """Where the first of the records that a job only repeats stand in the log, by record id."""
+    repeated = [_record_id(one) for one in job.get("duplicates", [])[:_LISTED]]
+    return {record: int(node.get_json(f"/api/records/{record}")["index"]) for record in repeated}
+
+
+def _record_id(duplicate: dict[str, Any]) -> str:
+    return str(duplicate["duplicateOf"]).rpartition(":")[2]
+
+
+def checkpoint_size(node: Node) -> int:
+    """The tree size of the node's newest checkpoint, unverified."""
+    return int(node.get("/log/checkpoint").text.splitlines()[1])
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Let a refusal within the block say which file it is about."""
+    try:
+        yield
+    except InvalidInput as error:
+        if str(file) not in error.message:
+            error.message = f"{file}: {error.message}"
+        raise
 
 
 def capture_file(node: Node, file: Path, key_file: Path | None) -> dict[str, Any]:
@@ -92,10 +126,32 @@ def _contexts(records: list[dict[str, Any]]) -> dict[str, str | None]:
     return {entry["url"]: entry["sha256"] for entry in bound if entry.keys() == {"url", "sha256"}}
 
 
-def _show(file: Path, job: dict[str, Any]) -> None:
-    records = job.get("records", [])
-    state = job["state"]
-    where = f"log index {job['index']}" if state == "sequenced" else job.get("reason") or ""
-    out.print(f"{escape(str(file))}: [bold]{state}[/bold], {len(records)} records {escape(str(where))}")
-    for warning in job.get("warnings", [])[:20]:
-        out.print(f"  warning: {warning.get('pointer')}: {warning.get('rule')}", markup=False)
+def told(file: Path, job: dict[str, Any], before: int, indices: dict[str, int]) -> Iterator[str]:
+    """What became of a file, its records, and what to do next.
+
+    `before` is the size of the log before the file was sent, `indices` says where repeated records stand.
+    """
+    events = [one for one in job.get("records", []) if one["position"] > 0]
+    repeats = [_record_id(one) for one in job.get("duplicates", [])]
+    yield f"{file}: {_outcome(job, len(events), before)}"
+    for one in events[:_LISTED]:
+        yield f"  {one['record']}  {printable(one['eventID'] or '(no event ID)')}"
+    for record in repeats[:_LISTED]:
+        yield f"  {record}  already in the log at {indices[record]}"
+    if (left := max(len(events) - _LISTED, 0) + max(len(repeats) - _LISTED, 0)) > 0:
+        yield f"  … and {left} more; --json lists all of them"
+    for warning in job.get("warnings", [])[:_WARNINGS]:
+        yield f"  warning: {printable(str(warning.get('pointer')))}: {warning.get('rule')}"
+    known = [*(one["record"] for one in events), *repeats]
+    if job["state"] in _IN_THE_LOG and known:
+        yield f"  next: loomark prove {known[0]} -o proof.json"
+
+
+def _outcome(job: dict[str, Any], events: int, before: int) -> str:
+    if job["state"] == "duplicate":
+        return "every record is already in the log, nothing was added"
+    if job["state"] != "sequenced":
+        return f"{job['state']} {printable(job.get('reason') or '')}".rstrip()
+    if job["index"] < before:
+        return f"{counted(events, 'record')}, already in the log at {job['index']}"
+    return f"{counted(events, 'record')} and the header, in the log at {job['index']}"

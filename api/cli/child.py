@@ -35,6 +35,7 @@ class ChildNode:
     def __enter__(self) -> ChildNode:
         self._data.mkdir(parents=True, exist_ok=True)
         self._log = (self._data / LOG_FILE).open("ab")
+        before = self._log.tell()
         command = [sys.executable, "-m", "api.cli", "serve", "--data", str(self._data), *self._flags]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=self._log, text=True, env=self._environment
@@ -47,7 +48,8 @@ class ChildNode:
                 self.url = address[1]
                 return self
         self._close()
-        raise Unavailable(f"the node did not start; {self._data / LOG_FILE} says why")
+        said = _refusal(self._data / LOG_FILE, before)
+        raise Unavailable(said or f"the node did not start; {self._data / LOG_FILE} says why")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -69,3 +71,10 @@ class ChildNode:
         if self.process.stdout is not None:
             self.process.stdout.close()
         self._log.close()
+
+
+def _refusal(log: Path, start: int) -> str | None:
+    """Why the node did not start, where it said so in one line: what follows `loomark:` after byte `start`."""
+    written = log.read_bytes()[start:].decode("utf-8", "replace")
+    found = re.findall(r"^loomark: (.+)$", written, re.MULTILINE)
+    return found[-1] if found else None

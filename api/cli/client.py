@@ -14,6 +14,11 @@ import typer
 from ledger.errors import Conflict, Finding, Forbidden, InvalidInput, NotFound, TooLarge, Unavailable
 
 _TIMEOUT_S = 120.0
+_KEY_WANTED = "this needs an API key; set LOOMARK_API_KEY, or name a file that holds it with --api-key-file"
+_KEY_UNKNOWN = (
+    "the node does not know this API key; check LOOMARK_API_KEY or --api-key-file. A key from `member api-key` or"
+    " `make run` takes the place of earlier ones"
+)
 _ERRORS: dict[int, type[InvalidInput]] = {403: Forbidden, 404: NotFound, 409: Conflict, 413: TooLarge}
 
 Url = Annotated[str, typer.Option("--url", envvar="LOOMARK_URL", help="Address of the node.")]
@@ -32,6 +37,7 @@ class Node:
     """
 
     def __init__(self, url: str, api_key: str | None, timeout_s: float = _TIMEOUT_S) -> None:
+        self._has_key = bool(api_key)
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._http = httpx2.Client(base_url=url, headers=headers, timeout=timeout_s)
 
@@ -66,7 +72,12 @@ class Node:
         try:
             response = self._http.request(method, path, **arguments)
         except httpx2.HTTPError as error:
-            raise Unavailable(f"no answer from {self._http.base_url}: {error}") from error
+            raise Unavailable(
+                f"no answer from {self._http.base_url} ({error}); is the node up?"
+                " LOOMARK_URL or --url says where it is"
+            ) from error
+        if response.status_code == 401:
+            raise InvalidInput(_KEY_UNKNOWN if self._has_key else _KEY_WANTED, rule="unauthenticated")
         if response.status_code >= 400:
             raise _error_of(response)
         return response
@@ -79,14 +90,30 @@ def segment(name: str) -> str:
 
 def api_key(file: Path | None) -> str | None:
     """The API key from `file`, else from LOOMARK_API_KEY, else None."""
-    if file is not None:
-        try:
-            return file.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise InvalidInput(
-                f"cannot read the API key file {file}: {error.strerror}", rule="bad-file"
-            ) from error
-    return os.environ.get("LOOMARK_API_KEY") or None
+    if file is None:
+        return _checked(os.environ.get("LOOMARK_API_KEY", "").strip(), "LOOMARK_API_KEY") or None
+    try:
+        text = file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise InvalidInput(
+            f"cannot read the API key file {file}: {error.strerror}", rule="bad-file"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(
+            f"expected an API key in {file}, got something else", rule="bad-api-key"
+        ) from error
+    if not text:
+        raise InvalidInput(f"expected an API key in {file}, got an empty file", rule="bad-api-key")
+    return _checked(text, str(file))
+
+
+def _checked(key: str, source: str) -> str:
+    if not all("!" <= sign <= "~" for sign in key):
+        raise InvalidInput(
+            f"the API key in {source} has signs that no key has; copy it again as it was printed",
+            rule="bad-api-key",
+        )
+    return key
 
 
 def connect(url: str, key_file: Path | None) -> Node:

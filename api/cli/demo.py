@@ -16,14 +16,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress
 
-from api.pages.text import name
 from ledger.errors import InvalidInput, Unavailable, VerificationError
 
 from .child import ChildNode
 from .client import Node, segment
-from .output import err, out
+from .output import out, progress, status
 
 app = typer.Typer(add_completion=False)
 
@@ -85,7 +83,10 @@ def keep_serving(data: Path, port: int) -> None:
         ):
             answer = node.post(f"/api/members/{segment(subject)}/api-key", b"", "application/json").json()
             out.print(f"  {user:<12} {subject:<22} {answer['apiKey']}", markup=False)
-        out.print(f"Contaminated lot: {known['lot']}\nCtrl-C stops the node.", markup=False)
+        out.print(f"Contaminated lot:           {known['lot']}", markup=False)
+        if "own" in known:
+            out.print(f"A lot the partner made:     {known['own']}", markup=False)
+        out.print("Ctrl-C stops the node.", markup=False)
         _wait_for_signal(child)
 
 
@@ -104,8 +105,27 @@ def _begin_anew(data: Path) -> None:
             raise InvalidInput(
                 f"{data} holds something else than a demonstration; choose another folder", rule="bad-folder"
             )
-        shutil.rmtree(data)
+        _remove(data)
     data.mkdir(parents=True, exist_ok=True)
+
+
+def _remove(data: Path) -> None:
+    """Remove an earlier demonstration, unless its node runs: what lies under a node is not taken from it."""
+    from fabric.capture.lock import FolderLock
+
+    node = data / "node"
+    if not (node / "lock").exists():
+        shutil.rmtree(data)
+        return
+    lock = FolderLock(node / "lock")
+    try:
+        lock.acquire()
+    except Unavailable as error:
+        raise Unavailable(f"a node is running on {node}; stop it first") from error
+    try:
+        shutil.rmtree(data)
+    finally:
+        lock.release()
 
 
 def _write_scenario(data: Path) -> dict[str, Any]:
@@ -114,14 +134,22 @@ def _write_scenario(data: Path) -> dict[str, Any]:
     made = demo_scenario(data / "scenario", now=int(time.time()))
     members = json.loads((data / "scenario" / "members.json").read_text())["members"]
     partner = next(one["id"] for one in members if one["role"] == "processor")
-    labels = {place["iri"]: place["name"] for one in members for place in one["places"]}
     return {
         "events": made.events,
         "lot": made.contaminated,
         "members": members,
         "partner": partner,
-        "labels": labels,
+        "own": _made_by(data / "scenario" / partner),
     }
+
+
+def _made_by(folder: Path) -> str:
+    """The first lot that a member's documents put out of a process."""
+    for file in sorted(folder.rglob("*.json*")):
+        for event in json.loads(file.read_text())["epcisBody"]["eventList"]:
+            for made in event.get("outputQuantityList", ()):
+                return str(made["epcClass"])
+    raise InvalidInput(f"expected a lot that was made in {folder}", rule="demo")
 
 
 def _admit(child: ChildNode, data: Path, story: dict[str, Any]) -> dict[str, str]:
@@ -166,8 +194,8 @@ def _capture(child: ChildNode, data: Path, story: dict[str, Any], keys: dict[str
 
     files = [(m["id"], file) for m in story["members"] for file in _documents(data, m)]
     records, own_record = 0, ""
-    with Progress(console=err, transient=True) as progress:
-        for member, file in progress.track(files, description="capturing"):
+    with progress() as shown:
+        for member, file in shown.track(files, description="capturing"):
             with Node(child.url, keys[member]) as node:
                 job = capture_file(node, file, data / "keys" / f"{member}.key")
             if job["state"] != "sequenced":
@@ -187,7 +215,7 @@ def _documents(data: Path, member: dict[str, Any]) -> list[Path]:
 
 def _wait_for_graph(child: ChildNode) -> None:
     deadline = time.monotonic() + _GRAPH_TIMEOUT_S
-    with Node(child.url, None) as node, err.status("building the knowledge graph"):
+    with Node(child.url, None) as node, status("building the knowledge graph"):
         while time.monotonic() < deadline:
             state = node.get_json("/readyz")
             if state.get("graph_size") == state["size"]:
@@ -199,7 +227,12 @@ def _wait_for_graph(child: ChildNode) -> None:
 
 def _remember(child: ChildNode, data: Path, story: dict[str, Any]) -> None:
     (data / MARKER).touch(mode=0o600)
-    known = {"operatorKey": child.operator_key, "lot": story["lot"], "partner": story["partner"]}
+    known = {
+        "operatorKey": child.operator_key,
+        "lot": story["lot"],
+        "partner": story["partner"],
+        "own": story["own"],
+    }
     (data / MARKER).write_text(json.dumps(known))
 
 
@@ -212,24 +245,19 @@ def _partner(child: ChildNode, data: Path, api_key: str, record: str) -> None:
 
 
 def _recall_lead(child: ChildNode, story: dict[str, Any], keys: dict[str, str]) -> None:
+    from .asked import names_of
     from .trace import show
+    from .trace_text import iris, missing
 
-    _say(6, f"Recall lead: {name(story['lot'], story['labels'])} is contaminated")
+    _say(6, f"Recall lead: {story['lot']} is contaminated")
     with Node(child.url, keys["recall"]) as node:
         for direction in ("forward", "backward"):
             began = time.perf_counter()
             answer = node.get_json("/api/trace", thing=story["lot"], direction=direction)
             took_ms = (time.perf_counter() - began) * 1000
-            show(answer, story["labels"])
-            out.print(f"  answered in {took_ms:.0f} ms; {_missing(answer, story['labels'])}", markup=False)
-
-
-def _missing(answer: dict[str, Any], labels: dict[str, str]) -> str:
-    rows = [row for row in answer["quantities"] if row["unaccounted"] != "0"]
-    lots = ", ".join(
-        f"{row['unaccounted']} {row['unit'] or 'items'} of {name(row['thing'], labels)}" for row in rows
-    )
-    return f"unaccounted: {lots}" if rows else "nothing unaccounted"
+            names = names_of(node, iris(answer), answer["time"])
+            show(answer, names)
+            out.print(f"\nanswered in {took_ms:.0f} ms; {missing(answer, names)}\n", markup=False)
 
 
 def _auditor(child: ChildNode, data: Path, story: dict[str, Any], keys: dict[str, str]) -> None:
@@ -246,12 +274,13 @@ def _auditor(child: ChildNode, data: Path, story: dict[str, Any], keys: dict[str
 def _verify_offline(data: Path) -> None:
     from ledger.policy import parse_policy
 
+    from .verdict_text import counted
     from .verify import verdict_of
 
     policy = parse_policy((data / "policy.txt").read_text())
     for file in ("proof.json", "report.json"):
         verdict = verdict_of((data / file).read_bytes(), policy)
-        out.print(f"   {file}: [green]verified[/green], {len(verdict['records'])} records")
+        out.print(f"   {file}: [green]verified[/green], {counted(len(verdict['records']), 'record')}")
     for word in verdict.get("operatorsWord", []):
         out.print(f"     operator's word: {word}", markup=False)
 

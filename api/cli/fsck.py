@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import Progress
 
-from .output import REFUSED, err, out, print_json
+from .output import REFUSED, out, print_json
+from .output import progress as progress_bar
 
 if TYPE_CHECKING:
     from api.settings import Settings
@@ -29,13 +29,13 @@ def fsck(
     from fabric.capture.fsck import check_node
 
     settings = load_settings(data, {}, os.environ)
-    with Progress(console=err, transient=True) as progress:
-        task = progress.add_task("log", total=None)
+    with progress_bar() as shown:
+        task = shown.add_task("log", total=None)
         report = check_node(
             data,
             _database(settings),
             _log_key(settings),
-            progress=lambda what, done, total: progress.update(
+            progress=lambda what, done, total: shown.update(
                 task, description=what, completed=done, total=total
             ),
         )

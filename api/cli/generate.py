@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from .output import err, out, print_json
+from .earlier_run import clear
+from .output import out, print_json, status
 
 app = typer.Typer(add_completion=False)
 
@@ -17,7 +18,12 @@ app = typer.Typer(add_completion=False)
 def generate(
     events: Annotated[int, typer.Option(min=0, help="Number of events.")],
     output: Annotated[
-        Path, typer.Option("--out", help="Folder: one folder a member, members.json, truth.json.")
+        Path,
+        typer.Option(
+            "--out",
+            help="Folder for one folder a member, members.json and truth.json. New, empty, or of an earlier run,"
+            " which is replaced.",
+        ),
     ],
     members: Annotated[int, typer.Option(min=1, help="Number of members.")] = 8,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
@@ -27,7 +33,8 @@ def generate(
     """Simulate physical portions through a supply chain and write what each member would capture."""
     from fabric.scenario import generate as write
 
-    with err.status(f"writing {events} events"):
+    clear(output)
+    with status(f"writing {events} events"):
         made = write(events, members, seed, output, defects)
     if as_json:
         print_json({"out": str(output), **asdict(made)})

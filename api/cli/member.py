@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from ledger.ed25519 import admit_public_key, key_id
-from ledger.errors import InvalidInput
+from ledger.errors import InvalidInput, NotFound
 from ledger.keyfile import read_key_file
+from ledger.shape import time_text
 
-from .client import DEFAULT_URL, ApiKeyFile, Node, Url, connect
-from .output import out, print_json
+from .client import DEFAULT_URL, ApiKeyFile, Node, Url, connect, segment
+from .columns import printable
+from .output import out, print_json, print_lines
 from .seen import see
 from .signing import signed_statement
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
+
+_STATED = {"publicKey": "a key", "parties": "the parties it holds", "roles": "its roles"}
+
+_PREFIX_DIGITS = 8
+_STATED = {"publicKey": "a key", "parties": "the parties it holds", "roles": "its roles"}
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -31,23 +39,55 @@ def add(
         list[str] | None, typer.Option(help="GLN, company prefix or party IRI it holds.")
     ] = None,
     role: Annotated[list[str] | None, typer.Option(help="member, auditor or recall.")] = None,
-    member_id: Annotated[str | None, typer.Option("--id", help="Member id, [a-z0-9-]{1,64}.")] = None,
+    member_id: Annotated[
+        str | None, typer.Option("--id", help="Member id: 1 to 64 of a-z, 0-9 and -.")
+    ] = None,
     url: Url = DEFAULT_URL,
     api_key_file: ApiKeyFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Admit a member. Prints its id and its API key, which is shown once and stored only as a hash."""
+    """Admit a member. Prints its id and its API key, which is shown once and stored only as a hash.
+
+    For a member that was admitted before, what is given here is stated beside what was; it keeps its API key.
+    """
     if public_key is not None:
         admit_public_key(public_key)
     given = {"subject": member_id, "publicKey": public_key, "parties": party, "roles": role}
     statement = {"type": "member", "name": name, **{key: value for key, value in given.items() if value}}
     with connect(url, api_key_file) as node:
         answer = _post(node, statement)
-    made = {"member": answer["member"], "apiKey": answer["apiKey"]}
     if as_json:
-        print_json(made)
+        print_json({name: answer[name] for name in ("member", "apiKey", "index") if name in answer})
+    elif "apiKey" in answer:
+        out.print(f"member  {answer['member']}\napi key {answer['apiKey']}", markup=False)
     else:
-        out.print(f"member  {made['member']}\napi key {made['apiKey']}", markup=False)
+        _show_restated(answer, given)
+
+
+def _show_restated(answer: dict[str, Any], given: dict[str, Any]) -> None:
+    stated = [words for key, words in _STATED.items() if given[key]]
+    told = ", ".join(["its name", *stated])
+    out.print(
+        f"{answer['member']} is already a member; stated again: {told} (log index {answer['index']}).\n"
+        f"Its API key stays as it was; a fresh one: loomark member api-key {answer['member']}",
+        markup=False,
+    )
+
+
+@app.command("api-key")
+def fresh_api_key(
+    member_id: Annotated[str, typer.Argument(metavar="ID")],
+    url: Url = DEFAULT_URL,
+    api_key_file: ApiKeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print a fresh API key of a member, shown this once; its earlier ones are revoked."""
+    with connect(url, api_key_file) as node:
+        answer = node.post(f"/api/members/{segment(member_id)}/api-key", b"", "application/json").json()
+    if as_json:
+        print_json(answer)
+    else:
+        out.print(f"member  {answer['member']}\napi key {answer['apiKey']}", markup=False)
 
 
 @app.command("list")
@@ -58,14 +98,21 @@ def list_members(url: Url = DEFAULT_URL, api_key_file: ApiKeyFile = None, as_jso
     if as_json:
         print_json(answer)
         return
-    table = Table("member", "name", "roles", "parties", "keys")
     for member in answer["members"]:
-        keys = (f"{key['keyid'][:12]}… {key['use']} {key['state']}" for key in member["keys"])
-        parties = (party["value"] for party in member["parties"])
-        table.add_row(
-            member["id"], member["name"], " ".join(member["roles"]), "\n".join(parties), "\n".join(keys)
-        )
-    out.print(table)
+        print_lines(_member_lines(member))
+
+
+def _member_lines(member: dict[str, Any]) -> Iterator[str]:
+    yield f"{member['id']}  {printable(member['name'])}"
+    yield f"  roles    {' '.join(member['roles'])}"
+    for granted in member["grants"]:
+        covered = "all members" if granted["for"] == "all" else ", ".join(granted["for"])
+        until = f", until {granted['until']}" if granted.get("until") else ""
+        yield f"  granted  {granted['role']} for {covered}{until}"
+    for party in member["parties"]:
+        yield f"  holds    {printable(party['value'])}"
+    for key in member["keys"]:
+        yield f"  key      {key['keyid']} {key['use']} {key['state']}"
 
 
 @app.command("rotate")
@@ -89,20 +136,22 @@ def rotate(
 @app.command("revoke")
 def revoke(
     member_id: Annotated[str, typer.Argument(metavar="ID")],
-    target: Annotated[str, typer.Argument(metavar="KEYID", help="SHA-256 of the key, hex.")],
+    target: Annotated[
+        str, typer.Argument(metavar="KEYID", help="SHA-256 of the key, hex, or its first 8 or more digits.")
+    ],
     since: Annotated[int | None, typer.Option(help="Log index from which the key is disputed.")] = None,
     url: Url = DEFAULT_URL,
     api_key_file: ApiKeyFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Revoke a member's key, with --since also disputing what it signed from that index on."""
-    statement: dict[str, Any] = {"type": "key", "action": "revoke", "target": target}
-    if since is not None:
-        statement["since"] = since
     with connect(url, api_key_file) as node:
-        _check_holder(node, member_id, target)
+        keyid = _key_of(node, member_id, target)
+        statement: dict[str, Any] = {"type": "key", "action": "revoke", "target": keyid}
+        if since is not None:
+            statement["since"] = since
         answer = _post(node, statement)
-    _report(answer, f"{target} of {member_id} is revoked", as_json)
+    _report(answer, f"{keyid} of {member_id} is revoked", as_json)
 
 
 @app.command("grant")
@@ -110,14 +159,16 @@ def grant(
     grantee: Annotated[str, typer.Argument(metavar="ID")],
     role: Annotated[str, typer.Option(help="member, auditor or recall.")],
     members: Annotated[list[str] | None, typer.Option("--for", help="Members it covers; none: all.")] = None,
-    until: Annotated[str | None, typer.Option(help="UTC time, such as 2027-01-01T00:00:00.000Z.")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="UTC time, such as 2027-01-01 or 2027-01-01T06:30:00Z.")
+    ] = None,
     url: Url = DEFAULT_URL,
     api_key_file: ApiKeyFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Grant a member a role over the records of all or of listed members."""
     covered = sorted(set(members)) if members else "all"
-    statement = {"type": "role", "grantee": grantee, "role": role, "for": covered, "until": until}
+    statement = {"type": "role", "grantee": grantee, "role": role, "for": covered, "until": _until(until)}
     with connect(url, api_key_file) as node:
         answer = _post(node, statement)
     _report(answer, f"{grantee} is granted {role}", as_json)
@@ -137,8 +188,34 @@ def _report(answer: dict[str, Any], message: str, as_json: bool) -> None:
         out.print(f"{message} (log index {answer.get('index')})", markup=False)
 
 
-def _check_holder(node: Node, member_id: str, keyid: str) -> None:
+def _key_of(node: Node, member_id: str, given: str) -> str:
+    """The one key of a member whose keyid is, or starts with, what was given."""
     members = {member["id"]: member for member in node.get_json("/api/members")["members"]}
-    keys = {key["keyid"] for key in members.get(member_id, {"keys": []})["keys"]}
-    if keyid not in keys:
-        raise InvalidInput(f"{member_id} has no key {keyid}", rule="unknown-key")
+    if member_id not in members:
+        raise NotFound(f"expected a member, got {member_id}", rule="unknown-member")
+    keys = [str(key["keyid"]) for key in members[member_id]["keys"]]
+    start = given.lower()
+    found = [keyid for keyid in keys if keyid.startswith(start)] if len(start) >= _PREFIX_DIGITS else []
+    if len(found) > 1:
+        raise InvalidInput(f"{member_id} has {len(found)} keys that start with {given}", rule="unknown-key")
+    if not found:
+        raise InvalidInput(
+            f"expected a key of {member_id} by {_PREFIX_DIGITS} or more digits of its keyid, got {given}; it has"
+            f" {', '.join(keys) or 'none'}",
+            rule="unknown-key",
+        )
+    return found[0]
+
+
+def _until(text: str | None) -> str | None:
+    """A time as people type it, as statements write it; without an offset it is UTC."""
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(
+            f"--until: expected a time such as 2027-01-01T00:00:00Z, got {text}", rule="bad-time"
+        ) from error
+    aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    return time_text(round(aware.timestamp() * 1000))

@@ -9,6 +9,7 @@ import typer
 
 from ledger.errors import Conflict
 
+from .asked import operator_told
 from .client import DEFAULT_URL, ApiKeyFile, Url, connect, segment
 from .output import WRONG_USE, err, out, print_json
 
@@ -30,7 +31,8 @@ def prove(
     """Fetch the proof of one record. An event ID that several records carry ends with status 2 and their list."""
     with connect(url, api_key_file) as node:
         try:
-            response = node.get(f"/api/records/{segment(record)}/proof", show=show or None)
+            with operator_told(node):
+                response = node.get(f"/api/records/{segment(record)}/proof", show=show or None)
         except Conflict as several:
             for finding in several.findings:
                 err.print(finding.got, markup=False)

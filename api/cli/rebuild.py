@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 
-from .output import err, out, print_json
+from .output import out, print_json, progress
 
 app = typer.Typer(add_completion=False)
 
@@ -25,12 +24,12 @@ def rebuild(
     from fabric.capture.node import DATABASE, rebuild_folder
 
     settings = load_settings(data, {}, os.environ)
-    with Progress(console=err, transient=True) as progress:
-        task = progress.add_task("lineage and visibility", total=None)
+    with progress() as shown:
+        task = shown.add_task("lineage and visibility", total=None)
         captures = rebuild_folder(
-            node_settings(settings), lambda done, total: progress.update(task, completed=done, total=total)
+            node_settings(settings), lambda done, total: shown.update(task, completed=done, total=total)
         )
-        progress.add_task("knowledge graph", total=None)
+        shown.add_task("knowledge graph", total=None)
         size = _rebuild_graph(data, settings.database or data / DATABASE)
     if as_json:
         print_json({"captures": captures, "graphSize": size})

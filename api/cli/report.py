@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from .asked import operator_told, thing_of
 from .client import DEFAULT_URL, ApiKeyFile, Url, connect
 from .output import out, print_json
 
@@ -15,7 +16,10 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def report(
-    thing: Annotated[str, typer.Argument(help="IRI of the thing.")],
+    thing: Annotated[
+        str,
+        typer.Argument(help="A lot, serial, carrier or document: its IRI, element string or bare number."),
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="File for the JSON evidence.")],
     html: Annotated[Path | None, typer.Option(help="File for the printable page.")] = None,
     direction: Annotated[str, typer.Option(help="forward, backward or both.")] = "both",
@@ -23,13 +27,18 @@ def report(
     api_key_file: ApiKeyFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Write a provenance report; `loomark verify` checks it on another machine, offline."""
-    written = {"thing": thing, "report": str(output)}
+    """Write a provenance report; `loomark verify` checks it on another machine, offline.
+
+    A bare number that means several things ends with status 2 and their list.
+    """
     with connect(url, api_key_file) as node:
-        output.write_bytes(node.get("/api/reports/provenance", thing=thing, direction=direction).content)
+        meant = thing_of(node, thing)
+        written = {"thing": meant, "report": str(output)}
+        asked = {"thing": meant, "direction": direction}
+        with operator_told(node):
+            output.write_bytes(node.get("/api/reports/provenance", **asked).content)
         if html is not None:
-            page = node.get("/api/reports/provenance", thing=thing, direction=direction, format="html")
-            html.write_bytes(page.content)
+            html.write_bytes(node.get("/api/reports/provenance", **asked, format="html").content)
             written["html"] = str(html)
     if as_json:
         print_json(written)

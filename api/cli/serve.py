@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from ledger.errors import Unavailable
 
 app = typer.Typer(add_completion=False)
 
@@ -24,7 +28,22 @@ def serve(
     from api.settings import load_settings
 
     flags = {"host": host, "port": port, "origin": origin}
-    run(load_settings(data, flags, os.environ), _say)
+    settings = load_settings(data, flags, os.environ)
+    try:
+        run(settings, _say)
+    except OSError as error:
+        raise _cannot_listen(error, settings.host, settings.port) from error
+
+
+def _cannot_listen(error: OSError, host: str, port: int) -> Exception:
+    """What to do about an address that cannot be had; any other error as it is."""
+    if error.errno == errno.EADDRINUSE:
+        return Unavailable(f"port {port} is in use; choose another with --port (make run PORT=…)")
+    if error.errno == errno.EACCES and error.filename is None:
+        return Unavailable(f"port {port} is not for you to listen on; choose one above 1023 with --port")
+    if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+        return Unavailable(f"{host} is no address of this machine; choose another with --host")
+    return error
 
 
 def _say(line: str) -> None:

@@ -18,7 +18,8 @@ from ledger.errors import InvalidInput, VerificationError
 from ledger.policy import Policy, parse_policy
 from ledger.verify import STEPS, UNWITNESSED, VerifiedBundle, verify_all
 
-from .output import REFUSED, out, print_json
+from .output import REFUSED, out, print_json, print_lines
+from .verdict_text import conclusions, counted, shown_lines
 
 app = typer.Typer(add_completion=False)
 
@@ -32,24 +33,34 @@ def verify(
     """Verify FILE under the policy and print every step; what remains the operator's word is listed as such."""
     trusted = parse_policy(_read(policy).decode("utf-8", "replace"))
     try:
-        verdict = verdict_of(_read(file), trusted)
+        value = _parsed(_read(file))
+        verdict = _verdict(value, trusted)
     except VerificationError as error:
         _show_failure(error, as_json)
         raise SystemExit(REFUSED) from error
     if as_json:
         print_json(verdict)
+    elif verdict["kind"] == "report":
+        _show_report(verdict, value)
     else:
         _show(verdict)
 
 
 def verdict_of(data: bytes, policy: Policy) -> dict[str, Any]:
     """The verdict on a proof or a report as a JSON value; raises VerificationError with step and place."""
+    return _verdict(_parsed(data), policy)
+
+
+def _parsed(data: bytes) -> Any:
     if len(data) > MAX_BUNDLE_BYTES * 4:
         raise VerificationError(f"expected a file of at most {MAX_BUNDLE_BYTES * 4} bytes", 1, "")
     try:
-        value = parse_json(data)
+        return parse_json(data)
     except InvalidInput as error:
         raise VerificationError(error.message, 1, "") from error
+
+
+def _verdict(value: Any, policy: Policy) -> dict[str, Any]:
     if isinstance(value, dict) and "report" in value:
         from fabric.report.verify import verify_report
 
@@ -92,26 +103,26 @@ def _operators_word(bundle: VerifiedBundle) -> list[str]:
 
 
 def _show(verdict: dict[str, Any]) -> None:
-    if verdict["kind"] == "report":
-        _show_report(verdict)
-        return
     for record in verdict["records"]:
         out.print(f"record {record['record']} by {record['member']}", markup=False)
         _show_steps(record["steps"])
+        print_lines(shown_lines(record))
     for word in sorted({word for record in verdict["records"] for word in record["operatorsWord"]}):
         out.print(f"operator's word: {word}", markup=False)
-    out.print(f"[green]verified[/green]: {len(verdict['records'])} records, every step holds")
+    out.print(f"[green]verified[/green]: {counted(len(verdict['records']), 'record')}, every step holds")
 
 
-def _show_report(verdict: dict[str, Any]) -> None:
+def _show_report(verdict: dict[str, Any], value: Mapping[str, Any]) -> None:
     out.print(f"report on {verdict['thing']}, {verdict['direction']}", markup=False)
     out.print(f"of {verdict['log']} at size {verdict['size']}, sealed {verdict['time']}", markup=False)
     _show_steps(verdict["steps"])
+    print_lines(conclusions(value))
     for word in verdict["operatorsWord"]:
         out.print(f"operator's word: {word}", markup=False)
     out.print(
-        f"[green]verified[/green]: {len(verdict['records'])} records; {verdict['affected']} affected things follow"
-        f" from them; {verdict['gaps']} gaps in what the food traceability rule wants"
+        f"[green]verified[/green]: {counted(len(verdict['records']), 'record')};"
+        f" {counted(verdict['affected'], 'affected thing')} computed again from them;"
+        f" {counted(verdict['gaps'], 'gap')} in what the food traceability rule wants"
     )
 
 
