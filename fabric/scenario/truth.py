@@ -46,7 +46,7 @@ def _answer(books: Books, thing: Thing, direction: str, time: int) -> dict[str, 
             (_affected(n, level, direction) for n, level in reached.items()), key=lambda row: _key(row)
         ),
         "carriers": carriers(books, set(reached)),
-        "events": books.events_of(reached),
+        "events": [{"event_id": name} for name in books.events_of(reached)],
         "quantities": [
             quantities(books, lot, time)
             for lot in sorted(material, key=lambda t: t.iri)

@@ -108,7 +108,9 @@ def test_every_source_is_answered_as_the_truth_has_it(run: Run, section: str, na
 def test_the_events_of_every_source_are_those_of_the_truth(run: Run) -> None:
     truth, answers = run
     for told, answer in zip(truth["sources"], answers, strict=True):
-        assert {row["event_id"] for row in answer["events"]} == set(told["events"]), told["thing"]
+        assert {row["event_id"] for row in answer["events"]} == {row["event_id"] for row in told["events"]}, (
+            told["thing"]
+        )
 
 
 def test_lots_with_a_contaminated_portion_are_affected(run: Run) -> None:
