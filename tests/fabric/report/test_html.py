@@ -72,7 +72,8 @@ def test_a_gap_is_shown_with_its_section_and_record(demo: Demonstration) -> None
 def test_a_reader_of_a_part_is_given_no_clear_over_the_rest(demo: Demonstration, report: Any) -> None:
     verified = verify_report(report, demo.policy)
     assert "may not see" not in rendering.body(verified, POLICY)
-    part = replace(verified, answer={**verified.answer, "hidden": "1-9"}, fsma204=[])
+    sections = {"answer": {**verified.answer, "hidden": "1-9"}, "fsma204": []}
+    part = replace(verified, report=replace(verified.report, value={**verified.report.value, **sections}))
     page = rendering.body(part, POLICY)
     text = " ".join(" ".join(Seen(page).text).split())
     assert "No gap was found in the records of 0 lots, in the records that this reader may see." in text
