@@ -88,7 +88,7 @@ def test_the_metadata_names_the_command_the_extras_and_the_base_dependencies(whe
         metadata = archive.read(metadata_name).decode()
         entry_points = archive.read(metadata_name.replace("METADATA", "entry_points.txt")).decode()
     assert "loomark = api.cli:main" in entry_points
-    assert set(re.findall(r"^Provides-Extra: (\S+)", metadata, re.MULTILINE)) == {"node", "postgres"}
+    assert set(re.findall(r"^Provides-Extra: (\S+)", metadata, re.MULTILINE)) == {"node"}
     base = set(re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*$", metadata, re.MULTILINE))
     assert base == {"cryptography", "httpx2", "pynacl", "rfc8785", "rich", "typer"}
 
