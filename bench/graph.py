@@ -95,8 +95,8 @@ def _pss(pid: int | None) -> int:
     return next(int(row.split()[1]) * 1024 for row in rows if row.startswith("Pss:"))
 
 
-def follow(events: int) -> list[Result]:
-    """The projector's process beside a node that captures as fast as it can."""
+def follow(events: int, rate: float) -> list[Result]:
+    """The projector's process beside a node that captures so many events a second, or (0) as fast as it can."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         projector = Projector(folder / "graph", folder / "node" / DATABASE)
@@ -107,6 +107,8 @@ def follow(events: int) -> list[Result]:
             watch.start()
             started, sizes = time.perf_counter(), []
             for document in reference_documents(events, SEED, PER_DOCUMENT):
+                if rate:
+                    time.sleep(max(0.0, started + len(sizes) * PER_DOCUMENT / rate - time.perf_counter()))
                 node.capture.capture(packer, document, "application/ld+json", settled=True)
                 sizes.append((time.perf_counter(), node.state()["size"]))
             captured = time.perf_counter() - started
@@ -201,11 +203,12 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--follow", action="store_true")
+    parser.add_argument("--rate", type=float, default=0.0, help="events a second to capture, with --follow")
     options = parser.parse_args()
     if options.profile:
         profile(options.events)
         return
-    for row in follow(options.events) if options.follow else measure(options.events):
+    for row in follow(options.events, options.rate) if options.follow else measure(options.events):
         print(json.dumps(row))
 
 

@@ -1,4 +1,4 @@
-"""From sequenced records to the graph: one pass after another, each up to the head it found.
+"""From sequenced records to the graph: one pass after another, each up to the head, or as far as a pass goes.
 
     projection = open_projection(folder, source)
     while projection.advance():
@@ -26,6 +26,9 @@ from .source import Placed, Source
 
 BATCH: Final = 2_000
 """Records written at once."""
+
+PASS: Final = 4 * BATCH
+"""Event records of one pass at about most: what a long backlog has covered so far can be published."""
 
 _STRETCH: Final = 20_000
 STORE: Final = "store"
@@ -56,9 +59,9 @@ class Projection:
 
     def advance(self, is_stopping: Callable[[], bool] = lambda: False) -> bool:
         """One pass. True when the covered size moved; False when there was nothing to do, or it was stopped."""
-        head = self._source.size()
-        if head == self.covered:
+        if self._source.size() == self.covered:
             return False
+        head = self._source.end_of(self.covered, PASS)
         if not self._progress.agree_on_classes(self._source.classes()):
             self._compares_all = True
         if not (self._write_new(head, is_stopping) and self._write_moved(head, is_stopping)):
@@ -94,7 +97,8 @@ class Projection:
             self._write(found, self._pairs(records))
             # Records of one capture may be split between batches: its index is not done yet.
             self._progress.note([one.place for one in found if one.place], min(last, head))
-        self._progress.note([], head)
+        # A pass that a crash cut short may have reached further than this one goes.
+        self._progress.note([], max(start, head))
         self._certain = True
         return True
 
@@ -116,7 +120,7 @@ class Projection:
             self._graph.replace(named, self._source.events_named)
 
     def _write_moved(self, head: int, is_stopping: Callable[[], bool]) -> bool:
-        for moved in self._all_moved(head) if self._compares_all else self._moved():
+        for moved in self._all_moved(head) if self._compares_all else self._moved(head):
             if is_stopping():
                 return False
             found = self._source.events(moved)
@@ -125,9 +129,9 @@ class Projection:
             self._progress.note([one.place for one in found if one.place])
         return True
 
-    def _moved(self) -> Iterator[list[int]]:
+    def _moved(self, head: int) -> Iterator[list[int]]:
         """Records that were changed since the covered size and are not written so yet."""
-        for places in self._source.touched(self.covered, BATCH):
+        for places in self._source.touched(self.covered, head, BATCH):
             moved = self._progress.differing(places)
             if moved:
                 yield moved

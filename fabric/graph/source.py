@@ -17,6 +17,7 @@ from fabric.epcis.contexts import PACKAGED, ContextTable
 from fabric.lineage.creation import shown_units
 from fabric.store.bulk import select_in
 from fabric.visibility.classes import load as load_classes
+from ledger.log.sequencer import BATCH as SEQUENCED
 
 from .mapping import About, Statements, record_statements
 from .names import MASTER, class_iri, record_iri
@@ -29,9 +30,10 @@ _NEW: Final = (
 _PLACED: Final = (
     'SELECT record, "class", partial, void_by FROM event WHERE record > ? AND seq < ? ORDER BY record LIMIT ?'
 )
+_BEYOND: Final = "SELECT seq FROM event WHERE seq >= ? ORDER BY seq LIMIT 1 OFFSET ?"
 _TOUCHED: Final = (
     'SELECT t.seq, e.record, e."class", e.partial, e.void_by FROM touched t JOIN event e ON e.record = t.record'
-    " WHERE t.seq >= ? AND (t.seq > ? OR t.record > ?) ORDER BY t.seq, t.record LIMIT ?"
+    " WHERE t.seq >= ? AND t.seq < ? AND e.seq < ? AND (t.seq > ? OR t.record > ?) ORDER BY t.seq, t.record LIMIT ?"
 )
 _EVENTS: Final = (
     'SELECT e.record, e.seq, e.member, e."class" AS class_id, e.partial, r.commitment, r.body,'
@@ -48,6 +50,8 @@ _BY_COMMITMENT: Final = (
     "SELECT e.record FROM record r JOIN event e ON e.record = r.id WHERE r.commitment IN ({in})"
 )
 _SEAL: Final = "SELECT time FROM seal WHERE idx > ? ORDER BY idx LIMIT 1"
+_LONGEST_PLAN: Final = 2 * SEQUENCED + 1
+"""Entries of one transaction: its statements, each with a seal at most, and the last seal."""
 
 
 class Place(NamedTuple):
@@ -119,15 +123,24 @@ class Source:
         with self._engine.connect() as connection:
             return [Place(*row) for row in _fetch(connection, _PLACED, after, end, most)]
 
-    def touched(self, start: int, most: int) -> Iterator[list[Place]]:
-        """Where event records belong whose class or void state changed at log index `start` or later.
+    def end_of(self, start: int, most: int) -> int:
+        """A tree size above log index `start` below which there are about so many more event records, or the head."""
+        with self._engine.connect() as connection:
+            rows = _fetch(connection, _BEYOND, start, most)
+        return self.size() if not rows else int(rows[0][0]) + 1
 
-        One that changes while this runs comes again later.
+    def touched(self, start: int, end: int, most: int) -> Iterator[list[Place]]:
+        """Where event records below log index `end` belong whose class or void state changed since `start`.
+
+        Those that changed up to `end` are all among them, and a few that changed after it; one that changes while
+        this runs comes again later.
         """
         last = (start, -1)
+        # A record is marked with the last index of the transaction that changed it.
+        until = end + _LONGEST_PLAN
         while True:
             with self._engine.connect() as connection:
-                rows = _fetch(connection, _TOUCHED, last[0], *last, most)
+                rows = _fetch(connection, _TOUCHED, last[0], until, end, *last, most)
             if not rows:
                 return
             last = (rows[-1][0], rows[-1][1])

@@ -102,9 +102,9 @@ _CREATIONS: Final = _STATING.replace(
 
 
 _SET_CLASS: Final = 'UPDATE event SET "class" = ?, partial = ? WHERE record = ?'
-# Whoever follows the log asks from the size it covers on, which is at most the one before this transaction.
+# The last index of this transaction: the head was moved before its projections are written.
 _TOUCH: Final = (
-    "INSERT INTO touched (record, seq) VALUES (?, (SELECT size FROM head))"
+    "INSERT INTO touched (record, seq) VALUES (?, (SELECT size - 1 FROM head))"
     " ON CONFLICT (record) DO UPDATE SET seq = excluded.seq"
 )
 

@@ -168,6 +168,29 @@ def test_a_change_is_found_by_the_log_index_it_came_at_and_by_no_comparison_of_a
     require_equal(followed, tmp_path)
 
 
+def test_a_long_backlog_is_covered_pass_by_pass(
+    followed: Followed, handed_on: Events, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fabric.graph.projection.PASS", 2)
+    followed.catch_up()
+    for number in range(1, 5):
+        made, packed, shipped = handed_on(str(number))
+        for event in (made, packed, shipped):
+            followed.sim.capture("packer", [event])
+        followed.sim.capture("shop", [receipt(followed.sim, str(number))])
+    sizes = [followed.projection.covered]
+    while followed.projection.advance():
+        sizes.append(followed.projection.covered)
+        if len(sizes) == 3:
+            # What a cut-short pass wrote beyond the covered size is neither lost nor written wrongly.
+            followed.projection._write_new(followed.sim.node.state()["size"], lambda: False)
+            followed.reopen()
+    assert sizes == sorted(set(sizes))
+    assert len(sizes) > 4
+    assert sizes[-1] == followed.sim.node.state()["size"]
+    require_equal(followed, tmp_path)
+
+
 def test_what_is_shown_from_the_start_costs_no_mark(followed: Followed, handed_on: Events) -> None:
     followed.sim.capture("packer", handed_on("1"))
     assert touched(followed) == {}
