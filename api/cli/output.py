@@ -70,7 +70,7 @@ def reported() -> Iterator[None]:
     except InvalidInput as error:
         for line in _findings(error):
             err.print(f"  {line}", markup=False)
-        fail(f"{error.message} [{error.rule}]", REFUSED)
+        fail(f"{_without_repetition(error)} [{error.rule}]", REFUSED)
     except LoomarkError as error:
         fail(str(error), REFUSED)
     except ModuleNotFoundError as error:
@@ -84,6 +84,15 @@ def reported() -> Iterator[None]:
             raise SystemExit(REFUSED) from error
         place = f"{error.filename}: " if error.filename is not None else ""
         fail(f"{place}{error.strerror or error}", REFUSED)
+
+
+def _without_repetition(error: InvalidInput) -> str:
+    """The message, less the finding in it that stands above it already."""
+    if not error.findings or not error.findings[0].pointer:
+        return error.message
+    first = error.findings[0]
+    said = f"{first.pointer}: expected {first.expected}, got {first.got}"
+    return error.message.replace(said, "refused for what is told above")
 
 
 def _findings(error: InvalidInput) -> Iterator[str]:
