@@ -8,7 +8,8 @@ answered, so hidden and unknown things are answered by the same statements.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any, Final
 
@@ -40,6 +41,11 @@ _ENDING: Final = (
     "SELECT id, iri, kind FROM thing WHERE lower(iri) LIKE ? ESCAPE '!'"
     " AND kind IN ('lot', 'serial', 'document') AND iri > ? ORDER BY iri LIMIT ?"
 )
+_SHARING: Final = (
+    "SELECT id, iri, kind FROM thing WHERE (lower(iri) LIKE ? ESCAPE '!' OR lower(iri) LIKE ? ESCAPE '!'"
+    " OR lower(iri) LIKE ? ESCAPE '!') AND kind IN ('lot', 'serial', 'document') AND iri > ? ORDER BY iri LIMIT ?"
+)
+_UNDER: Final = "SELECT id, iri, kind FROM thing WHERE iri < ? AND kind IN ('lot', 'serial') AND iri > ? ORDER BY iri LIMIT ?"
 _STRETCH: Final = 500
 """Names that are looked at in one step until as many visible ones are found as asked for."""
 
@@ -73,13 +79,33 @@ class SqlCatalogue:
 
     def ending(self, code: str, limit: int) -> Iterable[Entry]:
         """Visible things whose IRI ends in the letters and digits of a code, in any case, separators apart."""
+        return self._first(limit, _ENDING, (_pattern(code),))
+
+    def sharing(self, first: str, last: str, fits: Callable[[str], bool], limit: int) -> Iterable[Entry]:
+        """Visible things whose IRI `fits`, of those whose last part begins with `first` or that end in `last`."""
+        first, last = _literal(first), _literal(last)
+        return self._first(limit, _SHARING, (f"%/{first}%", f"%:{first}%", f"%{last}"), fits=fits)
+
+    def under(self, product: str, limit: int) -> Iterable[Entry]:
+        """Visible lots and serials of a product class. In the order of texts `0` follows `/`."""
+        return self._first(limit, _UNDER, (f"{product}0",), after=f"{product}/")
+
+    def _first(
+        self,
+        limit: int,
+        query: str,
+        values: tuple[str, ...],
+        *,
+        after: str = "",
+        fits: Callable[[str], bool] | None = None,
+    ) -> list[Entry]:
+        """The first visible rows of a query whose last two parameters are where it begins and how many it gives."""
         found: list[Entry] = []
-        after = ""
         # What is hidden must not push out what is visible, so it is left out before anything is cut off.
         while len(found) < limit:
-            rows = self._connection.exec_driver_sql(_ENDING, (_pattern(code), after, _STRETCH))
+            rows = self._connection.exec_driver_sql(query, (*values, after, _STRETCH))
             stretch = [Entry(*row) for row in rows]
-            found += self._visible(stretch)
+            found += self._visible([entry for entry in stretch if fits is None or fits(entry.iri)])
             if len(stretch) < _STRETCH:
                 break
             after = stretch[-1].iri
@@ -217,6 +243,11 @@ def _pattern(code: str) -> str:
     if parts:
         parts[0] = parts[0].lstrip("0") or parts[0]
     return "%" + "%".join(part.replace("!", "!!") for part in parts)
+
+
+def _literal(text: str) -> str:
+    """A text that stands for itself in a LIKE pattern over names in small letters."""
+    return re.sub(r"[!%_]", r"!\g<0>", text.lower())
 
 
 __all__ = ["SqlCatalogue"]

@@ -109,3 +109,76 @@ def _check(number: int) -> int:
 def test_the_product_of_a_thing_is_its_class() -> None:
     assert product_of(serial("S1")) == product_of(lot("A")) == GTIN
     assert product_of(sscc(1)) is None
+
+
+def test_words_that_pages_print_before_names_may_be_typed() -> None:
+    story = Story()
+    story.make((lot("NORTH-1027"), 10), at="farm")
+    story.make((f"{OTHER}/10/NORTH-1027", 10), at="field")
+    story.pack(sscc(1), serial("S1"))
+    digits = GTIN.rpartition("/")[2]
+    for text in (f"GTIN {digits}, lot NORTH-1027", f"gtin {digits[1:]} batch NORTH-1027"):
+        assert find(story, text).thing == lot("NORTH-1027"), text
+    for text in ("lot NORTH-1027", "Batch no. NORTH-1027", "Romaine lettuce, bulk bins, lot NORTH-1027"):
+        assert len(find(story, text).candidates) == 2, text
+    assert find(story, "serial S1").thing == serial("S1")
+    assert find(story, f"SSCC {sscc(1).rpartition('/')[2]}").thing == sscc(1)
+
+
+def test_a_bare_gtin_lists_the_lots_of_its_product() -> None:
+    story = lots()
+    for text in (GTIN, GTIN.rpartition("/")[2], f"GTIN {GTIN.rpartition('/')[2]}"):
+        found = find(story, text)
+        assert found.thing is None
+        assert [one.thing for one in found.candidates] == [lot("L-007"), lot("l7")]
+        assert find(story, text, hidden=story.facts) == Resolution(None, (), ())
+    assert [one.thing for one in find(story, GTIN, hidden=story.facts[1:]).candidates] == [lot("L-007")]
+
+
+@pytest.mark.parametrize(
+    "text", ["N0RTH-1027", "NORTH", "north-10", "NORTH-102", "NORTHH-1027", "NRTH-1027", "lot N0RTH-1027"]
+)
+def test_what_begins_alike_or_is_one_edit_away_is_suggested(text: str) -> None:
+    story = Story()
+    story.make((lot("NORTH-1027"), 10), at="farm")
+    story.make((lot("SOUTH-1027"), 10), at="farm")
+    found = find(story, text)
+    assert (found.thing, found.candidates) == (None, ())
+    assert [one.thing for one in found.near] == [lot("NORTH-1027")]
+    assert find(story, text, hidden=story.facts) == Resolution(None, (), ())
+    assert find(story, text, hidden=story.facts[1:]) == found
+
+
+@pytest.mark.parametrize("text", ["NO", "N0RTH-1028", "%ORTH-1027%", "_____-1027", "ORTH", "!"])
+def test_what_is_further_away_is_not_suggested(text: str) -> None:
+    story = Story()
+    story.make((lot("NORTH-1027"), 10), at="farm")
+    assert find(story, text) == Resolution(None, (), ())
+
+
+def test_a_wrong_check_digit_is_told_where_the_right_one_names_something() -> None:
+    story = lots()
+    digits = GTIN.rpartition("/")[2]
+    wrong = digits[:-1] + str((int(digits[-1]) + 1) % 10)
+    whole = find(story, f"(01){wrong}(10)L-007")
+    assert (whole.thing, whole.candidates, whole.corrected) == (None, (), f"(01){digits}(10)L-007")
+    assert [one.thing for one in whole.near] == [lot("L-007")]
+    bare = find(story, wrong)
+    assert (bare.corrected, [one.thing for one in bare.near]) == (digits, [lot("L-007"), lot("l7")])
+    for text in (f"(01){wrong}(10)L-007", wrong):
+        assert find(story, text, hidden=story.facts) == Resolution(None, (), ())
+
+
+def test_documents_of_one_number_are_told_apart() -> None:
+    story = Story()
+    for issuer, buyer, name in (("packer", "shop", "A"), ("farm", "packer", "B")):
+        document = f"urn:epcglobal:cbv:bt:{issuer}:ASN-1"
+        objects = [(Role.OBJECT, lot(name)), (Role.MENTION, document)]
+        story.tell("ObjectEvent", "OBSERVE", "shipping", issuer, objects, to=buyer, documents=[document])
+    found = find(story, "ASN-1").candidates
+    told = [(one.about.issuer, one.about.things) for one in found if one.about is not None]
+    assert sorted(told) == [("farm", (lot("B"),)), ("packer", (lot("A"),))]
+    assert all(one.about is not None and one.about.time and one.about.source for one in found)
+    assert find(story, "ASN-1", hidden=story.facts) == Resolution(None, (), ())
+    only = find(story, "ASN-1", hidden=story.facts[1:])
+    assert only.thing == "urn:epcglobal:cbv:bt:packer:ASN-1"
