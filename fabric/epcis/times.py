@@ -33,9 +33,14 @@ def parse_time(text: str) -> tuple[int, int | None] | None:
         return None
     since = moment - _EPOCH
     micros = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-    if not _FIRST <= micros <= _LAST:
+    if not is_in_calendar(micros):
         return None
     return micros, None if text[-1] == "Z" else minutes
+
+
+def is_in_calendar(micros: int) -> bool:
+    """Whether microseconds since 1970, UTC or local, fall into the years 1 to 9999."""
+    return _FIRST <= micros <= _LAST
 
 
 def _has_form(text: str) -> bool:

@@ -34,7 +34,7 @@ from .fields import (
 from .findings import Findings
 from .identifiers import Position
 from .sensors import SENSOR_ELEMENTS
-from .times import parse_offset, parse_time
+from .times import is_in_calendar, parse_offset, parse_time
 
 ACTIONS = ("ADD", "OBSERVE", "DELETE")
 
@@ -167,6 +167,8 @@ def _check_across(event: dict[str, Any], found: Findings) -> None:
         moment, minutes = parse_time(time), parse_offset(offset)
         if moment and minutes is not None and moment[1] is not None and moment[1] != minutes:
             found.warn("/eventTimeZoneOffset", "offset-differs", f"the offset of {time}", offset)
+        if moment and minutes is not None and not is_in_calendar(moment[0] + minutes * 60_000_000):
+            found.refuse("/eventTimeZoneOffset", "bad-time", "a local date in the years 1 to 9999", offset)
 
 
 def _need_action(event: dict[str, Any], found: Findings) -> None:

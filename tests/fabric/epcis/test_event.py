@@ -232,11 +232,23 @@ def test_an_instant_that_utc_cannot_write_is_refused_at_the_door(inside: str, ou
     assert time_text(found[0]) is not None
     assert parse_time(time_text(found[0]) or "") == (found[0], None)
     assert parse_time(outside) is None
-    assert read(event(eventTime=inside)).time_us == found[0]
+    offset = "+00:00" if inside[-1] == "Z" else inside[-6:]
+    assert read(event(eventTime=inside, eventTimeZoneOffset=offset)).time_us == found[0]
     with pytest.raises(InvalidInput) as refused:
         read(event(eventTime=outside))
     assert [(one.pointer, one.rule) for one in refused.value.findings] == [
         ("/epcisBody/eventList/0/eventTime", "bad-time")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("time", "offset"), [("0001-01-01T00:00:00Z", "-05:00"), ("9999-12-31T23:59:59Z", "+00:01")]
+)
+def test_an_event_whose_local_date_no_calendar_has_is_refused(time: str, offset: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        read(event(eventTime=time, eventTimeZoneOffset=offset))
+    assert [(one.pointer, one.rule) for one in refused.value.findings] == [
+        ("/epcisBody/eventList/0/eventTimeZoneOffset", "bad-time")
     ]
 
 
