@@ -18,7 +18,7 @@ from typing import Final, NamedTuple, Protocol
 from urllib.parse import unquote
 
 from fabric.epcis.gs1 import check_digit, encode
-from fabric.epcis.identifiers import search_candidates
+from fabric.epcis.identifiers import is_absolute_uri, search_candidates
 from fabric.lineage import Fact
 from fabric.lineage.fact import MENTION
 
@@ -199,8 +199,10 @@ def _corrected(text: str, directory: Directory) -> tuple[str | None, list[Entry]
 
 
 def _suggested(text: str, directory: Directory) -> list[Entry]:
-    """Things whose code begins with what was typed, or is one edit away from it."""
+    """Things whose code begins with what was typed, or is one edit away. A whole IRI was copied, not typed."""
     found: list[Entry] = []
+    if is_absolute_uri(text.strip()):
+        return found
     for spelling in (text, *_spellings(text)):
         code, key = encode(_code(spelling)), _key(_code(spelling))
         if len(key) >= _MIN_BEGINNING:

@@ -182,3 +182,9 @@ def test_documents_of_one_number_are_told_apart() -> None:
     assert find(story, "ASN-1", hidden=story.facts) == Resolution(None, (), ())
     only = find(story, "ASN-1", hidden=story.facts[1:])
     assert only.thing == "urn:epcglobal:cbv:bt:packer:ASN-1"
+
+
+def test_a_copied_iri_is_no_slip_of_the_hand() -> None:
+    story = lots()
+    assert find(story, lot("L-0077")) == Resolution(None, (), ())
+    assert [one.thing for one in find(story, "L-0077").near] == [lot("L-007"), f"{OTHER}/10/L-007"]
