@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from api.pages.text import name
+from api.pages.text import minute, name
 from ledger.errors import InvalidInput, NotFound
 from ledger.identifier import Identifier
 from ledger.shape import time_ms
@@ -17,6 +18,8 @@ from .output import WRONG_USE, err
 from .trace_text import Names
 
 _NAMES_AT_ONCE = 40
+_THINGS = 2
+_DOCUMENT = re.compile(r"urn:epcglobal:cbv:bt:([0-9]{13}):")
 _SPELLINGS = (
     "a GS1 Digital Link or EPC URN, an element string such as (01)09506000134352(10)LOT7, an SSCC, a lot or serial"
     " number, or a document number"
@@ -97,18 +100,41 @@ def _in_milliseconds(time: str) -> str:
 
 def _offer(node: Node, text: str, found: Mapping[str, list[dict[str, Any]]]) -> NoReturn:
     meant = found["candidates"] or found["near"]
-    labels = labels_of(
-        node, [iri for one in meant for iri in (one["thing"], one["product"], one["place"]) if iri]
-    )
+    labels = labels_of(node, [iri for one in meant for iri in _named_in(one) if iri])
     said = "means several things" if found["candidates"] else "names nothing exactly; near it are"
     err.print(f"{printable(text)!r} {said}:", markup=False)
-    rows = [
-        (one["thing"], one["kind"], name(one["product"], labels), name(one["place"], labels)) for one in meant
-    ]
+    rows = [(one["thing"], one["kind"], *_described(one, labels)) for one in meant]
     for line in columns(("thing", "kind", "product", "place"), rows, err.width if err.is_terminal else None):
         err.print(line, markup=False)
     err.print("Ask again with one of these.", markup=False)
     raise SystemExit(WRONG_USE)
+
+
+def _described(one: Mapping[str, Any], labels: Mapping[str, str]) -> tuple[str, str]:
+    """Product and place of a candidate; of a document what went with it, and when from where to where."""
+    about = one.get("about")
+    if not about:
+        place = one["place"] or _party(one["thing"])
+        return name(one["product"], labels), name(place, labels)
+    things = [name(iri, labels) for iri in about["things"][:_THINGS]]
+    more = [f"and {len(about['things']) - _THINGS} more"] if len(about["things"]) > _THINGS else []
+    way = " to ".join(name(iri, labels) for iri in (about["from"], about["to"]) if iri)
+    party = name(_party(one["thing"]), labels)
+    return "; ".join([*things, *more]), ", ".join(
+        told for told in (way or party, minute(about["time"])) if told
+    )
+
+
+def _named_in(one: Mapping[str, Any]) -> list[str | None]:
+    about = one.get("about") or {"from": None, "to": None, "things": []}
+    parties = [one["place"], _party(one["thing"]), about["from"], about["to"]]
+    return [one["product"], *parties, *about["things"][:_THINGS]]
+
+
+def _party(document: str) -> str | None:
+    """The party whose number a document has (CBV 8.5.2), where that is a GLN."""
+    found = _DOCUMENT.match(document)
+    return f"https://id.gs1.org/417/{found[1]}" if found else None
 
 
 def _is_operator(node: Node) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,7 +81,7 @@ def _named(file: Path) -> Iterator[None]:
     try:
         yield
     except InvalidInput as error:
-        if str(file) not in error.message:
+        if str(file) not in error.message and error.rule != "unauthenticated":
             error.message = f"{file}: {error.message}"
         raise
 
@@ -127,31 +128,59 @@ def _contexts(records: list[dict[str, Any]]) -> dict[str, str | None]:
 
 
 def told(file: Path, job: dict[str, Any], before: int, indices: dict[str, int]) -> Iterator[str]:
-    """What became of a file, its records, and what to do next.
+    """What became of a file, its events, and what to do next.
 
     `before` is the size of the log before the file was sent, `indices` says where repeated records stand.
     """
-    events = [one for one in job.get("records", []) if one["position"] > 0]
-    repeats = [_record_id(one) for one in job.get("duplicates", [])]
+    if job["state"] not in _IN_THE_LOG:
+        yield f"{file}: {job['state']} {printable(job.get('reason') or '')}".rstrip()
+        return
+    repeats = {int(one["record"]): _record_id(one) for one in job.get("duplicates", [])}
+    events, repeated = _events(file, job, repeats)
     yield f"{file}: {_outcome(job, len(events), before)}"
-    for one in events[:_LISTED]:
-        yield f"  {one['record']}  {printable(one['eventID'] or '(no event ID)')}"
-    for record in repeats[:_LISTED]:
-        yield f"  {record}  already in the log at {indices[record]}"
-    if (left := max(len(events) - _LISTED, 0) + max(len(repeats) - _LISTED, 0)) > 0:
-        yield f"  … and {left} more; --json lists all of them"
+    lines = [
+        f"{one['record']}  {printable(one['eventID'] or '(no event ID)')}" + _repeating(one, job, repeats)
+        for one in events
+    ]
+    lines += [
+        f"{record}  already in the log" + (f" at {indices[record]}" if record in indices else "")
+        for record in repeated
+    ]
+    yield from (f"  {line}" for line in lines[:_LISTED])
+    if len(lines) > _LISTED:
+        yield f"  … and {len(lines) - _LISTED} more; --json lists all of them"
     for warning in job.get("warnings", [])[:_WARNINGS]:
         yield f"  warning: {printable(str(warning.get('pointer')))}: {warning.get('rule')}"
-    known = [*(one["record"] for one in events), *repeats]
-    if job["state"] in _IN_THE_LOG and known:
+    known = [*(one["record"] for one in events), *repeated]
+    if known:
         yield f"  next: loomark prove {known[0]} -o proof.json"
+
+
+def _events(
+    file: Path, job: dict[str, Any], repeats: dict[int, str]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The events of a job without header and master data, and the events that it repeats, by record id.
+
+    In custody only what is new is committed; a signature covers the whole document, what it repeats included.
+    """
+    body = json.loads(file.read_bytes()).get("epcisBody", {})
+    count = len(body.get("eventList", ())) or 1
+    signed = job["custody"] == "member"
+    first = len(job["records"]) + (0 if signed else len(repeats)) - count
+    repeated = [record for position, record in repeats.items() if position >= first]
+    new = count if signed else count - len(repeated)
+    events = job["records"][-new:] if new > 0 else []
+    return events, repeated
+
+
+def _repeating(one: dict[str, Any], job: dict[str, Any], repeats: dict[int, str]) -> str:
+    same = repeats.get(one["position"]) if job["custody"] == "member" else None
+    return f"  says again what {same[:12]}… says" if same else ""
 
 
 def _outcome(job: dict[str, Any], events: int, before: int) -> str:
     if job["state"] == "duplicate":
         return "every record is already in the log, nothing was added"
-    if job["state"] != "sequenced":
-        return f"{job['state']} {printable(job.get('reason') or '')}".rstrip()
     if job["index"] < before:
-        return f"{counted(events, 'record')}, already in the log at {job['index']}"
-    return f"{counted(events, 'record')} and the header, in the log at {job['index']}"
+        return f"{counted(events, 'event')}, already in the log at {job['index']}"
+    return f"{counted(events, 'event')} in the log at {job['index']}"

@@ -48,7 +48,7 @@ class Names:
     def place(self, iri: str | None, member: str | None = None) -> str:
         """A place and whose it is."""
         if not iri:
-            return self.member(member)
+            return self.member(member) if member else "not stated"
         holder = member or self.member_at(iri)
         return f"{self.thing(iri)} ({self.member(holder)})" if holder else self.thing(iri)
 
@@ -59,7 +59,8 @@ def text(answer: Answer, names: Names, width: int | None = None) -> list[str]:
         f"{answer['direction']} trace of {names.thing(answer['thing'])}: {len(answer['affected'])} affected;"
         f" covers tree size {answer['size']}, sealed {when(answer['time'])}"
     ]
-    lines += _section("Who holds it now", held(answer, names), nothing(answer, "nobody"))
+    seen = "" if answer["hidden"] == "none" else ", by the records you may see"
+    lines += _section(f"Who holds it now{seen}", held(answer, names), nothing(answer, "nobody"))
     lines += _section("In transit, or sent and never received", moving(answer, names), nothing(answer))
     lines += _section("Unaccounted", off_balance(answer, names, "unaccounted"), nothing(answer))
     if any(row["surplus"] != "0" for row in answer["quantities"]):

@@ -283,7 +283,7 @@ def test_capture_names_its_records_and_says_what_is_in_the_log_already(served: S
     file = str(_document(served.folder, one_new))
     first = served.run("capture", file, key="farm")
     assert first.code == 0, first.err
-    assert "1 record and the header, in the log at" in first.out
+    assert "1 event in the log at" in first.out
     assert "urn:uuid:11111111-1111-4111-8111-111111111111" in first.out
     command = first.out.rpartition("next: loomark ")[2].split()
     proof = served.folder / "captured.json"
