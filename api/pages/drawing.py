@@ -18,7 +18,7 @@ _GAP_Y: Final = 14
 _MARGIN: Final = 10
 _LINE_H: Final = 18
 _PAD: Final = 10
-_LABEL_CHARS: Final = 29
+_LABEL_CHARS: Final = 27
 _FITTING: Final = 5
 """So many columns are drawn to fit the page; more can be scrolled."""
 _SWEEPS: Final = 6

@@ -26,6 +26,11 @@ _CLAIMS: Final = (
     "SELECT t.iri, m.member, m.seq, r.position, r.body FROM thing t JOIN master m ON m.thing = t.id"
     " JOIN record r ON r.id = m.record WHERE t.iri IN {keys}"
 )
+_MENTIONING: Final = (
+    "SELECT DISTINCT t.iri FROM thing t JOIN master m ON m.thing = t.id JOIN record r ON r.id = m.record"
+    " WHERE lower({text}) LIKE ? ESCAPE '!' AND t.iri > ? ORDER BY t.iri LIMIT 500"
+)
+MAX_CALLED: Final = 50
 _NAMES: Final = ("name", "descriptionShort", "regulatedProductName", "functionalName", "tradeItemDescription")
 _PHONES: Final = ("telephone", "telephoneNumber")
 _SEPARATORS: Final = re.compile(r"[/#:]")
@@ -77,6 +82,42 @@ def load_labels(
     return Labels(_first(attributes, _NAMES), _first(attributes, _PHONES), attributes)
 
 
+def things_called(
+    connection: Connection,
+    text: str,
+    holder_of: HolderOf,
+    time_us: int,
+    classes: Collection[int] | None,
+    reader: Reader = NOBODY,
+) -> list[tuple[str, str]]:
+    """Products, places and parties with a text in their name, as far as the reader sees their names: IRI and name.
+
+    Hidden ones are left out before anything is cut off, so they push no visible one out.
+    """
+    wanted, found, after = text.casefold(), list[tuple[str, str]](), ""
+    if len(wanted) < 3:
+        return found
+    while len(found) < MAX_CALLED:
+        iris = _mentioning(connection, text, after)
+        names = load_labels(connection, iris, holder_of, time_us, classes, reader).names
+        found += [(iri, names[iri]) for iri in iris if wanted in names.get(iri, "").casefold()]
+        if len(iris) < 500:
+            break
+        after = iris[-1]
+    return sorted(found[:MAX_CALLED], key=lambda row: (row[1], row[0]))
+
+
+def _mentioning(connection: Connection, text: str, after: str) -> list[str]:
+    """Things whose master data holds the longest run of plain letters of a text, wherever it stands in it."""
+    plain = max(re.findall(r"[ 0-9A-Za-z]*", text), key=len).lower()
+    is_sqlite = connection.dialect.name == "sqlite"
+    query = _MENTIONING.replace(
+        "{text}", "CAST(r.body AS TEXT)" if is_sqlite else "convert_from(r.body, 'UTF8')"
+    )
+    query = query if connection.dialect.paramstyle == "qmark" else query.replace("?", "%s")
+    return [row[0] for row in connection.exec_driver_sql(query, (f"%{plain}%", after))]
+
+
 def _attributes(body: bytes | None, member: str) -> Iterable[Attribute]:
     """What a claim says, as far as it can be told in words; an erased claim says nothing."""
     element = {} if body is None else orjson.loads(body).get("element", {})
@@ -107,4 +148,4 @@ def _first(attributes: Mapping[str, tuple[Attribute, ...]], names: tuple[str, ..
     return found
 
 
-__all__ = ["Attribute", "Labels", "load_labels"]
+__all__ = ["Attribute", "Labels", "load_labels", "things_called"]

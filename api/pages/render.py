@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -34,9 +35,11 @@ def _environment() -> Environment:
         thing_url=text.thing_url,
         trace_url=text.trace_url,
         name=_name,
+        key=lambda iri: text.name(iri, {}),
         member=_member,
         link=_link,
         prose=_prose,
+        breakable=_breakable,
     )
     return environment
 
@@ -47,6 +50,13 @@ def _prose(text_of: str | None) -> str:
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if number % 2 else Markup("{}").format(part)
         for number, part in enumerate(parts)
+    )
+
+
+def _breakable(path: str) -> str:
+    """A path that breaks after its slashes and nowhere else."""
+    return Markup("<wbr>").join(
+        Markup('<span class="nowrap">{}</span>').format(part) for part in re.findall("/?[^/]*", path) if part
     )
 
 

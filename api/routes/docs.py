@@ -14,6 +14,8 @@ from .shown import html
 
 router = APIRouter(include_in_schema=False)
 
+_OPEN = frozenset({"/api/policy", "/api/health"})
+_NAMING = frozenset({"thing", "lot"})
 _METHODS = ("get", "post", "put", "delete")
 
 
@@ -30,6 +32,16 @@ def docs(request: Request, serving: Serving) -> HTMLResponse:
     return html(request, serving, "docs.html", values)
 
 
+def _statuses(path: str, item: Mapping[str, Any]) -> set[str]:
+    """What a call is answered with: as described, and what every call that asks who calls or names a thing gives."""
+    found = set(item["responses"])
+    if path.startswith(("/api/", "/epcis/")) and path not in _OPEN:
+        found |= {"401"}
+    if "{" in path or any(one["name"] in _NAMING for one in item.get("parameters", [])):
+        found |= {"404"}
+    return found
+
+
 def _operations(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for path, methods in schema["paths"].items():
         for method in _METHODS:
@@ -42,5 +54,5 @@ def _operations(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
                     "summary": item.get("summary", ""),
                     "description": item.get("description", ""),
                     "parameters": item.get("parameters", []),
-                    "statuses": sorted(item["responses"]),
+                    "statuses": sorted(_statuses(path, item)),
                 }

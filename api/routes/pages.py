@@ -6,22 +6,25 @@ Lists on a page are limited; the JSON that each page links to is whole.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final
+from dataclasses import asdict
+from typing import Annotated, Any, Final
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import RedirectResponse
 
 from api.answers import View, view
-from api.pages.labels import Labels, load_labels
+from api.pages.labels import Labels, load_labels, things_called
 from api.pages.thing_page import thing_values
 from api.pages.trace_page import trace_values
+from fabric.store.credentials import OPERATOR
 from fabric.trace import Direction, Options, Question, trace
 from fabric.trace.search import Candidate, resolve
 from ledger.errors import InvalidInput, NotFound
+from ledger.shape import time_text
 
 from .addresses import thing_in
-from .asking import Reading, Serving
+from .asking import Calling, Reading, Serving
 from .shown import html
 from .things import JSON_LD, TURTLE
 from .trace import MAX_TEXT, budget, canonical, instant_us
@@ -29,13 +32,21 @@ from .trace import MAX_TEXT, budget, canonical, instant_us
 router = APIRouter(include_in_schema=False)
 
 _TYPED: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2})(:[0-9]{2})?Z?\Z")
+RECENT: Final = 10
+"""So many of the caller's captures stand on the start page."""
+
 Text = Annotated[str, Query(max_length=MAX_TEXT)]
 
 
 @router.get("/")
-def home(request: Request, serving: Serving, reading: Reading) -> HTMLResponse:
-    """Where a search begins."""
-    return html(request, serving, "search.html", {"q": "", "found": [], "near": []})
+def home(request: Request, serving: Serving, calling: Calling, reading: Reading, q: Text = "") -> Response:
+    """Where a search begins, with what the caller captured last."""
+    if q.strip():
+        return RedirectResponse(f"/search?{urlencode({'q': q})}", status_code=303)
+    jobs = [] if calling.role == OPERATOR else serving.node.capture.jobs(calling.member, RECENT)
+    captures = [{**asdict(job), "time": time_text(job.created_ms)} for job in jobs]
+    values = {"q": "", "found": [], "near": [], "named": [], "corrected": None, "captures": captures}
+    return html(request, serving, "search.html", values)
 
 
 @router.get("/search")
@@ -50,7 +61,11 @@ def search(request: Request, serving: Serving, reading: Reading, q: Text = "") -
             return RedirectResponse("/things/" + quote(found.thing, safe=""), status_code=303)
         candidates = (*found.candidates, *found.near)
         labels = _labels(seen, [name for one in candidates for name in _names(one)])
-        values = {"q": q, "found": found.candidates, "near": found.near, "size": seen.coverage.size}
+        named = things_called(
+            seen.connection, text, seen.holder_of, seen.coverage.time_us or 0, seen.classes, reading
+        )
+        values: dict[str, Any] = {"q": q, "named": named, "captures": [], "size": seen.coverage.size}
+        values |= {"found": found.candidates, "near": found.near, "corrected": found.corrected}
     return html(request, serving, "search.html", values, labels=labels.names)
 
 
@@ -132,7 +147,8 @@ def _with_offset(at: str) -> str:
 
 
 def _names(one: Candidate) -> list[str | None]:
-    return [one.thing, one.product, one.place, *one.origins]
+    told = () if one.about is None else (one.about.source, one.about.target)
+    return [one.thing, one.product, one.place, *one.origins, *told]
 
 
 def _labels(seen: View, iris: list[str | None]) -> Labels:

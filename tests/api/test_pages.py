@@ -358,3 +358,56 @@ def test_a_strange_name_is_answered_and_fails_nothing(site: Site, before: str, n
     assert answer.status_code in (200, 303, 400, 404)
     assert answer.headers.get("location", "/").startswith("/")
     assert "x" not in answer.headers
+
+
+def test_documents_of_one_number_are_told_apart(site: Site) -> None:
+    page = site.page("/search?q=ASN-1")
+    rows = [one.text for one in page.one("tbody").walk() if one.tag == "tr"]
+    assert len(rows) == len(set(rows)) > 2
+    assert any("Northgate Distribution" in row and "Northgate depot East to" in row for row in rows)
+    assert all("lot " in row or "SSCC" in row for row in rows)
+
+
+def test_what_was_printed_or_mistyped_is_found_or_suggested(site: Site, lot: str) -> None:
+    gtin = lot.split("/")[-3]
+    for typed in (
+        f"GTIN {gtin}, lot NORTH-0826",
+        "lot NORTH-0826",
+        "Romaine lettuce, bulk bins, lot NORTH-0826",
+    ):
+        answer = site.get(f"/search?q={quote(typed)}")
+        assert (answer.status_code, answer.headers["location"]) == (303, thing_path(lot)), typed
+    for typed in ("N0RTH-0826", "NORTH"):
+        page = site.page(f"/search?q={typed}")
+        assert thing_path(lot) in page.links(), typed
+        assert thing_path(lot) not in site.page(f"/search?q={typed}", "retailer").links(), typed
+    wrong = gtin[:-1] + str((int(gtin[-1]) + 1) % 10)
+    page = site.page(f"/search?q={wrong}")
+    assert f"Did you mean {gtin} ?" in page.text
+    assert "Did you mean" not in site.page(f"/search?q={wrong}", "retailer").text
+
+
+def test_products_and_places_are_found_by_the_names_that_the_reader_sees(site: Site, lot: str) -> None:
+    assert thing_path(PLACE) in site.page("/search?q=northgate%20DEPOT").links()
+    field = site.page("/search?q=North%20Field")
+    assert "North Field" in field.one("main").text
+    hidden = site.page("/search?q=North%20Field", "retailer")
+    unknown = site.page("/search?q=North%20Foeld", "retailer")
+    assert hidden.text.replace("North Field", "X") == unknown.text.replace("North Foeld", "X")
+    assert any("/01/" in link.replace("%2F", "/") for link in site.page("/search?q=romaine").links())
+
+
+def test_the_start_page_leads_to_a_search_and_lists_what_the_caller_captured(site: Site) -> None:
+    assert site.get("/?q=a%20b").headers["location"] == "/search?q=a+b"
+    (row,) = [one for one in site.page("/", "farm").section("captures").walk() if one.tag == "tr"][1:]
+    assert "sequenced" in row.text
+    (link,) = [one.attributes["href"] for one in row.walk() if one.tag == "a"]
+    assert site.get(link, "farm").status_code == 200
+    assert "captures" not in [one.attributes.get("id") for one in site.page("/", "recall").all("h2")]
+
+
+def test_the_calls_are_told_with_what_they_refuse(site: Site) -> None:
+    rows = [one.text for one in site.page("/docs").all("tr")]
+    (trace,) = [row for row in rows if row.startswith("GET /api /trace")]
+    assert "401" in trace
+    assert "404" in trace
