@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import cProfile
 import json
+import os
 import pstats
 import sys
 import tempfile
@@ -73,6 +74,7 @@ class _Watch(threading.Thread):
         super().__init__(daemon=True)
         self.reached: list[tuple[float, int]] = []
         self.peak_pss = 0
+        self.cpu_s = 0.0
         self.done = threading.Event()
         self._projector = projector
 
@@ -82,12 +84,18 @@ class _Watch(threading.Thread):
             if not self.reached or self.reached[-1][1] != size:
                 self.reached.append((time.perf_counter(), size))
                 self.peak_pss = max(self.peak_pss, _pss(self._projector.pid))
+                self.cpu_s = _cpu_s(self._projector.pid)
 
     def wait_for(self, size: int) -> float:
         """When the graph covered a size."""
         while not (self.reached and self.reached[-1][1] >= size):
             time.sleep(0.05)
         return next(at for at, reached in self.reached if reached >= size)
+
+
+def _cpu_s(pid: int | None) -> float:
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _pss(pid: int | None) -> int:
@@ -105,7 +113,8 @@ def follow(events: int, rate: float) -> list[Result]:
             packer = _admitted(node)
             watch = _Watch(projector)
             watch.start()
-            started, sizes = time.perf_counter(), []
+            started = time.perf_counter()
+            sizes: list[tuple[float, int]] = []
             for document in reference_documents(events, SEED, PER_DOCUMENT):
                 if rate:
                     time.sleep(max(0.0, started + len(sizes) * PER_DOCUMENT / rate - time.perf_counter()))
@@ -118,11 +127,12 @@ def follow(events: int, rate: float) -> list[Result]:
     return [
         _result("graph: captured beside the projector", events / captured, "events/s", "", None),
         _result("graph: followed", events / followed, "events/s", "", None),
+        _result("graph: followed, CPU of one core", events / watch.cpu_s, "events/s", f"asked {ASKED_RATE} events/s", events / watch.cpu_s / ASKED_RATE),
         _result("graph: lag, median", lags[len(lags) // 2], "s", "", None),
         _result("graph: lag, longest", lags[-1], "s", "", None),
         _result("graph: left when the last was captured", followed - captured, "s", "", None),
         _result("graph: projector's memory, most PSS", watch.peak_pss / 2**20, "MiB", "", None),
-    ]
+    ]  # fmt: skip
 
 
 def timed(action: Callable[[], Any]) -> tuple[float, float]:
