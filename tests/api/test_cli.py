@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import httpx2
 import pytest
 
 from api.cli import main
@@ -410,3 +411,23 @@ def test_the_version_is_told() -> None:
 
 def test_help_shows_the_form_of_a_member_id() -> None:
     assert "a-z, 0-9 and -" in " ".join(inside("member", "add", "--help", COLUMNS="200").out.split())
+
+
+def test_names_are_told_of_what_the_caller_may_see_and_of_nothing_else(served: Served) -> None:
+    answer = json.loads(served.run("trace", served.lot, "--json").out)
+    lots = [item["thing"] for item in answer["affected"]]
+    sent = {"iri": [*lots, "https://id.gs1.org/01/09506000134352"]}
+    seen = {}
+    for member in ("recall", "farm"):
+        headers = {"Authorization": f"Bearer {served.keys[member]}"}
+        seen[member] = httpx2.get(f"{served.url}/api/names", params=sent, headers=headers).json()
+    assert set(seen["recall"]) == {iri.partition("/10/")[0] for iri in lots}
+    assert set(seen["farm"]) < set(seen["recall"])
+    assert seen["farm"][BULK] == seen["recall"][BULK]
+
+
+def test_too_many_names_at_once_are_refused(served: Served) -> None:
+    headers = {"Authorization": f"Bearer {served.keys['recall']}"}
+    sent = {"iri": [f"urn:x:{number}" for number in range(201)]}
+    refused = httpx2.get(f"{served.url}/api/names", params=sent, headers=headers)
+    assert (refused.status_code, refused.json()["type"]) == (413, "urn:loomark:problem:too-many")
