@@ -95,7 +95,11 @@ def _member_json(registry: Registry, name: str) -> dict[str, Any]:
             if record.member == name
         ],
         "grants": [
-            {"role": grant.role, "for": "all" if grant.members is None else list(grant.members)}
+            {
+                "role": grant.role,
+                "for": "all" if grant.members is None else list(grant.members),
+                "until": None if grant.until_ms is None else time_text(grant.until_ms),
+            }
             for grant in registry.grants
             if grant.grantee == name
         ],

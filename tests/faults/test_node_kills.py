@@ -133,11 +133,11 @@ def test_a_node_killed_under_load_keeps_what_it_promised(tmp_path: Path, seed: i
     deadline = time.monotonic() + SLICE_S
     victims = ["node", "child", "all"]
     lives.chance.shuffle(victims)
-    while time.monotonic() < deadline:
+    # Each victim dies at least once, however slow the machine is.
+    while time.monotonic() < deadline or lives.kills < len(victims):
         lives.live_and_die(victims[lives.kills % 3])
     print(f"seed {seed}: {lives.kills} kills, {len(lives.promises.jobs)} captures acknowledged")
     lives.finish()
-    assert lives.kills >= 3
     assert lives.promises.jobs
 
 
