@@ -225,7 +225,7 @@ def moves(fact: Fact) -> bool:
 def local_date(fact: Fact) -> str:
     """The date of an event where it happened, `YYYY-MM-DD`."""
     try:
-        return time_of(fact.time_us + fact.offset_min * 60_000_000).strftime("%Y-%m-%d")
+        return time_of(fact.time_us + fact.offset_min * 60_000_000).date().isoformat()
     except OverflowError:
         # The last and the first day of the calendar have no other side of midnight.
         return "9999-12-31" if fact.time_us > 0 else "0001-01-01"

@@ -35,7 +35,7 @@ def test_a_packed_event_gives_the_fact_that_the_event_gives(tmp_path: Path) -> N
 def test_a_packed_event_of_any_year_gives_the_fact_that_the_event_gives(time: str) -> None:
     document = json.loads(next(reference_documents(10, 3)))
     for event in document["epcisBody"]["eventList"]:
-        event["eventTime"] = time
+        event |= {"eventTime": time, "eventTimeZoneOffset": "+00:00"}
     try:
         events = read_document(json.dumps(document).encode(), TYPE).events
     except InvalidInput:
