@@ -21,6 +21,7 @@ COMMANDS = {
     "keygen": "Make a signing key and print its public line",
     "member": "Admit members, rotate and revoke keys, grant roles",
     "capture": "Send EPCIS documents, signed with your own key or in custody",
+    "link": "Say that two names are one lot or serial",
     "trace": "Ask what a thing became, or what it came from",
     "prove": "Fetch the proof of one record, whole or in part",
     "report": "Write a provenance report of a thing",

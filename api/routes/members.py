@@ -10,7 +10,9 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from api.limits import media_type, read_body
+from api.services import Services
 from fabric.capture.service import Outcome, Posted
+from fabric.capture.writer import Ticket
 from fabric.store.credentials import OPERATOR
 from ledger.errors import Forbidden, InvalidInput
 from ledger.registry import Registry
@@ -41,14 +43,7 @@ async def statements(request: Request, serving: Serving, calling: Calling) -> Re
     """
     media_type(request, ("application/json", "application/vnd.dsse.envelope+json"))
     body = await read_body(request, MAX_ENVELOPE_BYTES, serving.settings.request_timeout_s)
-    ticket = serving.node.capture.post(calling, body)
-    posted: Posted = await asyncio.wrap_future(ticket.stored)
-    await asyncio.wrap_future(ticket.settled)
-    outcome = await asyncio.to_thread(serving.node.capture.outcome, posted.row)
-    if outcome.state == "refused":
-        refused = Forbidden if outcome.rule in ("forbidden", "revoked-key", "unknown-key") else InvalidInput
-        raise refused(outcome.reason or "the statement was refused", rule=outcome.rule)
-    return Response(json.dumps(_posted_json(posted, outcome)), status_code=201, media_type="application/json")
+    return await settled(serving, serving.node.capture.post(calling, body))
 
 
 @router.post("/members/{member_id}/api-key", status_code=201, summary="A fresh API key of a member")
@@ -57,6 +52,17 @@ def api_key(member_id: str, serving: Serving, calling: Calling) -> dict[str, str
     if calling.role != OPERATOR:
         raise Forbidden("expected the operator's API key", rule="not-operator")
     return {"member": member_id, "apiKey": serving.node.capture.issue_key(member_id)}
+
+
+async def settled(serving: Services, ticket: Ticket) -> Response:
+    """The answer to a posted statement once it is in the log, 201 with its index; raises what it was refused for."""
+    posted: Posted = await asyncio.wrap_future(ticket.stored)
+    await asyncio.wrap_future(ticket.settled)
+    outcome = await asyncio.to_thread(serving.node.capture.outcome, posted.row)
+    if outcome.state == "refused":
+        refused = Forbidden if outcome.rule in ("forbidden", "revoked-key", "unknown-key") else InvalidInput
+        raise refused(outcome.reason or "the statement was refused", rule=outcome.rule)
+    return Response(json.dumps(_posted_json(posted, outcome)), status_code=201, media_type="application/json")
 
 
 def _posted_json(posted: Posted, outcome: Outcome) -> dict[str, Any]:

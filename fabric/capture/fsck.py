@@ -27,7 +27,9 @@ from sqlalchemy import Engine, Table, select
 from sqlalchemy.engine import Connection
 
 from fabric.epcis.identity import body_digest
+from fabric.epcis.link import parse_link
 from fabric.store.engine import reader_engine, writer_engine
+from fabric.store.links import StoredLink, stored_link
 from fabric.store.migrate import create_projections, projection_tables, stale_projections
 from fabric.store.records import StoredCapture
 from fabric.store.schema import (
@@ -35,6 +37,7 @@ from fabric.store.schema import (
     capture,
     document,
     job,
+    link,
     metadata,
     projection,
     record,
@@ -73,6 +76,7 @@ _NAMING: Final = (
     ("line", "lot"),
     ("named", "thing"),
     ("master", "thing"),
+    ("same", "thing"),
     ("event", "read_point"),
     ("event", "biz_location"),
 )
@@ -133,6 +137,7 @@ def _check_copy(copy: Path, fresh: Path, found: LogReport, progress: Progress) -
         check = _Check(stored, progress, list(found.faults))
         check.documents()
         check.captures()
+        check.links()
         check.jobs()
     finally:
         stored.dispose()
@@ -218,16 +223,26 @@ class _Check:
                 if number is not None and number not in known[name]:
                     self.fault(f"job-{name}", f"job {row.id}", f"expected its {name}, got none")
 
+    def links(self) -> None:
+        """Each link holds the body that its statement commits to, for the parties that the statement names."""
+        for row in self._each(link):
+            place = f"link {row.id} of {row.member}"
+            with self.engine.connect() as connection:
+                found, envelope = _stated(connection, row.statement)
+            for rule, message in _link_faults(stored_link(row), found, envelope):
+                self.fault(rule, place, message)
+
     def _statements(self) -> None:
         table = log.statement.c
-        missing = select(table.member, table.statement_id).where(
-            table.type == "capture", table.id.not_in(select(capture.c.statement))
-        )
-        with self.engine.connect() as connection:
-            for member, name in connection.execute(missing.limit(MAX_FAULTS)):
-                self.fault(
-                    "capture-missing", f"statement {name} of {member}", "expected its capture, got none"
-                )
+        for kind, kept in (("capture", capture.c.statement), ("link", link.c.statement)):
+            missing = select(table.member, table.statement_id).where(
+                table.type == kind, table.id.not_in(select(kept))
+            )
+            with self.engine.connect() as connection:
+                for member, name in connection.execute(missing.limit(MAX_FAULTS)):
+                    self.fault(
+                        f"{kind}-missing", f"statement {name} of {member}", f"expected its {kind}, got none"
+                    )
 
     def _each(self, table: Table) -> Iterator[Any]:
         """The rows of a table in order, read in portions; counts them."""
@@ -251,6 +266,38 @@ class _Check:
     def _ids(self, table: Table) -> set[int]:
         with self.engine.connect() as connection:
             return set(connection.execute(select(table.c.id)).scalars())
+
+
+def _stated(connection: Connection, row: int) -> tuple[Any, bytes | None]:
+    """A row of the log's statements, or None, and its envelope, which is kept with its entry once it has one."""
+    stated = connection.execute(select(log.statement).where(log.statement.c.id == row)).one_or_none()
+    envelope: bytes | None = None if stated is None else stated.envelope
+    if stated is not None and envelope is None:
+        query = select(log.entry.c.data).where(log.entry.c.idx == stated.idx)
+        envelope = connection.execute(query).scalar()
+    return stated, envelope
+
+
+def _link_faults(found: StoredLink, stated: Any, envelope: bytes | None) -> Iterator[tuple[str, str]]:
+    if stated is None:
+        yield "link-statement", "expected its staged statement, got none"
+        return
+    try:
+        statement, value = parse_envelope(envelope or b"").statement, json.loads(found.body)
+        right, body = parse_link(value).commitment(found.salt), canonical(value)
+    except (InvalidInput, ValueError) as error:
+        yield "link-body", f"expected a statement and the body of a link: {error}"[:300]
+        return
+    if (statement.type, statement.member, statement.id) != ("link", found.member, found.statement_id):
+        yield "link-statement", f"expected a link by {found.member}, got another statement"
+    elif {statement.member, *statement.body["parties"]} != found.parties:
+        yield "link-parties", "expected the parties that the statement names, got others"
+    if right != found.commitment or right.hex() != statement.body.get("commitment"):
+        yield "link-commitment", "expected the commitment that the statement signs, got another"
+    if body != found.body:
+        yield "link-body", "expected canonical bytes, got another spelling"
+    if stated.idx != found.seq:
+        yield "link-index", f"expected log index {stated.idx}, got {found.seq}"
 
 
 class _Capture:
@@ -277,18 +324,10 @@ class _Capture:
         with self._check.engine.connect() as connection:
             query = select(record).where(record.c.capture == found.id).order_by(record.c.position)
             rows = list(connection.execute(query))
-            stated = connection.execute(
-                select(log.statement).where(log.statement.c.id == found.statement)
-            ).one_or_none()
             digest = connection.execute(
                 select(document.c.sha256).where(document.c.id == found.document)
             ).scalar()
-            # An envelope is kept with its entry once it has one.
-            envelope: bytes | None = None if stated is None else stated.envelope
-            if stated is not None and envelope is None:
-                envelope = connection.execute(
-                    select(log.entry.c.data).where(log.entry.c.idx == stated.idx)
-                ).scalar()
+            stated, envelope = _stated(connection, found.statement)
         self._statement(stated, envelope)
         if [row.position for row in rows] != list(range(self._row.records)):
             self._fault("record-positions", f"expected records 0 to {self._row.records - 1}, got {len(rows)}")

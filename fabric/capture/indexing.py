@@ -17,11 +17,14 @@ from sqlalchemy.engine import Connection
 
 from fabric.epcis.event import read_event
 from fabric.epcis.identifiers import Position, read_name
+from fabric.epcis.link import parse_link
 from fabric.epcis.master_data import MASTER_DATA_POSITION
 from fabric.lineage.fact import Fact
+from fabric.lineage.same import NewSame, index_links
 from fabric.lineage.schema import VERSION as LINEAGE_VERSION
 from fabric.lineage.sql import NewFact, index_facts
 from fabric.store.bulk import execute_rows, insert_rows, select_in
+from fabric.store.links import StoredLink, mark_links, waiting_links
 from fabric.store.records import StoredCapture, load_captures
 from fabric.store.schema import EVENT, MASTER, master
 from fabric.store.things import Interner, Sitting, smaller_kind
@@ -104,6 +107,7 @@ class Indexer:
         marks = [(one.capture.idx, one.capture.id) for one in placed]
         execute_rows(connection, "UPDATE capture SET idx = ? WHERE id = ?", marks)
         self.project(connection, placed)
+        self._index_links(connection, sequenced)
         self._done = list(indices)
 
     def committed(self) -> None:
@@ -128,6 +132,36 @@ class Indexer:
         holders = Holders(registry.identifiers)
         self._visibility.reassign(connection, self._holders, holders)
         self._identifiers, self._holders = registry.identifiers, holders
+
+    def _index_links(self, connection: Connection, sequenced: Sequence[Sequenced]) -> None:
+        indices = {one.row: one.index for one in sequenced if one.envelope.statement.type == "link"}
+        links = [one._replace(seq=indices[one.statement]) for one in waiting_links(connection, indices)]
+        mark_links(connection, links)
+        self.project_links(connection, links)
+
+    def project_links(self, connection: Connection, links: Sequence[StoredLink]) -> None:
+        """Write the rows of links that have their index: both things, both edges, who may see them."""
+        if not links:
+            return
+        sitting = self._sitting = self._sitting or self._interner.sitting(connection)
+        bodies = [parse_link(one.value()) for one in links]
+        told: dict[str, str] = {}
+        for body in bodies:
+            told |= {thing.iri: thing.kind.value for thing in (body.one, body.other)}
+        ids = sitting.ids(told)
+        classes = self._classes.ids(connection, [one.parties for one in links])
+        new = [
+            NewSame(
+                one.id,
+                ids[body.one.iri],
+                ids[body.other.iri],
+                -1 if one.seq is None else one.seq,
+                one.statement_id,
+                classes[one.parties],
+            )
+            for one, body in zip(links, bodies, strict=True)
+        ]
+        index_links(connection, new)
 
     def project(self, connection: Connection, captures: Sequence[Indexable]) -> None:
         """Write the rows of captures that have their index: things, lines, classes, derived relations."""

@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import Engine, select
 from sqlalchemy.engine import Connection
 
+from fabric.store.links import sequenced_links
 from fabric.store.migrate import create_projections, drop_projections, mark_projections, stale_projections
 from fabric.store.schema import capture
 from ledger.registry import Registry
@@ -40,7 +41,7 @@ def rebuild(engine: Engine, registry: Registry, progress: Progress | None = None
 
 
 def project_all(connection: Connection, indexer: Indexer, progress: Progress | None = None) -> int:
-    """Project every sequenced capture into tables that are empty; gives how many."""
+    """Project every sequenced capture, and then every link, into empty tables; gives how many captures."""
     done = 0
     waiting = list(_sequenced(connection))
     for batch in _batches(waiting):
@@ -49,6 +50,7 @@ def project_all(connection: Connection, indexer: Indexer, progress: Progress | N
         done += len(batch)
         if progress is not None:
             progress(done, len(waiting))
+    indexer.project_links(connection, sequenced_links(connection))
     return done
 
 

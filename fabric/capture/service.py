@@ -27,6 +27,7 @@ from ledger.statement import parse_envelope
 
 from .intake import Clock
 from .keyring import Keyring, require_member
+from .links import as_signed, in_custody, keep
 from .pool import Preparer
 from .prepare import Draw, Prepared
 from .statements import check, delegation, draft, require_author
@@ -124,6 +125,11 @@ class CaptureService:
             )
         return self._writer.submit(lambda connection: self._state(connection, value))
 
+    def link(self, member: str, body: bytes) -> Ticket:
+        """Queue a `same` link of a member, told or signed (docs/spec/link.md). `stored` gives what was Posted."""
+        value = _object(body)
+        return self._writer.submit(lambda connection: self._link(connection, member, value))
+
     def state(self, caller: Principal, value: Mapping[str, Any]) -> tuple[Posted, Outcome]:
         """Post what the operator states, and wait for what became of it."""
         ticket = self.post(caller, json.dumps(value).encode())
@@ -178,6 +184,16 @@ class CaptureService:
         key = credentials.new_key(self._draw(credentials.KEY_SIZE_BYTES))
         credentials.issue(connection, signed.admits, credentials.MEMBER, key, self._clock())
         return posted._replace(api_key=key)
+
+    def _link(self, connection: Connection, member: str, value: Mapping[str, Any]) -> Posted:
+        log, now_ms = self._writer.log_view(), self._clock()
+        if "envelope" in value:
+            made = as_signed(value, member)
+        else:
+            made = in_custody(value, member, self._keyring, log, self._draw, now_ms)
+        row = keep(connection, made, log, now_ms)
+        statement = made.envelope.statement
+        return Posted(row, member, statement.id, statement.type, None, None)
 
     def _stage(self, connection: Connection, body: bytes, poster: str | None, admits: str | None) -> Posted:
         envelope, log = parse_envelope(body), self._writer.log_view()

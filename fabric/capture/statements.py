@@ -29,7 +29,7 @@ DELEGATION_MS: Final = 5 * 365 * 24 * 3600 * 1000
 
 STATED_BY_OPERATOR: Final = frozenset({"member", "key", "role"})
 WITHOUT_STORE: Final = frozenset({"link", "agreement", "recall", "erasure"})
-"""Kinds of statement that only commit to a body beside the log; there is no place for such bodies yet."""
+"""Kinds that only commit to a body beside the log: a link comes with its body (`links`), no other body is kept."""
 
 _ALWAYS: Final = time_text(0)
 _GLN_DIGITS: Final = 13
@@ -88,6 +88,11 @@ def check(envelope: UnverifiedEnvelope, log: LogView, now_ms: int) -> None:
     if statement.type == "capture":
         raise InvalidInput(
             "expected a capture with its document, got its statement alone", rule="not-a-submission"
+        )
+    if statement.type == "link":
+        raise InvalidInput(
+            "expected a link with the body that it commits to (POST /api/links), got its statement alone",
+            rule="body-not-kept",
         )
     if statement.type in WITHOUT_STORE:
         raise InvalidInput(

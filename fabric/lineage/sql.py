@@ -31,6 +31,7 @@ from .rows import (
     line_rows,
     with_ids,
 )
+from .same import restore_edges
 from .schema import TABLES, contradiction, loser
 from .tables import EVENT_ID_SCOPE, stored_view, write_derived
 
@@ -97,6 +98,7 @@ def recount(connection: Connection, holder_of: HolderOf) -> None:
 def rebuild(connection: Connection, holder_of: HolderOf) -> None:
     """Empty the lineage tables and derive them again from all `event` and `line` rows."""
     clear(connection)
+    restore_edges(connection)
     connection.exec_driver_sql("UPDATE event SET void_by = NULL, void_seq = NULL WHERE void_by IS NOT NULL")
     records = [
         number for (number,) in connection.exec_driver_sql("SELECT record FROM event ORDER BY seq, record")

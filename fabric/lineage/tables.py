@@ -176,6 +176,7 @@ class _Dump:
         runs = connection.exec_driver_sql(
             "SELECT DISTINCT member, transformation_id FROM event WHERE transformation_id IS NOT NULL"
         )
+        self._links = dict(map(tuple, connection.exec_driver_sql("SELECT link, statement FROM same")))
         self._runs = {node_id(RunNode(member, name)): ["run", member, name] for member, name in runs}
 
     def view(self) -> View:
@@ -200,8 +201,9 @@ class _Dump:
         return self._iris[node]
 
     def _edge(self, row: Any) -> list[Any]:
-        kind = EdgeKind(row.kind).name.lower()
-        return [self._node(row.src), self._node(row.dst), kind, bool(row.inferred), self._records[row.record]]
+        kind = EdgeKind(row.kind)
+        stated = (self._links if kind is EdgeKind.SAME else self._records)[row.record]
+        return [self._node(row.src), self._node(row.dst), kind.name.lower(), bool(row.inferred), stated]
 
     def _filling(self, row: Any) -> list[Any]:
         times = [row.from_us, row.until_us, row.inferred_from_us]

@@ -12,6 +12,7 @@ from fabric.compliance import Dossier, Record, read_record
 from fabric.compliance.fsma204 import completeness_of_all
 from fabric.trace import Coverage, Question, Trace, trace
 from fabric.trace.memory import memory_source
+from fabric.trace.source import LinkRow
 from fabric.visibility.holders import Holders
 from ledger.bundle import Step
 from ledger.identifier import Identifier
@@ -35,13 +36,14 @@ def answer(
     coverage: Coverage,
     *,
     limited: bool,
+    links: Iterable[LinkRow] = (),
 ) -> Answer:
     """What follows from the records of a dossier. Raises what `fabric.trace.trace` raises.
 
-    `limited` says that the report is for a reader from whom records may be hidden.
+    `links` are the `same` links that the answer may follow; `limited` says that the report is for a reader from whom records may be hidden.
     """
     holders = Holders(identifiers)
-    found = trace(question, memory_source(dossier.facts, coverage, holders.member_of))
+    found = trace(question, memory_source(dossier.facts, coverage, holders.member_of, links=links))
     complete = completeness_of_all(found, dossier, holders.member_of, limited=limited)
     return Answer(dict(found.as_json()), complete, found)
 

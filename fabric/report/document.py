@@ -1,7 +1,7 @@
 """The report as a document (`loomark/report/v1`): its sections, how they are read, what the operator signs.
 
 A report has sections that are recomputed (`answer`, `fsma204`), sections that say from what (`question`,
-`identifiers`, `evidence`), and names for people (`members`). One signature of an operator key of this log covers
+`identifiers`, `links`, `evidence`), and names for people (`members`). One signature of an operator key of this log covers
 digests of all of them, so the operator's word in it can be held against the operator; docs/spec/report.md.
 """
 
@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
+from fabric.epcis.link import parse_link
 from fabric.epcis.times import parse_time
 from fabric.trace import Direction, Options, Question
 from fabric.trace.document import time_text
 from fabric.trace.reach import Budget
+from fabric.trace.source import LinkRow
 from ledger import shape
 from ledger.bundle import Step, UnverifiedBundle, bundle_of
 from ledger.canonical import JSON, canonical
@@ -26,7 +28,7 @@ from ledger.verify import STEPS as BUNDLE_STEPS
 
 REPORT: Final = "loomark/report/v1"
 PAYLOAD_TYPE: Final = "application/vnd.loomark.report.v1+json"
-SECTIONS: Final = ("question", "answer", "fsma204", "identifiers", "members", "evidence")
+SECTIONS: Final = ("question", "answer", "fsma204", "identifiers", "links", "members", "evidence")
 MAX_IDENTIFIERS: Final = 65_536
 MAX_NODES: Final = 10_000
 """The most things that an answer in a report has; a walk that would reach more ends, and says so."""
@@ -47,6 +49,7 @@ _QUESTION: Final = frozenset({"thing", "direction", "at", "options", "reader", "
 _OPTIONS: Final = frozenset({"exposed", "kill_step", "making_place"})
 _IDENTIFIER: Final = frozenset({"kind", "value", "member", "from", "until", "by"})
 _KINDS: Final = frozenset({"gln", "prefix", "iri"})
+_LINK: Final = frozenset({"index", "member", "statement", "salt", "body"})
 _MEMBER: Final = frozenset({"member", "name"})
 _OPERATOR: Final = frozenset({"position", "record", "path", "sections", "signature"})
 _DIRECTIONS: Final = frozenset(one.value for one in Direction)
@@ -72,6 +75,7 @@ class UnverifiedReport:
     reader: str | None
     asked: str
     identifiers: tuple[Identifier, ...]
+    links: tuple[LinkRow, ...]
     members: Mapping[str, str]
     evidence: UnverifiedBundle
     operator: Operator
@@ -94,12 +98,21 @@ def parse_report(value: JSON) -> UnverifiedReport:
     with Step(1, "/fsma204"):
         shape.array(obj["fsma204"], "fsma204", 0, MAX_NODES)
     identifiers = _each(obj, "identifiers", _identifier)
+    links = _each(obj, "links", _link)
     members = dict(_each(obj, "members", _member))
     with Step(1, "/operator"):
         operator = _operator(obj["operator"])
     evidence = bundle_of(obj["evidence"], "/evidence")
     return UnverifiedReport(
-        obj, question, reader, asked["asked"], tuple(identifiers), members, evidence, operator
+        obj,
+        question,
+        reader,
+        asked["asked"],
+        tuple(identifiers),
+        tuple(links),
+        members,
+        evidence,
+        operator,
     )
 
 
@@ -186,6 +199,15 @@ def _identifier(value: JSON) -> Identifier:
         None if obj["until"] is None else shape.time_ms(obj["until"], "until"),
         shape.count(obj["by"], "by"),
     )
+
+
+def _link(value: JSON) -> LinkRow:
+    obj = shape.members(value, "link", _LINK)
+    body = parse_link(obj["body"])
+    shape.count(obj["index"], "index")
+    shape.member_name(obj["member"], "member")
+    shape.hex_bytes(obj["salt"], "salt")
+    return body.one.iri, body.other.iri, shape.hex_text(obj["statement"], "statement", 16)
 
 
 def _member(value: JSON) -> tuple[str, str]:

@@ -19,13 +19,14 @@ from fabric.lineage.creation import SHOWN_LINE
 from fabric.lineage.fact import INPUT
 from fabric.lineage.reader import SqlReader
 from fabric.store.bulk import select_in
+from fabric.store.links import StoredLink, links_at
 from fabric.store.records import StoredCapture, StoredRecord, load_capture
 from fabric.store.schema import record as record_table
 from fabric.trace import Coverage, Question, trace
 from fabric.trace.catalogue import SqlCatalogue
 from fabric.trace.derived import DerivedSource
 from fabric.trace.search import product_of
-from fabric.trace.source import Thing
+from fabric.trace.source import LinkRow, Thing
 from fabric.visibility.classes import visible_classes
 from fabric.visibility.reader import Reader
 from ledger.errors import InvalidInput, NotFound
@@ -38,6 +39,7 @@ _NAMED: Final = (
     f"SELECT l.record, t.id, t.iri, t.kind, {SHOWN_LINE} AS shown FROM line l JOIN thing t ON t.id = l.thing"
     " JOIN event e ON e.record = l.record WHERE l.record IN ({in})"
 )
+_LINKS: Final = 'SELECT thing, other, statement, seq, "class" AS visible FROM same WHERE thing IN ({in})'
 _PRODUCTS: Final = "SELECT id, iri FROM thing WHERE iri IN ({in})"
 _MASTERS: Final = (
     "SELECT m.record, m.thing, m.member, m.seq, r.position FROM master m JOIN record r ON r.id = m.record"
@@ -49,18 +51,20 @@ _MASTERS: Final = (
 class Gathered:
     """The records of an answer in the order of the log, with whether each may be disclosed in full.
 
-    `document` is the trace as the store gives it, hidden parts included.
+    `document` is the trace as the store gives it, hidden parts included; `links` are the `same` links it read.
     """
 
     document: Mapping[str, Any]
     records: tuple[tuple[StoredRecord, bool], ...]
+    links: tuple[StoredLink, ...] = ()
 
 
 @dataclass(slots=True)
 class _Notes:
-    """The numbers of all records that were read."""
+    """The numbers of all records that were read, and the ids of the statements of all links."""
 
     read: set[int] = field(default_factory=set)
+    links: set[LinkRow] = field(default_factory=set)
 
     def facts(self, found: Iterable[Fact]) -> list[Fact]:
         facts = list(found)
@@ -125,8 +129,10 @@ class _NotedCatalogue:
         self._notes.facts(fact for fact, _ in found)
         return found
 
-    def links(self, things: Collection[Thing]) -> Iterable[tuple[Thing, Thing, str]]:
-        return self._catalogue.links(things)
+    def links(self, things: Collection[Thing]) -> Iterable[LinkRow]:
+        found = self._catalogue.links(things)
+        self._notes.links.update(found)
+        return found
 
     def hidden(self, things: Collection[Thing]) -> tuple[int, frozenset[Thing]] | None:
         return self._catalogue.hidden(things)
@@ -140,7 +146,7 @@ def gather(
     found = trace(question, read.source)
     document = found.as_json()
     read.makers({hit.node for hit in found.hits() if hit.kind == "lot"})
-    return Gathered(document, read.records())
+    return Gathered(document, read.records(), read.links())
 
 
 def gather_lot(
@@ -189,6 +195,13 @@ class _Reading:
         }
         occurrences_of({*lots, *inputs}, self.source)
 
+    def links(self) -> tuple[StoredLink, ...]:
+        """All links that were read, in the order of the log."""
+        rows = select_in(self._connection, _LINKS, {link[0] for link in self._notes.links})
+        seen = [row for row in rows if (row.thing, row.other, row.statement) in self._notes.links]
+        found = links_at(self._connection, {row.seq for row in seen if self._sight.shows_link(row)})
+        return tuple(sorted(found, key=lambda one: one.seq or 0))
+
     def records(self) -> tuple[tuple[StoredRecord, bool], ...]:
         """All that was read, and the master data of what it names."""
         events = self._sight.events(self._notes.read)
@@ -228,6 +241,10 @@ class _Sight:
                 key, place = (row.thing, row.member), (row.seq, row.position, row.record)
                 newest[key] = max(place, newest.get(key, place))
         return {number for _, _, number in newest.values()}
+
+    def shows_link(self, row: Any) -> bool:
+        """Whether a row of a link may be shown."""
+        return row.seq < self._below and self._sees(row.visible)
 
     def _sees(self, class_id: int | None) -> bool:
         return self._classes is None or class_id in self._classes

@@ -19,9 +19,11 @@ from fabric.compliance.fsma204 import FSMA204, completeness
 from fabric.lineage import HolderOf
 from fabric.lineage.creation import creation_pointers, shown_units
 from fabric.lineage.words import site
+from fabric.store.links import StoredLink
 from fabric.trace import Coverage, Question
 from fabric.trace.document import time_text
 from fabric.trace.memory import memory_source
+from fabric.trace.source import LinkRow
 from fabric.visibility.holders import Holders, canonical_party
 from fabric.visibility.reader import Reader
 from ledger import shape
@@ -103,14 +105,17 @@ class Reporter:
         evidence = Prover(self._engine, pinned).bundle(map(_disclosed, gathered.records)).as_json()
         dossier = _dossier(gathered)
         identifiers = relevant_identifiers(registry, dossier)
-        found = answer(question, dossier, identifiers, coverage, limited=not reader.all)
+        rows = [_link_row(one) for one in gathered.links]
+        found = answer(question, dossier, identifiers, coverage, limited=not reader.all, links=rows)
         members = {record.member for record in dossier.records} | {one.member for one in identifiers}
+        members |= {one.member for one in gathered.links}
         report: dict[str, JSON] = {
             "report": REPORT,
             "question": question_json(question, None if reader.all else reader.member, asked),
             "answer": with_operators_word(found.trace, told_by_operator(gathered.document)),
             "fsma204": found.fsma204,
             "identifiers": [identifier_json(one) for one in identifiers],
+            "links": [_link_json(one) for one in gathered.links],
             "members": [{"member": one, "name": _name(registry, one)} for one in sorted(members)],
             "evidence": evidence,
         }
@@ -212,6 +217,21 @@ def _dossier(gathered: Gathered) -> Dossier:
             )
         )
     return Dossier(records)
+
+
+def _link_row(one: StoredLink) -> LinkRow:
+    first, second = one.value()["same"]
+    return first, second, one.statement_id
+
+
+def _link_json(one: StoredLink) -> dict[str, JSON]:
+    return {
+        "index": one.seq,
+        "member": one.member,
+        "statement": one.statement_id,
+        "salt": one.salt.hex(),
+        "body": one.value(),
+    }
 
 
 def _name(registry: Registry, member: str) -> str:

@@ -130,7 +130,14 @@ def verify_report(value: JSON, policy: Policy) -> VerifiedReport:
     with Step(13, "/answer"):
         limited = report.reader is not None
         try:
-            found = answer(report.question, dossier, report.identifiers, _coverage(report), limited=limited)
+            found = answer(
+                report.question,
+                dossier,
+                report.identifiers,
+                _coverage(report),
+                limited=limited,
+                links=report.links,
+            )
         except OverflowError:
             raise InvalidInput("expected times within the calendar", rule="bad-time") from None
     _compare(without_operators_word(report.value["answer"]), found.trace, "/answer", 13)
@@ -218,6 +225,8 @@ def _shown(value: Any) -> str:
 def _words(report: UnverifiedReport, records: Sequence[VerifiedBundle]) -> Iterator[str]:
     """What remains the operator's word after everything else was checked."""
     yield from ALWAYS_OPERATORS_WORD
+    if report.links:
+        yield "links: that members stated these same links in the log, and no others that belong here"
     if any(hit["continues"] is not None for hit in report.value["answer"]["affected"]):
         yield f"hidden records: {report.value['answer']['hidden']} that this reader may not see, and where they continue"
     if report.reader is not None:

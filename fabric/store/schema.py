@@ -129,7 +129,24 @@ credential: Final = Table(
     Column("revoked_at", BigInteger),
 )
 
-DURABLE: Final = (document, capture, job, record, credential)
+link: Final = Table(
+    "link",
+    metadata,
+    Column("id", _row_id, primary_key=True),
+    Column("statement", BigInteger, nullable=False, unique=True, comment="row of the log's statement table"),
+    Column("member", String(64), nullable=False),
+    Column("statement_id", String(32), nullable=False, comment="`id` of the payload: once per member"),
+    Column(
+        "parties", Text, nullable=False, comment="who may see it: sorted member ids, separated by one space"
+    ),
+    Column("commitment", LargeBinary(32), nullable=False),
+    Column("salt", LargeBinary(32), nullable=False),
+    Column("body", LargeBinary, nullable=False, comment="RFC 8785 bytes"),
+    Column("idx", BigInteger, unique=True, comment="log index, null until it is projected"),
+    Column("created_at", BigInteger, nullable=False, comment="milliseconds since 1970, this node's clock"),
+)
+
+DURABLE: Final = (document, capture, job, record, credential, link)
 """Tables that cannot be rebuilt; the log's own (`ledger.log.schema`) are durable too."""
 
 projection: Final = Table(
@@ -214,6 +231,18 @@ master: Final = Table(
     Column("thing", BigInteger, nullable=False, index=True),
     Column("member", String(64), nullable=False),
     Column("type", Text, nullable=False, comment="the vocabulary's type"),
+)
+
+same: Final = Table(
+    "same",
+    metadata,
+    Column("thing", BigInteger, primary_key=True, autoincrement=False),
+    Column("link", BigInteger, primary_key=True, autoincrement=False),
+    Column("other", BigInteger, nullable=False, comment="thing id of the other end; each link has both rows"),
+    Column("seq", BigInteger, nullable=False, comment="log index of its statement"),
+    Column("statement", String(32), nullable=False, comment="id of its statement"),
+    Column("class", Integer, nullable=False, comment="who may see it"),
+    sqlite_with_rowid=False,
 )
 
 shown: Final = Table(

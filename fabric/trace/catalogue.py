@@ -23,7 +23,7 @@ from fabric.lineage.reader import SqlReader, load_names, load_sorts, select_keys
 from fabric.lineage.rows import SELECT_FACT, Row, fact_from
 
 from .search import Entry
-from .source import Thing
+from .source import LinkRow, Thing
 
 _SEEN: Final = f'l.thing, e.record, e.seq, e."class", e.partial, e.void_seq, e.void_by, {SHOWN_LINE}'
 _NAMING: Final = (
@@ -46,6 +46,7 @@ _SHARING: Final = (
     " OR lower(iri) LIKE ? ESCAPE '!') AND kind IN ('lot', 'serial', 'document') AND iri > ? ORDER BY iri LIMIT ?"
 )
 _UNDER: Final = "SELECT id, iri, kind FROM thing WHERE iri < ? AND kind IN ('lot', 'serial') AND iri > ? ORDER BY iri LIMIT ?"
+_LINKS: Final = 'SELECT thing, other, statement, seq, "class" FROM same WHERE thing IN {keys}'
 _STRETCH: Final = 500
 """Names that are looked at in one step until as many visible ones are found as asked for."""
 
@@ -163,9 +164,19 @@ class SqlCatalogue:
             if len({fact.content for fact in group}) > 1:
                 yield conflict_of(group)
 
-    def links(self, things: Collection[Thing]) -> Iterable[tuple[Thing, Thing, str]]:
-        """None: no statement makes `same` links yet."""
-        return ()
+    def links(self, things: Collection[Thing]) -> Iterable[LinkRow]:
+        """Visible `same` links that touch any of the things, each once.
+
+        A link shows nobody a thing that was hidden: a limited reader has those between things it sees named.
+        """
+        if self._connection.exec_driver_sql("SELECT 1 FROM same LIMIT 1").first() is None:
+            return ()
+        rows = select_keys(self._connection, _LINKS, _ids(things))
+        found = {(min(row[:2]), max(row[:2]), row[2]) for row in rows if self._shows_link(row)}
+        if self._classes is None or not found:
+            return found
+        named = self._named({end for link in found for end in link[:2]})
+        return {link for link in found if link[0] in named and link[1] in named}
 
     def hidden(self, things: Collection[Thing]) -> tuple[int, frozenset[Thing]] | None:
         """How many hidden live records name any of the things; and which things a record names that is hidden,
@@ -183,13 +194,24 @@ class SqlCatalogue:
         return len(records), frozenset(touched)
 
     def _visible(self, entries: list[Entry]) -> list[Entry]:
-        things = [entry.thing for entry in entries]
+        seen = self._named([entry.thing for entry in entries])
+        return [entry for entry in entries if entry.thing in seen]
+
+    def _named(self, things: Collection[Any]) -> set[Any]:
+        """Those of the things that a visible record names; who sees everything sees what links name, too."""
         rows = select_keys(self._connection, _NAMING, things)
         seen = {row[0] for row in rows if self._shows(row)}
         missing = [thing for thing in things if thing not in seen]
         query = _STATING.replace("l.thing, ", "g.src, ", 1)
         seen |= {row[0] for row in select_keys(self._connection, query, missing) if self._shows(row)}
-        return [entry for entry in entries if entry.thing in seen]
+        if self._classes is None:
+            rows = select_keys(self._connection, _LINKS, [thing for thing in missing if thing not in seen])
+            seen |= {row[0] for row in rows if self._shows_link(row)}
+        return seen
+
+    def _shows_link(self, row: Any) -> bool:
+        is_later = self._below is not None and row[3] >= self._below
+        return not is_later and (self._classes is None or row[4] in self._classes)
 
     def _shows(self, row: Any) -> bool:
         """Whether this reader sees that the record of a `_SEEN` row names the thing; void or not, if seen whole."""

@@ -29,7 +29,17 @@ from fabric.lineage.process import process_of
 from fabric.lineage.quantity import exact_text
 
 from .reach import Direction, Node, Step
-from .source import ContradictionRow, Course, Coverage, FillingRow, IntervalRow, StateRow, Thing, ThingRow
+from .source import (
+    ContradictionRow,
+    Course,
+    Coverage,
+    FillingRow,
+    IntervalRow,
+    LinkRow,
+    StateRow,
+    Thing,
+    ThingRow,
+)
 
 
 class Catalogue(Protocol):
@@ -62,8 +72,11 @@ class Catalogue(Protocol):
     def voided(self, things: Collection[Thing]) -> Iterable[tuple[Fact, str]]:
         """Visible voided facts that name any of the things, and the record that voids each."""
 
-    def links(self, things: Collection[Thing]) -> Iterable[tuple[Thing, Thing, str]]:
-        """Valid `same` links between visible things: both ends and the statement id."""
+    def links(self, things: Collection[Thing]) -> Iterable[LinkRow]:
+        """Visible `same` links that touch any of the things, each once.
+
+        For a reader from whom records may be hidden, only those between things that visible records name.
+        """
 
     def hidden(self, things: Collection[Thing]) -> tuple[int, frozenset[Thing]] | None:
         """How many hidden records name any of the things, and which; None for a reader who sees everything."""

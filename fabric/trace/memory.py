@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
+from fabric.epcis.identifiers import Position, canonical_thing
 from fabric.lineage import Contradiction, Fact, HolderOf, Sort
-from fabric.lineage.fact import MENTION
+from fabric.lineage.fact import MENTION, sort_from
 from fabric.lineage.memory import MemoryReader
 from fabric.lineage.occurrence import voided
 
 from .derived import DerivedSource
-from .source import Coverage, Thing
+from .source import Coverage, LinkRow, Thing
 
 
 class MemoryCatalogue:
     """Names of what is in a set of facts, error declarations included. Things are their IRIs."""
 
-    def __init__(self, shown: Collection[Fact], reader: MemoryReader, hidden: Iterable[Fact] | None) -> None:
+    def __init__(
+        self,
+        shown: Collection[Fact],
+        reader: MemoryReader,
+        hidden: Iterable[Fact] | None,
+        links: Iterable[LinkRow] = (),
+    ) -> None:
         self._reader = reader
         self._sorts: dict[Thing, Sort] = {}
         self._serials: dict[Thing, set[Thing]] = {}
@@ -30,6 +37,13 @@ class MemoryCatalogue:
         void = voided(shown)
         self._voided = [(fact, void[fact.record].commitment.hex()) for fact in shown if fact.record in void]
         self._hidden = None if hidden is None else [(fact.record, _named(fact)) for fact in hidden]
+        self._links: dict[Thing, set[LinkRow]] = {}
+        for link in [one for one in links if hidden is None or self._names_both(one)]:
+            for end in link[:2]:
+                self._links.setdefault(end, set()).add(link)
+                # What a link names has a kind, too: that of its key, or of a private serial.
+                kind = canonical_thing(str(end), Position.EPC).kind.value
+                self._sorts[end] = min(sort := sort_from(kind, str(end)), self._sorts.get(end, sort))
 
     def find(self, iri: str) -> tuple[Thing, Sort] | None:
         """A thing that one of the facts names."""
@@ -76,9 +90,13 @@ class MemoryCatalogue:
         wanted = set(things)
         return [(fact, by) for fact, by in self._voided if not wanted.isdisjoint(_named(fact))]
 
-    def links(self, things: Collection[Thing]) -> Iterable[tuple[Thing, Thing, str]]:
-        """None: link statements are not among event records."""
-        return ()
+    def links(self, things: Collection[Thing]) -> Iterable[LinkRow]:
+        """The links that touch any of the things, each once."""
+        return set().union(*[self._links.get(thing, ()) for thing in things]) if self._links else ()
+
+    def _names_both(self, link: LinkRow) -> bool:
+        """Whether facts that the reader sees name both ends: a link shows nobody a thing that was hidden."""
+        return link[0] in self._sorts and link[1] in self._sorts
 
     def hidden(self, things: Collection[Thing]) -> tuple[int, frozenset[Thing]] | None:
         """How many of the hidden facts name any of the things, and which things those are."""
@@ -90,15 +108,21 @@ class MemoryCatalogue:
 
 
 def memory_source(
-    facts: Iterable[Fact], coverage: Coverage, holder_of: HolderOf, *, hidden: Iterable[Fact] | None = None
+    facts: Iterable[Fact],
+    coverage: Coverage,
+    holder_of: HolderOf,
+    *,
+    hidden: Iterable[Fact] | None = None,
+    links: Iterable[LinkRow] = (),
 ) -> DerivedSource:
     """A source over the facts that a reader may see; `hidden` are those it may not, None = there are none to hide.
 
+    `links` are the `same` links that the reader may see.
     An earlier tree size is asked about by giving only the facts below it.
     """
     shown = list(facts)
     reader = MemoryReader(shown, holder_of)
-    return DerivedSource(coverage, reader, MemoryCatalogue(shown, reader, hidden), holder_of)
+    return DerivedSource(coverage, reader, MemoryCatalogue(shown, reader, hidden, links), holder_of)
 
 
 def _named(fact: Fact) -> frozenset[Thing]:

@@ -50,6 +50,10 @@ ContradictionRow: TypeAlias = tuple[str, tuple[str, ...], tuple[int, ...], str]
 """Kind, things (IRI), records, detail."""
 
 
+LinkRow: TypeAlias = tuple[Thing, Thing, str]
+"""A `same` link: both ends, the smaller first, and the id of its statement."""
+
+
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """What an answer covers: a tree size, the time of its last seal, and the graph's tree size if it was used."""
@@ -132,6 +136,7 @@ __all__ = [
     "FillingRow",
     "IntervalRow",
     "LegRow",
+    "LinkRow",
     "StateRow",
     "StockRow",
     "Thing",

@@ -12,8 +12,9 @@ from fabric.epcis.identifiers import Position, canonical_thing
 from fabric.lineage import Fact, fact_of
 from fabric.trace import Coverage, Direction, Options, Question, Trace, TraceSource, trace
 from fabric.trace.memory import memory_source
+from fabric.trace.source import LinkRow
 
-from .store import Store
+from .store import Store, Told
 
 BACKEND = "memory"
 """What stories are asked over; `conftest` runs every test over each backend."""
@@ -57,6 +58,7 @@ class Story:
 
     def __init__(self) -> None:
         self.facts: list[Fact] = []
+        self.links: list[Told] = []
         self.time_us = START_US
         self._store: Store | None = None
 
@@ -147,16 +149,26 @@ class Story:
             fact.type, fact.action, None, None, [], by=fact.member, event_id=fact.event_id, declares=True
         )
 
+    def same(self, one: str, other: str, statement: str = "s1", *, shown: bool = True) -> None:
+        """A `same` link after what was told so far; limited readers see it if `shown`."""
+        first, second = sorted((one, other))
+        self.links.append(Told(len(self.facts), (first, second, statement), shown))
+
+    def links_for(self, hidden: Iterable[Fact] | None, below: int | None = None) -> list[LinkRow]:
+        """The links that a reader may see, at a tree size."""
+        early = [one for one in self.links if below is None or one.seq < below]
+        return [one.row for one in early if hidden is None or one.shown]
+
     def source(self, *, hidden: Iterable[Fact] | None = None, later_us: int = 0) -> TraceSource:
         """A source over everything told but what is hidden; `later_us` is how long after the last event."""
         coverage = Coverage(len(self.facts) + 1, self.time_us + later_us)
         if BACKEND == "sql":
-            if self._store is None or self._store.facts != self.facts:
-                self._store = Store(self.facts, holder_of)
+            if self._store is None or (self._store.facts, self._store.links) != (self.facts, self.links):
+                self._store = Store(self.facts, holder_of, self.links)
             return self._store.source(coverage, hidden)
         gone = {fact.record for fact in hidden or ()}
         shown = [fact for fact in self.facts if fact.record not in gone]
-        return memory_source(shown, coverage, holder_of, hidden=hidden)
+        return memory_source(shown, coverage, holder_of, hidden=hidden, links=self.links_for(hidden))
 
     def ask(
         self,
