@@ -40,7 +40,22 @@ from .settings import Settings
 if TYPE_CHECKING:
     from fabric.capture.node import Node
 
-_ROUTES = (epcis, trace, reports, things, names, records, members, links, policy, log, health, pages, session, docs)
+_ROUTES = (
+    epcis,
+    trace,
+    reports,
+    things,
+    names,
+    records,
+    members,
+    links,
+    policy,
+    log,
+    health,
+    pages,
+    session,
+    docs,
+)
 _STATIC = Path(__file__).parent / "pages" / "static"
 _DESCRIPTION = """\
 Capture EPCIS 2.0 events, trace what became of a thing, and get answers that carry their own proof.

@@ -22,6 +22,7 @@ from fabric.capture.node import Node, NodeSettings, open_node, rebuild_folder
 from fabric.capture.pool import InlinePreparer, Preparer
 from fabric.capture.service import Outcome, Posted
 from fabric.epcis.document import read_document
+from fabric.epcis.link import link_of
 from fabric.store.credentials import OPERATOR, Principal
 from fabric.store.jobs import Job
 from fabric.visibility.sight import Sight
@@ -126,6 +127,27 @@ class Simulator:
             body,
         )
         return sign_statement(payload_bytes(statement), [key])
+
+    # -- links -----------------------------------------------------------------------------------------
+
+    def link(self, by: str, one: str, other: str, **more: Any) -> tuple[Posted, Outcome]:
+        """A `same` link that a member tells, and what became of it."""
+        self.tick()
+        return self.post_link(by, {"same": [one, other], **more})
+
+    def link_signed(self, by: str, one: str, other: str, *parties: str, **changes: Any) -> dict[str, Any]:
+        """A `same` link that a member signed itself, ready to be posted; `changes` go into what is posted."""
+        body, salt = link_of([one, other], changes.pop("reason", None)), self.draw(32)
+        told = {"parties": sorted({by, *parties}), "commitment": body.commitment(salt).hex()}
+        envelope = json.loads(self.sign(by, "link", told))
+        return {"envelope": envelope, "salt": salt.hex(), "body": body.as_json()} | changes
+
+    def post_link(self, by: str, value: dict[str, Any]) -> tuple[Posted, Outcome]:
+        """Post a link as it is, and wait for what became of it."""
+        ticket = self.node.capture.link(by, json.dumps(value).encode())
+        posted: Posted = ticket.stored.result(30)
+        ticket.settled.result(30)
+        return posted, self.node.capture.outcome(posted.row)
 
     # -- captures --------------------------------------------------------------------------------------
 
@@ -262,6 +284,8 @@ _PROJECTIONS = {
         JOIN record r ON r.id = m.record JOIN thing t ON t.id = m.thing""",
     "shown": """SELECT hex(d.commitment), hex(r.commitment), s.whole FROM shown s
         JOIN record d ON d.id = s.dispatch JOIN record r ON r.id = s.record""",
+    "same": """SELECT t.iri, o.iri, s.seq, s.statement, c.members FROM same s JOIN thing t ON t.id = s.thing
+        JOIN thing o ON o.id = s.other JOIN class c ON c.id = s."class\"""",
     "handed": """SELECT t.iri, hex(d.commitment) FROM handed h JOIN thing t ON t.id = h.thing
         JOIN record d ON d.id = h.dispatch""",
 }

@@ -16,7 +16,7 @@ from fabric.lineage.schema import TABLES
 from fabric.lineage.sql import NewFact, index_facts, names_of
 from fabric.store.bulk import insert_rows
 from fabric.store.schema import capture as capture_table
-from fabric.store.schema import document, event, line, metadata, record, thing, touched
+from fabric.store.schema import document, event, line, metadata, record, same, thing, touched
 
 _RECORD = ("id", "capture", "position", "kind", "member", "event_id", "declares", "commitment", "digest")
 _RANK = {"lot": 0, "serial": 1, "class": 2, "place": 3}
@@ -26,7 +26,7 @@ _RANK = {"lot": 0, "serial": 1, "class": 2, "place": 3}
 def _database() -> Engine:
     """One database in memory for all tests of a process: creating its tables takes long."""
     engine = create_engine("sqlite://", poolclass=StaticPool)
-    tables = [event, line, record, thing, touched, capture_table, document, *TABLES]
+    tables = [event, line, record, same, thing, touched, capture_table, document, *TABLES]
     metadata.create_all(engine, tables=tables)
     return engine
 
@@ -34,7 +34,7 @@ def _database() -> Engine:
 def fresh_database() -> Connection:
     """A connection to an empty database in memory; there is one at a time."""
     connection = _database().connect()
-    for table in (event, line, record, thing, touched, *TABLES):
+    for table in (event, line, record, same, thing, touched, *TABLES):
         connection.exec_driver_sql(f"DELETE FROM {table.name}")
     connection.commit()
     return connection
