@@ -29,6 +29,7 @@ _BODIES: Final[dict[tuple[str, str], dict[str, Any]]] = {
         SUBMISSION: {"schema": {"$ref": "#/components/schemas/Submission"}},
     },
     ("/epcis/events", "post"): {"application/ld+json": _JSON_OBJECT, "application/json": _JSON_OBJECT},
+    ("/api/links", "post"): {"application/json": {"schema": {"$ref": "#/components/schemas/Link"}}},
     ("/api/statements", "post"): {"application/json": {"schema": {"$ref": "#/components/schemas/Statement"}}},
 }
 _TEXT: Final = {"type": "string"}
@@ -74,6 +75,18 @@ _SCHEMAS: Final[dict[str, Any]] = {
             },
             "contexts": {"type": "array", "items": {"type": "object"}},
             "document": {**_TEXT, "description": "The source bytes, base64."},
+        },
+    },
+    "Link": {
+        "type": "object",
+        "description": "Two names of one thing, told or signed by the caller: docs/spec/link.md.",
+        "properties": {
+            "same": {"type": "array", "items": _TEXT, "minItems": 2, "maxItems": 2},
+            "reason": {"type": ["string", "null"], "maxLength": 1000},
+            "parties": {"type": "array", "items": _TEXT, "description": "Members that may see it, too."},
+            "envelope": {"type": "object", "description": "DSSE envelope of a signed link statement."},
+            "salt": {**_TEXT, "description": "32 bytes, hex: of what was signed."},
+            "body": {"type": "object", "description": "loomark/link/v1: what was signed."},
         },
     },
     "Statement": {

@@ -12,7 +12,7 @@ from ledger.canonical import JSON
 from ledger.commitment import record_commitment
 from ledger.errors import InvalidInput
 
-from .identifiers import Kind, Position, canonical_thing, is_carrier_key
+from .identifiers import Kind, Position, canonical_thing, is_carrier_key, parse_element_string
 from .thing import Thing
 
 LINK: Final = "loomark/link/v1"
@@ -39,7 +39,7 @@ class Link(NamedTuple):
 
 
 def link_of(same: JSON, reason: JSON) -> Link:
-    """The link of two names in any spelling.
+    """The link of two names in any spelling: URIs, or element strings in brackets.
 
     Raises InvalidInput: `bad-shape`, `not-material` for what is neither lot nor serial (a class, a carrier),
     `same-name` for one thing twice, and what :func:`canonical_thing` raises.
@@ -66,7 +66,8 @@ def parse_link(value: JSON) -> Link:
 
 def _material(name: str) -> Thing:
     """The lot or serial of a name; what a private name is, records may tell otherwise later."""
-    thing = canonical_thing(name, Position.EPC)
+    # No URI begins with a bracket, so a name that does is the text of a bar code.
+    thing = parse_element_string(name) if name.startswith("(") else canonical_thing(name, Position.EPC)
     if thing.kind not in (Kind.LOT, Kind.SERIAL) or is_carrier_key(thing.iri):
         raise InvalidInput(f"expected a lot or a serial, got {thing.iri[:200]}", rule="not-material")
     return thing

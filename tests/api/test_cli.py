@@ -431,3 +431,28 @@ def test_too_many_names_at_once_are_refused(served: Served) -> None:
     sent = {"iri": [f"urn:x:{number}" for number in range(201)]}
     refused = httpx2.get(f"{served.url}/api/names", params=sent, headers=headers)
     assert (refused.status_code, refused.json()["type"]) == (413, "urn:loomark:problem:too-many")
+
+
+def test_a_link_joins_two_names_from_the_command_line_in_custody_and_under_an_own_key(
+    served: Served, tmp_path: Path
+) -> None:
+    code, other = "urn:example:code:1", "urn:example:code:2"
+    told = served.run("link", code, served.lot, "--reason", "our own code", "--json", key="recall")
+    assert told.code == 0, told.err
+    statement = json.loads(told.out)["statement"]
+    made = loomark("keygen", "-o", str(tmp_path / "own.key"), "--json")
+    public = json.loads(made.out)["publicKey"]
+    admitted = served.run("member", "add", "Linker", "--public-key", public, "--json", key="operator")
+    served.keys["linker"] = json.loads(admitted.out)["apiKey"]
+    signed = served.run(
+        "link", other, code, "--party", "recall", "--key", str(tmp_path / "own.key"), key="linker"
+    )
+    assert signed.code == 0, signed.err
+    answer = json.loads(served.run("trace", served.lot, "--json").out)
+    links = {hit["thing"]: hit["links"] for hit in answer["affected"]}
+    assert statement in links[served.lot]
+    assert len(links[code]) == 2
+    assert len(links[other]) == 1
+    refused = served.run("link", served.lot, served.lot)
+    assert refused.code == 1
+    assert "two names of" in refused.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ledger.canonical import canonical, parse_json
 from ledger.commitment import record_commitment
 from ledger.errors import Conflict, Forbidden, InvalidInput, NotFound
 from ledger.note import parse_vkey
-from tests.simulator import Simulator
+from tests.simulator import Simulator, Step
 
 A, B, C = (f"https://id.gs1.org/01/09506000134352/10/{name}" for name in "ABC")
 URN_A = "urn:epc:class:lgtin:9506000.013435.A"
@@ -216,11 +217,10 @@ def test_links_and_events_in_any_order_give_one_index(tmp_path: Path) -> None:
         with Simulator(tmp_path / str(seed)) as sim:
             sim.admit("farm")
             size = int(sim.node.state()["size"])
-            event = made(sim, A), made(sim, CODE), made(sim, B)
-            steps = [
-                *(lambda one=one: sim.capture("farm", [one]) for one in event),
-                lambda: sim.link("farm", A, CODE),
-                lambda: sim.link("farm", CODE, B),
+            steps: list[Step] = [
+                *(partial(sim.capture, "farm", [made(sim, thing)]) for thing in (A, CODE, B)),
+                partial(sim.link, "farm", A, CODE),
+                partial(sim.link, "farm", CODE, B),
             ]
             random.Random(seed).shuffle(steps)
             for step in steps:
