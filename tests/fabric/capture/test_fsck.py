@@ -62,6 +62,7 @@ def story(sim: Simulator) -> None:
         ]
     }
     sim.capture("mill", [sim.event(epcList=[PALLET])], epcisHeader={"epcisMasterData": masters})
+    sim.link("mill", LOT, "urn:example:partner:4711")
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ REFUSED: list[tuple[Any, str]] = [
     (
         {
             "link": "loomark/link/v1",
-            "same": ["https://id.gs1.org/00/095060000000000013", LOT],
+            "same": ["https://id.gs1.org/00/095060000000000015", LOT],
             "reason": None,
         },
         "not-material",
