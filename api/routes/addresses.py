@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from fastapi import Request
 
-from .trace import canonical
+from api.answers import canonical
 
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.answers import View, view
+from api.answers import View, canonical, view
 from api.pages.labels import Labels, load_labels, things_called
 from api.pages.thing_page import thing_values
 from api.pages.trace_page import trace_values
@@ -27,7 +27,7 @@ from .addresses import thing_in
 from .asking import Calling, Reading, Serving
 from .shown import html
 from .things import JSON_LD, TURTLE
-from .trace import MAX_TEXT, budget, canonical, instant_us
+from .trace import MAX_TEXT, budget, instant_us
 
 router = APIRouter(include_in_schema=False)
 

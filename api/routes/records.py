@@ -55,4 +55,4 @@ def record(record_id: str, serving: Serving, reading: Reading) -> Response:
 
 
 def _name(serving: Services, text: str, reader: Reader) -> str:
-    return commitment_named(serving.node.reading, serving.node.prover, text, reader)
+    return commitment_named(serving.node.reading, text, reader)

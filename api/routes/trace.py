@@ -8,7 +8,6 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter, Query, Response
 
-from api.answers import canonical as canonical
 from api.answers import meant, view
 from api.services import Services
 from fabric.epcis.times import parse_time

@@ -14,7 +14,6 @@ from ledger.errors import Conflict, Finding, NotFound
 from ledger.log.schema import REFUSED, statement
 
 from .intake import RECORD_IRI
-from .proof import Prover
 
 _COMMITMENT: Final = re.compile(r"[0-9a-f]{64}\Z")
 MOST_NAMESAKES: Final = 100
@@ -36,7 +35,7 @@ def records_of(engine: Engine, capture_id: int) -> list[CapturedRecord]:
         return [CapturedRecord(*row) for row in rows]
 
 
-def commitment_named(engine: Engine, _prover: Prover, text: str, reader: Reader) -> str:
+def commitment_named(engine: Engine, text: str, reader: Reader) -> str:
     """The commitment (hex) of the one record that `text` names to this reader.
 
     `text` is a commitment, `urn:loomark:record:<commitment>`, or an event ID. Raises NotFound where nothing

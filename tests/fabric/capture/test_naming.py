@@ -13,7 +13,7 @@ EVENT_ID = "urn:uuid:00000000-0000-4000-8000-00000000abcd"
 
 
 def _named(sim: Simulator, member: str) -> str:
-    return commitment_named(sim.node.reading, sim.node.prover, EVENT_ID, sim.node.reader(member))
+    return commitment_named(sim.node.reading, EVENT_ID, sim.node.reader(member))
 
 
 def test_hidden_namesakes_push_no_visible_record_out(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
