@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .ed25519 import SigningKey
+from .ed25519 import Signer
 from .errors import InvalidInput
 from .note import Note, SignatureLine, note_bytes, sign
 from .shape import MAX_TREE_SIZE, base64_bytes, base64_text
@@ -44,11 +44,15 @@ def parse_checkpoint(text: str) -> Checkpoint:
 
 
 def sign_checkpoint(
-    checkpoint: Checkpoint, key: SigningKey, cosignatures: Iterable[SignatureLine] = ()
+    checkpoint: Checkpoint, key: Signer | Sequence[Signer], cosignatures: Iterable[SignatureLine] = ()
 ) -> bytes:
-    """The checkpoint's note, signed by the log under its origin, followed by the cosignature lines."""
+    """The checkpoint's note, signed by the log under its origin, followed by the cosignature lines.
+
+    While the log changes its key, both sign, the new one first: several keys give a line each, in their order.
+    """
     text = checkpoint.text()
-    return note_bytes(text, [sign(text, checkpoint.origin, key), *cosignatures])
+    keys = key if isinstance(key, Sequence) else (key,)
+    return note_bytes(text, [*[sign(text, checkpoint.origin, one) for one in keys], *cosignatures])
 
 
 def checkpoint_of(note: Note) -> Checkpoint:

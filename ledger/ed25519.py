@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from hashlib import sha256
+from typing import Protocol
 
 import nacl.bindings
 import nacl.exceptions
@@ -23,6 +24,21 @@ _POSSESSION = b"loomark/possession/v1\x00"
 
 _open = nacl.bindings.crypto_sign_open
 _sign = nacl.bindings.crypto_sign
+
+
+class Signer(Protocol):
+    """Whoever signs with one key whose public half is known: a key in memory, a command, a hardware module.
+
+    ``sign`` gives the raw signature over ``message``, or raises :class:`ledger.errors.Unavailable`; it may be
+    called again for the same message, by several threads at once, and with Ed25519 gives the same bytes again.
+    """
+
+    @property
+    def public_bytes(self) -> bytes:
+        """The raw public key."""
+
+    def sign(self, message: bytes) -> bytes:
+        """The raw signature over ``message``."""
 
 
 class SigningKey:
@@ -75,7 +91,7 @@ def key_id(public: bytes) -> str:
     return sha256(public).hexdigest()
 
 
-def possession_line(key: SigningKey) -> str:
+def possession_line(key: Signer) -> str:
     """The public line that ``loomark keygen`` prints and admission takes, without newline."""
     signature = key.sign(_POSSESSION + key.public_bytes)
     return f"{b64encode(key.public_bytes).decode()}.{b64encode(signature).decode()}"
@@ -92,10 +108,15 @@ def admit_public_key(line: str) -> bytes:
         raise InvalidInput("expected base64(key).base64(signature), got no dot", rule="bad-key")
     public = base64_bytes(public_part, "public key", PUBLIC_KEY_SIZE_BYTES)
     signature = base64_bytes(signature_part, "possession signature", SIGNATURE_SIZE_BYTES)
-    if not nacl.bindings.crypto_core_ed25519_is_valid_point(public):
-        raise InvalidInput("expected a key in the prime-order subgroup, got another point", rule="bad-key")
+    require_prime_order(public)
     if not verify(public, _POSSESSION + public, signature):
         raise InvalidInput(
             "expected a proof of possession, got a signature that does not hold", rule="bad-possession"
         )
     return public
+
+
+def require_prime_order(public: bytes) -> None:
+    """Raise :class:`InvalidInput` (rule ``bad-key``) for a raw key outside the prime-order subgroup."""
+    if not nacl.bindings.crypto_core_ed25519_is_valid_point(public):
+        raise InvalidInput("expected a key in the prime-order subgroup, got another point", rule="bad-key")

@@ -1,8 +1,9 @@
 """Signed notes and cosignatures (C2SP signed-note v1.0.0, tlog-cosignature v1.0.1).
 
-A note is text, a blank line and signature lines ``— <name> <base64(key id || signature)>``. Only Ed25519 is
-read here: type 0x01 for the log, type 0x04 (``cosignature/v1``, with a time in seconds) for cosigners. Lines by
-unknown keys are ignored; a line that names a known key must verify, or the whole note is refused.
+A note is text, a blank line and signature lines ``— <name> <base64(key id || signature)>``. Three types are read
+here: 0x01 (Ed25519) for the log, 0x04 (Ed25519 ``cosignature/v1``) and 0x06 (ML-DSA-44 ``subtree/v1``) for
+cosigners, both with a time in seconds. Lines by unknown keys are ignored; a line that names a known key must
+verify, or the whole note is refused.
 """
 
 from __future__ import annotations
@@ -12,12 +13,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from . import ed25519
+from . import ed25519, mldsa
 from .errors import InvalidInput, TooLarge
 from .shape import base64_bytes, base64_text
 
 ED25519 = 0x01
 COSIGNATURE = 0x04
+ML_DSA_COSIGNATURE = 0x06
+COSIGNATURES = frozenset({COSIGNATURE, ML_DSA_COSIGNATURE})
+KEY_SIZE_BYTES = {
+    ED25519: ed25519.PUBLIC_KEY_SIZE_BYTES,
+    COSIGNATURE: ed25519.PUBLIC_KEY_SIZE_BYTES,
+    ML_DSA_COSIGNATURE: mldsa.PUBLIC_KEY_SIZE_BYTES,
+}
 MAX_SIGNATURES = 32
 MAX_NOTE_BYTES = 1_048_576
 
@@ -31,7 +39,7 @@ _KEY_HASH = re.compile(r"[0-9a-f]{8}\Z")
 class VerifierKey:
     """A public key with the name it signs under: what a vkey line holds.
 
-    ``kind`` is :data:`ED25519` or :data:`COSIGNATURE`; ``public`` the 32 raw key bytes.
+    ``kind`` is a key of :data:`KEY_SIZE_BYTES`, ``public`` the raw key of that size.
     """
 
     name: str
@@ -82,14 +90,20 @@ class VerifiedSignature:
 
 
 def parse_vkey(text: str) -> VerifierKey:
-    """The key of a vkey; raises :class:`InvalidInput` (rule ``bad-vkey``) for anything else than our two types."""
+    """The key of a vkey.
+
+    Raises :class:`InvalidInput` with rule ``bad-vkey`` for anything else than our three types, and ``no-ml-dsa``
+    where this installation cannot verify the third: it must not take a cosigner for one that never signs.
+    """
     name, plus, rest = text.partition("+")
     key_hash, second_plus, encoded = rest.partition("+")
     if not (plus and second_plus and _is_name(name) and _KEY_HASH.match(key_hash)):
         raise InvalidInput("expected name+keyid+base64, got another spelling", rule="bad-vkey")
     raw = base64_bytes(encoded, "vkey")
-    if len(raw) != 33 or raw[0] not in (ED25519, COSIGNATURE):
-        raise InvalidInput("expected an Ed25519 note or cosignature key, got another kind", rule="bad-vkey")
+    if not raw or len(raw) - 1 != KEY_SIZE_BYTES.get(raw[0]):
+        raise InvalidInput("expected an Ed25519 note key or a cosignature key, got another", rule="bad-vkey")
+    if raw[0] == ML_DSA_COSIGNATURE:
+        mldsa.require_available()
     key = VerifierKey(name, raw[0], raw[1:])
     if key.key_id.hex() != key_hash:
         raise InvalidInput(f"expected key id {key.key_id.hex()}, got {key_hash}", rule="bad-vkey")
@@ -125,16 +139,27 @@ def note_bytes(text: str, signatures: Iterable[SignatureLine]) -> bytes:
     return (text + "\n" + "".join([line.text() for line in signatures])).encode()
 
 
-def sign(text: str, name: str, key: ed25519.SigningKey) -> SignatureLine:
+def sign(text: str, name: str, key: ed25519.Signer) -> SignatureLine:
     """The plain Ed25519 signature line (type 0x01) of ``name`` under a note's text."""
     verifier = VerifierKey(name, ED25519, key.public_bytes)
     return SignatureLine(name, verifier.key_id, key.sign(text.encode()))
 
 
-def cosign(text: str, name: str, key: ed25519.SigningKey, time_s: int) -> SignatureLine:
+def cosign(text: str, name: str, key: ed25519.Signer, time_s: int) -> SignatureLine:
     """The ``cosignature/v1`` line (type 0x04) of ``name`` at POSIX time ``time_s`` under a checkpoint's text."""
     verifier = VerifierKey(name, COSIGNATURE, key.public_bytes)
     signature = key.sign(_cosigned(text, time_s))
+    return SignatureLine(name, verifier.key_id, time_s.to_bytes(8, "big") + signature)
+
+
+def cosign_ml_dsa(text: str, name: str, key: ed25519.Signer, time_s: int) -> SignatureLine:
+    """The ``subtree/v1`` line (type 0x06) of ``name`` at POSIX time ``time_s`` under a checkpoint's text.
+
+    ``key`` signs with ML-DSA-44 (:class:`ledger.mldsa.MlDsaKey`). Raises :class:`InvalidInput` for a text that is no
+    checkpoint, or one with extension lines: this signature would not cover them.
+    """
+    verifier = VerifierKey(name, ML_DSA_COSIGNATURE, key.public_bytes)
+    signature = key.sign(_subtree(text, name, time_s))
     return SignatureLine(name, verifier.key_id, time_s.to_bytes(8, "big") + signature)
 
 
@@ -159,15 +184,33 @@ def verify_note(note: Note, keys: Sequence[VerifierKey]) -> tuple[VerifiedSignat
 
 
 def _verify_line(text: str, line: SignatureLine, key: VerifierKey) -> VerifiedSignature:
-    message, signature, time_s = text.encode(), line.blob, None
+    if key.kind not in COSIGNATURES:
+        return _held(ed25519.verify(key.public, text.encode(), line.blob), key, None)
+    time_s = int.from_bytes(line.blob[:8], "big")
+    if not 0 < time_s < 2**63:
+        raise InvalidInput(f"expected a cosignature with a time by {key.name}", rule="note-signature")
     if key.kind == COSIGNATURE:
-        time_s = int.from_bytes(line.blob[:8], "big")
-        message, signature = _cosigned(text, time_s), line.blob[8:]
-        if not 0 < time_s < 2**63:
-            raise InvalidInput(f"expected a cosignature with a time by {key.name}", rule="note-signature")
-    if not ed25519.verify(key.public, message, signature):
+        return _held(ed25519.verify(key.public, _cosigned(text, time_s), line.blob[8:]), key, time_s)
+    return _held(mldsa.verify(key.public, _subtree(text, key.name, time_s), line.blob[8:]), key, time_s)
+
+
+def _held(is_valid: bool, key: VerifierKey, time_s: int | None) -> VerifiedSignature:
+    if not is_valid:
         raise InvalidInput(f"expected a valid signature by {key.name}, got another", rule="note-signature")
     return VerifiedSignature(key, time_s)
+
+
+def _subtree(text: str, name: str, time_s: int) -> bytes:
+    """What an ML-DSA cosigner signs of a checkpoint: the tree from entry 0, under both names."""
+    # Checkpoints are built on notes; this one type of signature looks into the text it covers.
+    from .checkpoint import parse_checkpoint
+
+    head = parse_checkpoint(text)
+    origin, cosigner = head.origin.encode(), name.encode()
+    if max(len(origin), len(cosigner)) > 255:
+        raise InvalidInput("expected names of at most 255 bytes in an ML-DSA cosignature", rule="bad-note")
+    named = bytes([len(cosigner)]) + cosigner + time_s.to_bytes(8, "big") + bytes([len(origin)]) + origin
+    return b"subtree/v1\n\x00" + named + bytes(8) + head.size.to_bytes(8, "big") + head.root
 
 
 def _cosigned(text: str, time_s: int) -> bytes:

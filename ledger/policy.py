@@ -11,11 +11,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from .errors import InvalidInput, TooLarge
-from .note import COSIGNATURE, ED25519, VerifiedSignature, VerifierKey, parse_vkey
+from .note import COSIGNATURES, ED25519, VerifiedSignature, VerifierKey, parse_vkey
 
 MAX_POLICY_BYTES = 65_536
 MAX_NAMES = 256
@@ -85,11 +85,20 @@ def parse_policy(text: str) -> Policy:
 
 
 def policy_text(
-    log: VerifierKey, witnesses: Mapping[str, VerifierKey] | None = None, threshold: int = 0
+    log: VerifierKey | Sequence[VerifierKey],
+    witnesses: Mapping[str, VerifierKey] | None = None,
+    threshold: int = 0,
 ) -> str:
-    """A policy for one log and ``threshold`` of these witnesses; ``quorum none`` for a threshold of 0."""
+    """A policy for one log and ``threshold`` of these witnesses; ``quorum none`` for a threshold of 0.
+
+    A log that changed its key has several keys under one origin, each its own line.
+    """
     named = witnesses or {}
-    lines = [f"log {log.text()}", *[f"witness {name} {key.text()}" for name, key in named.items()]]
+    logs = log if isinstance(log, Sequence) else (log,)
+    lines = [
+        *[f"log {one.text()}" for one in logs],
+        *[f"witness {name} {key.text()}" for name, key in named.items()],
+    ]
     if threshold:
         lines += [f"group witnesses {threshold} {' '.join(named)}", "quorum witnesses"]
     else:
@@ -113,10 +122,10 @@ class _Reader:
             case [""]:
                 return
             case ["log", vkey] | ["log", vkey, _]:
-                self.logs.append(self._key(vkey, ED25519))
+                self.logs.append(self._key(vkey, frozenset({ED25519})))
             case ["witness", name, vkey] | ["witness", name, vkey, _]:
                 self._new_name(name)
-                self.witnesses[name] = self._key(vkey, COSIGNATURE)
+                self.witnesses[name] = self._key(vkey, COSIGNATURES)
             case ["group", name, rule, *members] if members:
                 self._new_name(name)
                 self.groups[name] = self._group(rule, members)
@@ -147,10 +156,11 @@ class _Reader:
         if len(self.witnesses) + len(self.groups) == MAX_NAMES:
             raise InvalidInput(f"expected at most {MAX_NAMES} witnesses and groups")
 
-    def _key(self, vkey: str, kind: int) -> VerifierKey:
+    def _key(self, vkey: str, kinds: frozenset[int]) -> VerifierKey:
         key = parse_vkey(vkey)
-        if key.kind != kind:
-            raise InvalidInput(f"expected a vkey of type {kind:#04x}, got {key.kind:#04x}")
+        if key.kind not in kinds:
+            named = " or ".join([f"{kind:#04x}" for kind in sorted(kinds)])
+            raise InvalidInput(f"expected a vkey of type {named}, got {key.kind:#04x}")
         if key.public in self.keys:
             raise InvalidInput("expected each public key once, got one twice")
         self.keys.add(key.public)

@@ -101,7 +101,7 @@ def pre_authentication(payload: bytes) -> bytes:
     return b"%b%d %b" % (_PAE, len(payload), payload)
 
 
-def sign_statement(payload: bytes, keys: Sequence[ed25519.SigningKey]) -> bytes:
+def sign_statement(payload: bytes, keys: Sequence[ed25519.Signer]) -> bytes:
     """The canonical envelope of a payload with one signature by each key."""
     message = pre_authentication(payload)
     signed = {ed25519.key_id(key.public_bytes): key.sign(message) for key in keys}

@@ -14,7 +14,7 @@ from . import shape
 from .canonical import JSON, canonical, parse_json
 from .capture import CAPTURE_SALT_SIZE_BYTES, MAX_RECORDS, capture_commitment
 from .commitment import RECORD_SALT_SIZE_BYTES, Committed, Committer, record_commitment
-from .ed25519 import SigningKey, key_id
+from .ed25519 import Signer, key_id
 from .errors import InvalidInput
 from .statement import (
     Statement,
@@ -48,7 +48,7 @@ class Submission:
 def capture_statement(
     commitment: bytes,
     *,
-    key: SigningKey,
+    key: Signer,
     log: str,
     member: str,
     seen: tuple[int, bytes],
@@ -66,7 +66,7 @@ def build_submission(
     records: Sequence[Mapping[str, JSON]],
     contexts: Mapping[str, str | None],
     *,
-    key: SigningKey,
+    key: Signer,
     log: str,
     member: str,
     seen: tuple[int, bytes],
