@@ -7,6 +7,7 @@
     │   ├── Conflict          it contradicts something already accepted
     │   ├── Forbidden         it is not the caller's to do
     │   ├── NotFound          nothing of that name is visible to the caller
+    │   │   └── Erased        it was there, and was erased
     │   └── TooLarge          a stated limit is exceeded
     ├── VerificationError     the evidence: it does not prove what it claims
     └── Unavailable           the environment: try again later
@@ -83,6 +84,12 @@ class NotFound(InvalidInput):
     default_rule = "not-found"
 
 
+class Erased(NotFound):
+    """It was there and was erased: what stays of it says so, and no later request will succeed."""
+
+    default_rule = "erased"
+
+
 class TooLarge(InvalidInput):
     """A limit of the format is exceeded (design/evidence.md, Limits)."""
 
@@ -104,4 +111,6 @@ class VerificationError(LoomarkError):
 
 
 class Unavailable(LoomarkError):
-    """The environment cannot serve this now; the same request may succeed later."""
+    """The environment cannot serve this now; the same request may succeed later. ``rule`` is a stable slug."""
+
+    rule = "unavailable"

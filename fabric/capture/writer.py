@@ -20,8 +20,9 @@ from sqlalchemy.engine import Connection
 
 from fabric.store.jobs import Job
 from ledger.errors import InvalidInput, LoomarkError, Unavailable
+from ledger.log.guard import ReadOnlyLog
 from ledger.log.plan import Refused
-from ledger.log.sequencer import ReadOnlyLog, Sequencer
+from ledger.log.sequencer import Sequencer
 
 from .indexing import Indexer
 from .intake import Intake, LogView

@@ -19,11 +19,13 @@ from __future__ import annotations
 from .database import create_log
 from .engine import reader_engine, writer_engine
 from .fsck import Fault, LogReport, check_log
+from .guard import Mark, MarkSource, ReadOnly, ReadOnlyLog
 from .plan import Refused, Sequenced
 from .publish import Cosigner, Published, Publisher
 from .reader import LogReader, StatementProof
 from .recover import open_sequencer
-from .sequencer import ReadOnly, ReadOnlyLog, Sequencer
+from .sequencer import Sequencer
+from .space import StorageFull
 from .stage import stage
 
 __all__ = [
@@ -31,6 +33,8 @@ __all__ = [
     "Fault",
     "LogReader",
     "LogReport",
+    "Mark",
+    "MarkSource",
     "Published",
     "Publisher",
     "ReadOnly",
@@ -39,6 +43,7 @@ __all__ = [
     "Sequenced",
     "Sequencer",
     "StatementProof",
+    "StorageFull",
     "check_log",
     "create_log",
     "open_sequencer",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import Unavailable
+from .space import storage_full
 
 
 class Files(Protocol):
@@ -23,7 +24,7 @@ class Files(Protocol):
     """
 
     def write(self, path: Path, data: bytes, *, lasting: bool = True) -> None:
-        """Put `data` under `path`, creating folders. Raises Unavailable."""
+        """Put `data` under `path`, creating folders. Raises StorageFull, Unavailable."""
 
     def read(self, path: Path) -> bytes | None:
         """The bytes under `path`, or None when there is no such file. Raises Unavailable."""
@@ -49,7 +50,8 @@ class DiskFiles:
             if lasting:
                 _sync_folder(path.parent)
         except OSError as error:
-            raise Unavailable(f"cannot write {path.name}: {error.strerror}") from error
+            full = storage_full(error)
+            raise full or Unavailable(f"cannot write {path.name}: {error.strerror}") from error
 
     def read(self, path: Path) -> bytes | None:
         """The file's bytes, or None."""

@@ -69,25 +69,48 @@ class Publisher:
         self._high_water = high_water
         self._key = key
         self._cosigners = tuple(cosigners)
+        self._left: dict[Path, bytes | None] = {}
 
     def publish(self, head: Checkpoint, growth: Growth) -> Published:
-        """Sign a committed head and make it public with the tiles it grew by. Raises Unavailable."""
-        self._files.write(self._high_water, head.text().encode())
+        """Sign a committed head and make it public with the tiles it grew by. Raises StorageFull, Unavailable.
+
+        Calling it again for the same head, after a failure at any line, does the same again.
+        """
+        self._replace(self._high_water, head.text().encode())
         note = sign_checkpoint(head, self._key)
         self.tiles.write(growth)
         lines = [line for each in self._cosigners for line in each.cosign(note, self.tiles)]
         if lines:
             note = sign_checkpoint(head, self._key, lines)
-        self._files.write(self._checkpoint, note)
+        self._replace(self._checkpoint, note)
         self.tiles.remove_partials(growth)
         return Published(head, note)
 
+    def _replace(self, path: Path, data: bytes) -> None:
+        self._left[path] = None
+        self._files.write(path, data)
+        self._left[path] = data
+
+    def is_as_left(self) -> bool:
+        """Whether both files still have the very bytes that this publisher wrote last. Raises Unavailable."""
+        files = (self._high_water, self._checkpoint)
+        return all(self._left.get(path) is not None for path in files) and all(
+            self._files.read(path) == self._left[path] for path in files
+        )
+
     def published(self, origin: str) -> Checkpoint | None:
         """The checkpoint file, its log signature verified; None when there is none. Raises InvalidInput."""
+        note = self.note(origin)
+        return None if note is None else note.checkpoint
+
+    def note(self, origin: str) -> Published | None:
+        """As `published`, with the note."""
         note = self._files.read(self._checkpoint)
         if note is None:
             return None
-        return verified_checkpoint(note, VerifierKey(origin, ED25519, self._key.public_bytes))
+        return Published(
+            verified_checkpoint(note, VerifierKey(origin, ED25519, self._key.public_bytes)), note
+        )
 
     def high_water(self) -> Checkpoint | None:
         """The last head that may have been signed; None when there is no such file. Raises InvalidInput."""

@@ -7,8 +7,8 @@ with the code that publishes every new head. What is still staged is sequenced b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from sqlalchemy import Connection, Engine
@@ -20,87 +20,57 @@ from ..seal import parse_seal
 from ..tile import TILE_WIDTH
 from .database import entries, entry_data, has_archived_notes, last_seal, leaves, read_head, registry_entries
 from .edge import Edge, edge_at, frontier_at
+from .guard import PUBLISHED, SEALS, Mark, MarkSource, ReadOnly, ReadOnlyLog, compare, no_marks
 from .plan import LogState, replayed_registry
 from .publish import Publisher
-from .sequencer import Clock, ReadOnly, Sequencer
+from .sequencer import Clock, Sequencer, read_marks
+from .space import StorageFull
 from .tiles import TileStore, TileTree
-
-PUBLISHED: Final = "published checkpoint"
-HIGH_WATER: Final = "high-water file"
-ENTRIES: Final = "stored entries"
-SEALS: Final = "stored seals"
 
 _WRITTEN_AT_ONCE: Final = 16 * TILE_WIDTH
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A head that was signed, or was about to be, and where that is remembered."""
-
-    name: str
-    head: Checkpoint
-
-
-def open_sequencer(engine: Engine, publisher: Publisher, clock: Clock) -> Sequencer:
+def open_sequencer(
+    engine: Engine, publisher: Publisher, clock: Clock, *, marks: MarkSource = no_marks
+) -> Sequencer:
     """The sequencer of the log in this database, recovered and published, or read-only with the reason.
 
-    Raises Unavailable when no log was created there, or when its head cannot be published.
+    `marks` gives the heads that witnesses remember. Where the disk is full the head is published later, by the
+    first `sequence` that can. Raises Unavailable when no log was created there, or when its head cannot be
+    published for another reason.
     """
     with engine.connect() as connection:
         head = read_head(connection)
-        marks, refusal = _marks(connection, publisher, head.origin)
-        base, roots = _roots(connection, publisher.tiles, head, marks)
-        refusal = refusal or compare(head, marks, roots)
+        found, refusal = read_marks(publisher, head.origin, has_archived_notes(connection), marks)
+        base, roots = _roots(connection, publisher.tiles, head, found)
+        refusal = refusal or compare(head, found, roots)
         tiles = publisher.tiles if refusal is None else None
         edge = _edge(connection, publisher.tiles, base, head.size, tiles)
         state, broken_seals = _state(connection, head.origin, edge)
-    sequencer = Sequencer(engine, publisher, clock, state, read_only=refusal or broken_seals)
-    if sequencer.read_only is None and head.size:
-        sequencer.publish(edge.take_growth())
+    refusal = refusal or broken_seals
+    sequencer = Sequencer(engine, publisher, clock, state, read_only=refusal, marks=marks)
+    if head.size:
+        _publish(sequencer, publisher, edge)
     return sequencer
 
 
-def compare(head: Checkpoint, marks: Sequence[Mark], roots: Mapping[int, bytes]) -> ReadOnly | None:
-    """Why the head may not be signed, or None. `roots` are those of the stored entries, by tree size.
-
-    A head behind a mark is a restored backup or a replica that lost commits; another root at a mark's size is
-    a fork. Either way signing would give two histories one name.
-    """
-    if roots[head.size] != head.root:
-        return ReadOnly(ENTRIES, f"the head of size {head.size} has another root than they have")
-    for mark in marks:
-        if mark.head.origin != head.origin:
-            return ReadOnly(mark.name, f"expected the log {head.origin}, got {mark.head.origin}")
-        if mark.head.size > head.size:
-            return ReadOnly(mark.name, f"the head is behind: size {head.size} after {mark.head.size}")
-        if roots[mark.head.size] != mark.head.root:
-            return ReadOnly(mark.name, f"the head is different: another root at size {mark.head.size}")
-    return None
-
-
-def _marks(connection: Connection, publisher: Publisher, origin: str) -> tuple[list[Mark], ReadOnly | None]:
-    sources: list[tuple[str, Callable[[], Checkpoint | None]]] = [
-        (PUBLISHED, lambda: publisher.published(origin)),
-        (HIGH_WATER, publisher.high_water),
-    ]
-    marks: list[Mark] = []
-    for name, read in sources:
-        try:
-            head = read()
-        except InvalidInput as error:
-            return marks, ReadOnly(name, f"it cannot be read: {error.message}")
-        if head is not None:
-            marks.append(Mark(name, head))
-    if has_archived_notes(connection) and HIGH_WATER not in [mark.name for mark in marks]:
-        return marks, ReadOnly(HIGH_WATER, "expected the file that goes with a published log, got none")
-    return marks, None
+def _publish(sequencer: Sequencer, publisher: Publisher, edge: Edge) -> None:
+    """Publish the head; what may not or cannot be published now goes on serving what was published before."""
+    try:
+        if sequencer.read_only is None:
+            sequencer.publish(edge.take_growth())
+    except (StorageFull, ReadOnlyLog):
+        pass
+    if sequencer.published is None:
+        with suppress(InvalidInput, Unavailable):
+            sequencer.published = publisher.note(sequencer.head.origin)
 
 
 def _roots(
     connection: Connection, tiles: TileStore, head: Checkpoint, marks: Sequence[Mark]
 ) -> tuple[int, dict[int, bytes]]:
     """Where to go on from stored tiles, and the roots of the stored entries at the sizes that matter."""
-    sizes = {head.size, *[mark.head.size for mark in marks]}
+    sizes = {head.size, *[mark.size for mark in marks]}
     base = min(sizes) - min(sizes) % TILE_WIDTH if PUBLISHED in [mark.name for mark in marks] else 0
     if base:
         try:

@@ -5,29 +5,34 @@
         pass
 
 Order (design/evidence.md, "Log"): what waits is read and decided; one transaction compare-and-swaps the head,
-stores entries, seals and refusals and calls back; then `Publisher.publish` signs the committed head. A failure
-before the commit leaves everything as it was. A failure of the commit, or after it, leaves this object unable
-to go on, because it cannot know what was stored: the process ends, and the next start recovers.
+stores entries, seals and refusals and calls back; then `Publisher.publish` signs the committed head. Before
+the transaction and again before the signature the head is compared with every mark of what was signed before.
+
+A failure before the commit leaves everything as it was. Where the disk takes no more, the commit is known not to
+be stored or the publication can simply be done again: `sequence` is called again when there may be room. Any
+other failure of the commit, or after it, leaves this object unable to go on, because it cannot know what was
+stored: the process ends, and the next start recovers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from threading import Lock
-from typing import Final
+from typing import Final, NoReturn
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, RootTransaction
 
 from ..checkpoint import Checkpoint
-from ..errors import Unavailable
+from ..errors import InvalidInput, Unavailable
 from ..registry import Registry
-from .database import add_entries, archive_note, move_head, record_outcomes, waiting
+from .database import add_entries, archive_note, archived_root, move_head, read_head, record_outcomes, waiting
 from .edge import Growth
+from .guard import HIGH_WATER, PUBLISHED, Mark, MarkSource, ReadOnly, ReadOnlyLog, compare, no_marks
 from .heads import KnownHeads
 from .plan import LogState, Plan, Refused, Sequenced, plan
 from .publish import Published, Publisher
+from .space import StorageFull, storage_full
 from .tiles import TileTree
 
 BATCH: Final = 1024
@@ -38,25 +43,6 @@ Clock = Callable[[], int]
 
 OnSequenced = Callable[[Connection, Sequence[Sequenced]], None]
 OnRefused = Callable[[Connection, Sequence[Refused]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class ReadOnly:
-    """Why the log may not sign: `against` names what its head was compared with."""
-
-    against: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"read-only: against the {self.against}, {self.reason}"
-
-
-class ReadOnlyLog(Unavailable):
-    """The log refuses to sign; reading goes on. An operator has to find out why."""
-
-    def __init__(self, state: ReadOnly) -> None:
-        super().__init__(str(state))
-        self.state = state
 
 
 class Sequencer:
@@ -70,6 +56,7 @@ class Sequencer:
         state: LogState,
         *,
         read_only: ReadOnly | None = None,
+        marks: MarkSource = no_marks,
     ) -> None:
         self._engine = engine
         self._publisher = publisher
@@ -78,6 +65,9 @@ class Sequencer:
         self._heads = KnownHeads(engine, TileTree(publisher.tiles))
         self._turn = Lock()
         self._failed: str | None = None
+        self._marks = marks
+        self._compared: Sequence[Mark] | None = None
+        self._unpublished: Growth | None = None
         self._unarchived: Published | None = None
         self.published: Published | None = None
         self.read_only = read_only
@@ -99,11 +89,15 @@ class Sequencer:
 
         None when nothing waits any more; batches that are refused as a whole are passed over. The callbacks
         run inside the transaction, after the log's own writes; what they raise undoes it and passes through.
-        Raises ReadOnlyLog, Unavailable.
+        A head that could not be published before, because the disk was full, is published first, alone.
+        Raises ReadOnlyLog, StorageFull (call again later), Unavailable.
         """
         with self._turn:
             self.require_able()
+            if self._unpublished is not None:
+                return self.publish(self._unpublished)
             while decided := self._decide(limit):
+                self.check_marks()
                 self._store(decided, on_sequenced, on_refused)
                 if decided.entries:
                     return self.publish(decided.state.edge.take_growth())
@@ -111,11 +105,39 @@ class Sequencer:
 
     def publish(self, growth: Growth) -> Published:
         """Publish the committed head with the tiles it grew by; recovery calls it with those it derived."""
+        self._unpublished = growth
+        self.check_marks()
         with self._or_stop("publication"):
             published = self._publisher.publish(self.head, growth)
+        self._unpublished = None
         self.published = self._unarchived = published
         self._heads.remember(published.checkpoint.size, published.checkpoint.root)
         return published
+
+    def check_marks(self) -> None:
+        """Compare the committed head with what may have been signed before. Raises ReadOnlyLog, from then on.
+
+        Two small files are read; only if one of them is not as it was left, or witnesses remember something new,
+        is there more to do.
+        """
+        self.require_able()
+        others = tuple(self._marks(self._state.origin))
+        with suppress(Unavailable):
+            if others == self._compared and self._publisher.is_as_left():
+                return
+        marks, self.read_only = read_marks(
+            self._publisher, self._state.origin, self.published is not None, lambda _: others
+        )
+        head = self.head
+        with self._engine.connect() as connection:
+            if read_head(connection) != head:
+                # Others wrote this database: their marks say nothing against it, only against what is known here.
+                self.read_only = None
+                raise self._moved()
+            roots = {mark.size: archived_root(connection, mark.size) for mark in marks}
+        self.read_only = self.read_only or compare(head, marks, roots | {head.size: head.root})
+        self.require_able()
+        self._compared = others
 
     def require_able(self) -> None:
         """Raise ReadOnlyLog or Unavailable when this sequencer may not or cannot go on."""
@@ -144,8 +166,9 @@ class Sequencer:
             except BaseException:
                 transaction.rollback()
                 raise
-            with self._or_stop("commit"):
-                transaction.commit()
+            failure = _commit(transaction)
+        if failure is not None:
+            self._judge(failure)
         self._state = decided.state
         self._unarchived = None
 
@@ -154,16 +177,64 @@ class Sequencer:
             archive_note(connection, self._unarchived)
         if decided.entries:
             if not move_head(connection, self.head, decided.state.head):
-                self._failed = "comparison of heads"
-                raise Unavailable("the head was moved by somebody else; restarting the node recovers it")
+                raise self._moved()
             add_entries(connection, decided, decided.state.head)
         record_outcomes(connection, decided)
+
+    def _moved(self) -> Unavailable:
+        self._failed = "comparison of heads"
+        return Unavailable("the head was moved by somebody else; restarting the node recovers it")
+
+    def _judge(self, failure: BaseException) -> NoReturn:
+        """Raise what a failed commit means: anything but a lack of room leaves open what was stored."""
+        full = storage_full(failure)
+        if full is None or not self._is_undone():
+            self._failed = "commit"
+            raise failure
+        raise full from failure
+
+    def _is_undone(self) -> bool:
+        """Whether the committed head is where it was, seen through the one connection that writes."""
+        with suppress(Exception), self._engine.connect() as connection:
+            return read_head(connection) == self.head
+        return False
 
     @contextmanager
     def _or_stop(self, step: str) -> Iterator[None]:
         # Whether a failed commit or write took effect is unknown here; only recovery can look.
         try:
             yield
+        except StorageFull:
+            raise
         except BaseException:
             self._failed = step
             raise
+
+
+def _commit(transaction: RootTransaction) -> BaseException | None:
+    try:
+        transaction.commit()
+    except BaseException as failure:
+        return failure
+    return None
+
+
+def read_marks(
+    publisher: Publisher, origin: str, is_published: bool, others: MarkSource
+) -> tuple[list[Mark], ReadOnly | None]:
+    """What may have been signed before, from both files and from others; or why that cannot be told."""
+    sources: list[tuple[str, Callable[[], Checkpoint | None]]] = [
+        (PUBLISHED, lambda: publisher.published(origin)),
+        (HIGH_WATER, publisher.high_water),
+    ]
+    marks: list[Mark] = []
+    for name, read in sources:
+        try:
+            head = read()
+        except (InvalidInput, Unavailable) as error:
+            return marks, ReadOnly(name, f"it cannot be read: {error}")
+        if head is not None:
+            marks.append(Mark.of(name, head))
+    if is_published and HIGH_WATER not in [mark.name for mark in marks]:
+        return marks, ReadOnly(HIGH_WATER, "expected the file that goes with a published log, got none")
+    return [*marks, *others(origin)], None

@@ -11,8 +11,7 @@ from sqlalchemy import event
 from ledger.checkpoint import Checkpoint
 from ledger.errors import Unavailable
 from ledger.log.durable import DiskFiles
-from ledger.log.recover import ENTRIES, HIGH_WATER, PUBLISHED, SEALS
-from ledger.log.sequencer import ReadOnlyLog
+from ledger.log.guard import ENTRIES, HIGH_WATER, PUBLISHED, SEALS, ReadOnlyLog
 from ledger.log.tiles import TileTree
 from ledger.merkle import consistency_path_from, is_consistent, leaf_hash, root
 from ledger.replay import Replay
