@@ -28,7 +28,7 @@ from .commitment import (
     unit_hash,
     unit_hashes,
 )
-from .errors import InvalidInput, TooLarge
+from .errors import Erased, InvalidInput, TooLarge
 
 ALWAYS_OPEN = ("@context", "type")
 _FULL = frozenset({"record", "salt"})
@@ -86,6 +86,67 @@ def disclose(
             opened.append([name, node.shown(wanted[name])])
     shown = [place for place, name in enumerate(names) if name in wanted]
     return _group_json(salts[:_CHARS], names, opened, _hidden_subtrees(hashes, shown))
+
+
+def remains_of(record: Mapping[str, JSON], record_salt: bytes, pointers: Sequence[str]) -> dict[str, JSON]:
+    """What stays of a record when the units that pointers name are erased: a partial disclosure of all others.
+
+    The record salt is not in it and cannot be made from it: the salts that stay take its place. An eventID made from
+    content goes with the first unit, for it would let the others be guessed. Raises as :func:`erase_units`.
+    """
+    names = ordered_names(record)
+    salts = node_salts(record, record_salt)
+    opened: list[JSON] = []
+    at = _CHARS
+    for name in names:
+        inner = len(record[name]) if is_group(record[name]) else 0
+        part = salts[at : at + _CHARS * (1 + inner)]
+        at += len(part)
+        opened.append([name, _Node(name, record[name], part).shown(None)])
+    return erase_units(_group_json(salts[:_CHARS], names, opened, ()), pointers)
+
+
+def erase_units(remains: Mapping[str, JSON], pointers: Sequence[str]) -> dict[str, JSON]:
+    """What stays of remains without the units that pointers name; what is gone already stays gone.
+
+    A pointer inside a unit erases that unit, one that names a group all of it. Pointers are those of the whole
+    record. Raises :class:`InvalidInput` with rule ``no-such-pointer``, or ``always-open`` for `@context` and `type`.
+    """
+    kept = _Remains(remains)
+    gone: dict[str, frozenset[Key] | None] = {}
+    for pointer in pointers:
+        try:
+            name, key = kept.place_of(pointer)
+        except Erased:
+            continue
+        if name is None or name in ALWAYS_OPEN:
+            raise InvalidInput(
+                "expected a unit that may be hidden, got one that is always open", rule="always-open"
+            )
+        before = gone.get(name, frozenset())
+        gone[name] = None if key is None or before is None else before | {key}
+    if _is_content_id(kept.group.values.get("eventID")):
+        gone["eventID"] = None
+    return kept.without(gone)
+
+
+def narrow(remains: Mapping[str, JSON], pointers: Sequence[str] | None) -> dict[str, JSON]:
+    """Open what stays of a record: all of it for None, else ``@context``, ``type`` and what the pointers name.
+
+    The counterpart of :func:`disclose` once the record salt is gone; never a full disclosure. Raises
+    :class:`Erased` for a pointer to what was erased, and for the empty one, which names the whole record.
+    """
+    if pointers is None:
+        return dict(remains)
+    kept = _Remains(remains)
+    wanted: dict[str, frozenset[Key] | None] = dict.fromkeys(ALWAYS_OPEN)
+    for pointer in pointers:
+        name, key = kept.place_of(pointer)
+        if name is None:
+            raise Erased("expected a part of the record, got the whole of one of which units were erased")
+        before = wanted.get(name, frozenset())
+        wanted[name] = None if key is None or before is None else before | {key}
+    return kept.only(wanted)
 
 
 def covering_pointer(record: Mapping[str, JSON], pointer: str) -> str:
@@ -216,6 +277,54 @@ class _OpenGroup:
             elif key in self.groups:
                 yield from self.groups[key].hidden()
 
+    def names(self, name: str) -> bool:
+        """Whether the group has a member of this name, open or hidden."""
+        return name in self._places
+
+    def key_of(self, token: str) -> Key:
+        """The key that a token of a pointer means, open or hidden."""
+        if isinstance(self.members, int):
+            if _INDEX.match(token) and int(token) < self.members:
+                return int(token)
+        elif token in self._places:
+            return token
+        raise InvalidInput("expected a pointer to something in the record", rule="no-such-pointer")
+
+    def again(self, opened: Sequence[JSON]) -> dict[str, JSON]:
+        """The group as JSON with some of its open members, which are given as they are to be shown."""
+        heads: dict[tuple[int, int], bytes] = {}
+        self._note_heads(0, self._count(), sorted(self.nodes), iter(self.subtrees), heads)
+        places = {self._place(key) for key, _ in opened}
+        hidden: list[bytes] = []
+
+        def visit(start: int, end: int) -> None:
+            if not any(place in places for place in range(start, end)):
+                hidden.append(heads[start, end])
+            elif end - start > 1:
+                split = _split(start, end)
+                visit(start, split)
+                visit(split, end)
+
+        visit(0, self._count())
+        return _group_json(self.salt, self.members, list(opened), hidden)
+
+    def _note_heads(
+        self,
+        start: int,
+        end: int,
+        shown: list[int],
+        rest: Iterator[bytes],
+        heads: dict[tuple[int, int], bytes],
+    ) -> None:
+        """The heads of all subtrees that are not inside a hidden one."""
+        if not shown or end - start == 1:
+            heads[start, end] = self.nodes[start] if shown else next(rest)
+            return
+        split = _split(start, end)
+        self._note_heads(start, split, [place for place in shown if place < split], rest, heads)
+        self._note_heads(split, end, [place for place in shown if place >= split], rest, heads)
+        heads[start, end] = merkle.node_hash(heads[start, split], heads[split, end])
+
     def hash(self) -> bytes:
         """The hash of the group; every hidden subtree is used exactly once."""
         rest = iter(self.subtrees)
@@ -286,6 +395,58 @@ class _OpenGroup:
         left = self._range(start, split, [place for place in shown if place < split], rest)
         right = self._range(split, end, [place for place in shown if place >= split], rest)
         return merkle.node_hash(left, right)
+
+
+class _Remains:
+    """A partial disclosure that is opened and hidden further, by the pointers of the whole record."""
+
+    def __init__(self, obj: Mapping[str, JSON]) -> None:
+        value = shape.members(dict(obj), "remains", _GROUP)
+        self.group = _OpenGroup(value, (), _names(value["members"], "members"))
+        self._nodes: dict[str, dict[str, JSON]] = dict(value["open"])
+
+    def place_of(self, pointer: str) -> tuple[str | None, Key | None]:
+        """The top-level name and the key in it of the unit around a pointer; None for the whole, of either."""
+        tokens = _tokens(pointer)
+        if not tokens:
+            return None, None
+        name = tokens[0]
+        if not self.group.names(name):
+            raise InvalidInput("expected a pointer to something in the record", rule="no-such-pointer")
+        if name not in self.group.values:
+            raise Erased(f"expected a unit that is kept, got /{_escaped(name)}, which was erased")
+        inner = self.group.groups.get(name)
+        if inner is None or len(tokens) == 1:
+            if inner is None:
+                _resolve(self.group.values[name], tokens[1:])
+            return name, None
+        key = inner.key_of(tokens[1])
+        if key not in inner.values:
+            raise Erased(f"expected a unit that is kept, got {_pointer((name, key))}, which was erased")
+        _resolve(inner.values[key], tokens[2:])
+        return name, key
+
+    def only(self, wanted: Mapping[str, frozenset[Key] | None]) -> dict[str, JSON]:
+        """The disclosure with these names open, or these keys of them."""
+        opened = [[name, self._inner(name, wanted[name])] for name in self._nodes if name in wanted]
+        return self.group.again(opened)
+
+    def without(self, gone: Mapping[str, frozenset[Key] | None]) -> dict[str, JSON]:
+        """The disclosure without these names, or these keys of them; a group without an open key is hidden whole."""
+        wanted: dict[str, frozenset[Key] | None] = {}
+        for name in self._nodes:
+            keys = gone.get(name, frozenset())
+            if not keys and keys is not None:
+                wanted[name] = None
+            elif keys is not None and (left := self.group.groups[name].values.keys() - keys):
+                wanted[name] = frozenset(left)
+        return self.only(wanted)
+
+    def _inner(self, name: str, keys: frozenset[Key] | None) -> JSON:
+        node = self._nodes[name]
+        if keys is None:
+            return node
+        return self.group.groups[name].again([item for item in node["open"] if item[0] in keys])
 
 
 def _names(value: JSON, where: str) -> list[str]:
