@@ -15,6 +15,7 @@ from .ed25519 import admit_public_key, key_id
 from .errors import Conflict, Forbidden, InvalidInput, NotFound
 from .identifier import assign, read_parties
 from .key_record import KeyRecord
+from .log_key import LogKey, verify_announcement, with_change
 from .membership import Charter, Grant, Member
 from .note import ED25519, VerifierKey, parse_vkey
 from .statement import Statement, UnverifiedEnvelope, read_signature_rules, verify_signatures
@@ -55,7 +56,8 @@ def charter(registry: Registry, index: int, envelope: UnverifiedEnvelope) -> Reg
         statement.body["bundles"],
     )
     founder = Member(operator, found.name, ("operator",), True, index, index)
-    return replace(registry, charter=found, members={operator: founder}, records=records)
+    log_keys = (LogKey(log_key, index, None),)
+    return replace(registry, charter=found, members={operator: founder}, records=records, log_keys=log_keys)
 
 
 def _log_key(statement: Statement) -> VerifierKey:
@@ -128,16 +130,27 @@ def _with_own_key(registry: Registry, index: int, subject: str, line: str) -> Re
 
 def _new_key(registry: Registry, line: str) -> bytes:
     key = admit_public_key(line)
-    if key_id(key) in registry.records or (registry.charter and key == registry.charter.log_key):
-        raise Conflict("expected a new key, got one that is or was in use", rule="key-in-use")
+    _require_new(registry, key)
     return key
 
 
+def _require_new(registry: Registry, key: bytes) -> None:
+    if key_id(key) in registry.records or key in [one.vkey.public for one in registry.log_keys]:
+        raise Conflict("expected a new key, got one that is or was in use", rule="key-in-use")
+
+
 def key(registry: Registry, index: int, statement: Statement) -> Registry:
-    """Rotate the signing key to a new one, or revoke a key."""
-    if statement.body["action"] == "rotate":
-        return _rotate(registry, index, statement)
-    return _revoke(registry, index, statement)
+    """Rotate the signing key to a new one, revoke a key, or go over to another key of the log."""
+    actions = {"rotate": _rotate, "revoke": _revoke, "log": _change_log_key}
+    return actions[statement.body["action"]](registry, index, statement)
+
+
+def _change_log_key(registry: Registry, index: int, statement: Statement) -> Registry:
+    if registry.record(statement.key).use != "operator":
+        raise Forbidden("expected the operator to change the log's key, got a member", rule="wrong-use")
+    change = verify_announcement(statement.body["announcement"])
+    _require_new(registry, change.new.public)
+    return replace(registry, log_keys=with_change(registry.log_keys, change, index))
 
 
 def _rotate(registry: Registry, index: int, statement: Statement) -> Registry:
@@ -145,7 +158,11 @@ def _rotate(registry: Registry, index: int, statement: Statement) -> Registry:
     public = _new_key(registry, statement.body["publicKey"])
     new = replace(old, key=public, since=index, by=index)
     retired = replace(old, state="retired", by=index)
-    return replace(registry, records={**registry.records, old.keyid: retired, new.keyid: new})
+    return replace(
+        registry,
+        records={**registry.records, old.keyid: retired, new.keyid: new},
+        ended={**registry.ended, old.keyid: index},
+    )
 
 
 def _revoke(registry: Registry, index: int, statement: Statement) -> Registry:
@@ -164,7 +181,8 @@ def _revoke(registry: Registry, index: int, statement: Statement) -> Registry:
         raise Forbidden(
             "expected an operator key to stay, got a revocation of the last", rule="last-operator-key"
         )
-    return replace(registry, records=records)
+    # A key that had ended before signed nothing since then, whatever is said of it later.
+    return replace(registry, records=records, ended={target.keyid: index, **registry.ended})
 
 
 def _is_earlier(since: int | None, disputed: int | None) -> bool:

@@ -15,6 +15,7 @@ from . import effect, merkle
 from .errors import Conflict, Forbidden, InvalidInput
 from .identifier import Identifier
 from .key_record import ROLE_FOR, KeyRecord, check_may_sign, check_role
+from .log_key import LogKey
 from .membership import Charter, Grant, Member
 from .statement import Statement, UnverifiedEnvelope, verify_signatures
 
@@ -37,7 +38,10 @@ class Authority:
 
 @dataclass(frozen=True)
 class Registry:
-    """A snapshot of the registry after some registry statements; the empty one knows nobody."""
+    """A snapshot of the registry after some registry statements; the empty one knows nobody.
+
+    ``ended`` says by which statement a key ceased to be active; ``log_keys`` are the log's own, oldest first.
+    """
 
     charter: Charter | None = None
     members: Mapping[str, Member] = field(default_factory=dict)
@@ -45,6 +49,8 @@ class Registry:
     identifiers: tuple[Identifier, ...] = ()
     grants: tuple[Grant, ...] = ()
     stated: frozenset[tuple[str, str]] = frozenset()
+    log_keys: tuple[LogKey, ...] = ()
+    ended: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def size(self) -> int:

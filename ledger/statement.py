@@ -23,6 +23,7 @@ STATEMENT_VERSION = 1
 MAX_PAYLOAD_BYTES = 32_768
 MAX_ENVELOPE_BYTES = 65_535
 MAX_SIGNATURES = 32
+MAX_ANNOUNCEMENT = 8_192
 
 REGISTRY_KINDS = frozenset({"charter", "member", "key", "role", "delegation"})
 KINDS = REGISTRY_KINDS | {"capture", "link", "agreement", "recall", "erasure"}
@@ -282,7 +283,11 @@ def _role_list(value: JSON) -> None:
 
 
 def _key(body: Body) -> None:
-    action = shape.choice(body.get("action"), "action", frozenset({"rotate", "revoke"}))
+    action = shape.choice(body.get("action"), "action", frozenset({"rotate", "revoke", "log"}))
+    if action == "log":
+        shape.members(body, "key", frozenset({"action", "announcement"}))
+        shape.text(body["announcement"], "announcement", MAX_ANNOUNCEMENT)
+        return
     if action == "rotate":
         shape.members(body, "key", frozenset({"action", "publicKey"}))
         shape.text(body["publicKey"], "publicKey", 256)
