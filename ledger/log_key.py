@@ -23,6 +23,7 @@ from . import shape
 from .ed25519 import Signer, require_prime_order
 from .errors import InvalidInput
 from .note import ED25519, VerifierKey, note_bytes, parse_note, parse_vkey, sign, verify_note
+from .statement import Statement
 
 ANNOUNCEMENT = "loomark/log-key/v1"
 
@@ -100,8 +101,14 @@ def signing_keys(keys: Sequence[LogKey], seal_ms: int) -> tuple[VerifierKey, ...
     return tuple([key.vkey for key in reversed(keys) if key.signs_at(seal_ms)])
 
 
-def require_time(until: str, seal_ms: int) -> None:
-    """Refuse a change (rule ``bad-until``) whose first checkpoint the old key would not sign: a gap for its verifiers."""
+def require_no_gap(statement: Statement, seal_ms: int) -> None:
+    """Refuse a change of the log's key (rule ``bad-until``) whose first checkpoint the old key would not sign.
+
+    Who has the old key alone could then not tell a new key from a stranger's. Other statements pass.
+    """
+    if statement.type != "key" or statement.body["action"] != "log":
+        return
+    until = verify_announcement(statement.body["announcement"]).until
     if shape.time_ms(until, "until") <= seal_ms:
         raise InvalidInput(
             "expected an end of the old key that lies ahead, got one that is past", rule="bad-until"

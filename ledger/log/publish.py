@@ -3,7 +3,8 @@
 The order is the promise, and recovery runs the same function:
 
 1. the high-water file says which head is about to be signed; it lies outside the database and its backup;
-2. the log signs the head; Ed25519 is deterministic, so after a crash the same bytes are signed again;
+2. the log signs the head; Ed25519 is deterministic, and which keys sign follows from the entries, so after a crash
+   the same bytes are signed again;
 3. tiles, so that whoever sees the checkpoint can prove anything in it;
 4. cosigners;
 5. the checkpoint file, by rename; it only grows.
@@ -14,14 +15,14 @@ start publishes the same head.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
 from ..checkpoint import Checkpoint, checkpoint_of, parse_checkpoint, sign_checkpoint
-from ..ed25519 import SigningKey
-from ..errors import InvalidInput
+from ..ed25519 import Signer
+from ..errors import InvalidInput, Unavailable
 from ..note import ED25519, SignatureLine, VerifierKey, parse_note, verify_note
 from .durable import DiskFiles, Files
 from .edge import Growth
@@ -51,14 +52,15 @@ class Published:
 class Publisher:
     """Makes a committed head public. One caller at a time; it never touches the database.
 
-    `folder` is served as `/log/`; `high_water` is a file outside the database and outside its backup set.
+    `folder` is served as `/log/`; `high_water` is a file outside the database and outside its backup set. `key` signs
+    for the log; where it changed its key, they are several, by raw public key, and the mapping may grow.
     """
 
     def __init__(
         self,
         folder: Path,
         high_water: Path,
-        key: SigningKey,
+        key: Signer | Mapping[bytes, Signer],
         *,
         cosigners: Sequence[Cosigner] = (),
         files: Files | None = None,
@@ -67,24 +69,35 @@ class Publisher:
         self.tiles = TileStore(folder, self._files)
         self._checkpoint = folder / CHECKPOINT_FILE
         self._high_water = high_water
-        self._key = key
+        self._signers = key if isinstance(key, Mapping) else {key.public_bytes: key}
         self._cosigners = tuple(cosigners)
         self._left: dict[Path, bytes | None] = {}
 
-    def publish(self, head: Checkpoint, growth: Growth) -> Published:
+    def publish(self, head: Checkpoint, growth: Growth, keys: Sequence[VerifierKey] = ()) -> Published:
         """Sign a committed head and make it public with the tiles it grew by. Raises StorageFull, Unavailable.
 
+        `keys` are those that sign this head, as the entries say (`ledger.log_key.signing_keys`); none: the only one.
         Calling it again for the same head, after a failure at any line, does the same again.
         """
+        signers = [self._signer(key) for key in keys] or list(self._signers.values())[:1]
         self._replace(self._high_water, head.text().encode())
-        note = sign_checkpoint(head, self._key)
+        note = sign_checkpoint(head, signers)
         self.tiles.write(growth)
         lines = [line for each in self._cosigners for line in each.cosign(note, self.tiles)]
         if lines:
-            note = sign_checkpoint(head, self._key, lines)
+            note = sign_checkpoint(head, signers, lines)
         self._replace(self._checkpoint, note)
         self.tiles.remove_partials(growth)
         return Published(head, note)
+
+    def _signer(self, key: VerifierKey) -> Signer:
+        try:
+            return self._signers[key.public]
+        except KeyError:
+            raise Unavailable(
+                f"expected the private key of {key.text()}, which signs this log, got none: put its file into the"
+                " node's keys folder, or set LOOMARK_LOG_KEY"
+            ) from None
 
     def _replace(self, path: Path, data: bytes) -> None:
         self._left[path] = None
@@ -108,9 +121,8 @@ class Publisher:
         note = self._files.read(self._checkpoint)
         if note is None:
             return None
-        return Published(
-            verified_checkpoint(note, VerifierKey(origin, ED25519, self._key.public_bytes)), note
-        )
+        keys = [VerifierKey(origin, ED25519, public) for public in self._signers]
+        return Published(verified_checkpoint(note, *keys), note)
 
     def high_water(self) -> Checkpoint | None:
         """The last head that may have been signed; None when there is no such file. Raises InvalidInput."""
@@ -118,10 +130,10 @@ class Publisher:
         return None if data is None else parse_checkpoint(data.decode("utf-8", "replace"))
 
 
-def verified_checkpoint(note: bytes, key: VerifierKey) -> Checkpoint:
-    """The checkpoint of a note that the log signed under its own origin. Raises InvalidInput."""
+def verified_checkpoint(note: bytes, key: VerifierKey, *others: VerifierKey) -> Checkpoint:
+    """The checkpoint of a note that one of the log's keys signed under its origin. Raises InvalidInput."""
     parsed = parse_note(note)
-    verify_note(parsed, [key])
+    verify_note(parsed, [key, *others])
     checkpoint = checkpoint_of(parsed)
     if checkpoint.origin != key.name:
         raise InvalidInput(f"expected a checkpoint of {key.name}, got another origin", rule="wrong-log")

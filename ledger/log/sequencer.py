@@ -25,6 +25,7 @@ from sqlalchemy import Connection, Engine, RootTransaction
 
 from ..checkpoint import Checkpoint
 from ..errors import InvalidInput, Unavailable
+from ..log_key import signing_keys
 from ..registry import Registry
 from .database import add_entries, archive_note, archived_root, move_head, read_head, record_outcomes, waiting
 from .edge import Growth
@@ -108,7 +109,8 @@ class Sequencer:
         self._unpublished = growth
         self.check_marks()
         with self._or_stop("publication"):
-            published = self._publisher.publish(self.head, growth)
+            keys = signing_keys(self.registry.log_keys, self._state.seal_ms)
+            published = self._publisher.publish(self.head, growth, keys)
         self._unpublished = None
         self.published = self._unarchived = published
         self._heads.remember(published.checkpoint.size, published.checkpoint.root)
