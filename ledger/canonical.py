@@ -18,6 +18,7 @@ from typing import Any, NoReturn, TypeAlias
 import rfc8785
 
 from .errors import InvalidInput, TooLarge
+from .json_text import faults
 
 try:
     import orjson
@@ -50,12 +51,36 @@ def parse_json(data: bytes, *, max_depth: int = MAX_DEPTH) -> JSON:
     """The value of one strict I-JSON text in UTF-8, without byte order mark.
 
     Raises :class:`InvalidInput` with a rule of ``not-json``, ``not-utf8``, ``duplicate-member``,
-    ``lone-surrogate``, ``jcs-number`` or ``too-deep``. The outermost value has depth 1.
+    ``lone-surrogate``, ``jcs-number`` or ``too-deep``; where a value is at fault, and not the syntax, its findings
+    name the place. The outermost value has depth 1.
     """
     value = _parse_fast(data)
     if value is not None and not is_deeper(value, max_depth):
         return value
-    return _parse_slowly(data, max_depth)
+    try:
+        return _parse_slowly(data, max_depth)
+    except InvalidInput as error:
+        raise _placed(error, data, max_depth) from None
+
+
+def _placed(error: InvalidInput, data: bytes, max_depth: int) -> InvalidInput:
+    """The refusal of a text with its places; a text is walked again only when it is refused."""
+    if error.rule == "not-json":
+        return error
+    found = faults(data.decode("utf-8", "surrogateescape"), max_depth, _check_number)
+    if not found:
+        return error
+    first = found[0]
+    more = "" if len(found) == 1 else f" (and {len(found) - 1} more)"
+    message = f"{first.pointer or '/'}: expected {first.expected}, got {first.got}{more}"
+    return (TooLarge if first.rule == "too-deep" else InvalidInput)(message, found, first.rule)
+
+
+def _check_number(token: str) -> None:
+    if token.lstrip("-").isdecimal():
+        _integer(token)
+    else:
+        _fraction(token)
 
 
 def _parse_slowly(data: bytes, max_depth: int) -> JSON:

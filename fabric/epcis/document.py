@@ -33,6 +33,7 @@ from .fields import TEXT, TIME, check_extension
 from .findings import MOST, EnoughFindings, Findings
 from .identifiers import Position, Thing, read_name
 from .master_data import MASTER_DATA_POSITION, Element, check_vocabularies
+from .unreadable import with_records
 from .validation import FIELDS, check_event
 
 RULE: Final = "loomark/things/v1"
@@ -140,7 +141,16 @@ def _parsed(data: bytes) -> tuple[JSON, bool]:
         # The header record holds the document's frame one level deeper than it was.
         return parse_json(data, max_depth=MAX_RECORD_DEPTH - 1), False
     except TooLarge:
-        return parse_json(data), True
+        return _parsed_deep(data), True
+    except InvalidInput as error:
+        raise with_records(error, data) from None
+
+
+def _parsed_deep(data: bytes) -> JSON:
+    try:
+        return parse_json(data)
+    except InvalidInput as error:
+        raise with_records(error, data) from None
 
 
 class _Reader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ledger.canonical import parse_json
+from ledger.canonical import MAX_DEPTH, parse_json
 from ledger.commitment import MAX_RECORD_DEPTH
 from ledger.submission import MEDIA_TYPE as SUBMISSION
 from tests.simulator import CONTEXT
@@ -37,8 +38,15 @@ def document(door: Door, *events: dict[str, Any], **members: Any) -> bytes:
 
 
 def spliced(door: Door, text: str) -> bytes:
-    """A valid document with JSON text as the value of an extension of its event."""
-    return document(door, event(**{"ex:value": "@@"})).replace(b'"@@"', text.encode())
+    """A valid document with JSON text as the value of an extension of its second event, at `VALUE`."""
+    return document(door, event(), event(**{"ex:value": "@@"})).replace(b'"@@"', text.encode())
+
+
+VALUE = "/epcisBody/eventList/1/ex:value"
+
+
+def place(finding: dict[str, Any]) -> tuple[int | None, str]:
+    return finding["record"], finding["pointer"]
 
 
 @pytest.mark.parametrize(
@@ -53,31 +61,75 @@ def test_what_is_not_json_is_refused(door: Door, body: bytes) -> None:
 
 def test_bytes_that_are_not_utf8_are_refused(door: Door) -> None:
     with door.unchanged():
-        door.finding(door.post(document(door).replace(b"OBSERVE", b"OBSERVE\xc3")), "not-utf8")
-        door.finding(door.post(b"\xff\xfe{}"), "not-utf8")
+        answer = door.post(document(door, event(), event()).replace(b"OBSERVE", b"OBSERVE\xc3"))
+        assert place(door.finding(answer, "not-utf8")) == (1, "/epcisBody/eventList/0/action")
+        assert [place(one) for one in answer.json()["findings"]][1:] == [(2, "/epcisBody/eventList/1/action")]
+        assert place(door.finding(door.post(b"\xff\xfe{}"), "not-utf8")) == (None, "")
 
 
 @pytest.mark.parametrize(
-    "text", ['{"a":1,"a":1}', '{"a":{"b":1,"\\u0062":2}}'], ids=["plain", "by-escape-and-inside"]
+    ("text", "pointer"),
+    [('{"a":1,"a":1}', "/a"), ('[0,{"a":{"b":1,"\\u0062":2}}]', "/1/a/b"), ('{"~/":1,"~/":1}', "/~0~1")],
+    ids=["plain", "by-escape-and-inside", "escaped-pointer"],
 )
-def test_a_member_name_that_comes_twice_is_refused(door: Door, text: str) -> None:
+def test_a_member_name_that_comes_twice_is_named_by_its_place(door: Door, text: str, pointer: str) -> None:
     with door.unchanged():
-        door.finding(door.post(spliced(door, text)), "duplicate-member")
+        found = door.finding(door.post(spliced(door, text)), "duplicate-member")
+        assert place(found) == (2, VALUE + pointer)
+        assert found["expected"] == "each member name once"
 
 
 @pytest.mark.parametrize(
     "number",
     ["9007199254740993", "-9007199254740992", "1e400", "0.1000000000000000055", "1e20", "1" * 5000, "1E+16"],
 )
-def test_a_number_that_jcs_cannot_hold_is_refused(door: Door, number: str) -> None:
+def test_a_number_that_jcs_cannot_hold_is_named_by_its_place(door: Door, number: str) -> None:
     with door.unchanged():
-        door.finding(door.post(spliced(door, number)), "jcs-number")
+        found = door.finding(door.post(spliced(door, number)), "jcs-number")
+        assert place(found) == (2, VALUE)
+        assert found["got"] == number[:40]
 
 
 @pytest.mark.parametrize("text", ['"\\ud800"', '"\\udc00 x"', '{"\\ud800":1}'])
-def test_a_lone_surrogate_is_refused(door: Door, text: str) -> None:
+def test_a_lone_surrogate_is_named_by_its_place(door: Door, text: str) -> None:
     with door.unchanged():
-        door.finding(door.post(spliced(door, text)), "lone-surrogate")
+        found = door.finding(door.post(spliced(door, text)), "lone-surrogate")
+        assert place(found) == (2, VALUE)
+        assert found["got"].isascii()
+
+
+def test_an_unreadable_text_names_the_record_that_a_fault_is_in(door: Door) -> None:
+    """Header, master data and events count as in a capture, wherever the events stand; all faults are told."""
+    elements = [{"id": f"urn:epc:id:sgln:9506000.0000{n}.0", "attributes": []} for n in range(3)]
+    lists = [
+        {"type": "urn:epcglobal:epcis:vtype:Location", "vocabularyElementList": elements[:1]},
+        {"type": "urn:epcglobal:epcis:vtype:Location", "vocabularyElementList": elements[1:]},
+    ]
+    whole = json.loads(document(door, event(), event(**{"ex:value": "@event"})))
+    whole["epcisHeader"] = {"epcisMasterData": {"vocabularyList": lists}}
+    elements[2]["ex:value"] = "@element"
+    whole["ex:frame"] = "@frame"
+    text = json.dumps(whole).replace('"@event"', "1e400").replace('"@element"', "1e20")
+    with door.unchanged():
+        answer = door.post(text.replace('"@frame"', '{"a":0,"a":0}').encode())
+        door.refused(answer, 400, "jcs-number")
+        assert [place(one) for one in answer.json()["findings"]] == [
+            (5, "/epcisBody/eventList/1/ex:value"),
+            (3, "/epcisHeader/epcisMasterData/vocabularyList/1/vocabularyElementList/1/ex:value"),
+            (0, "/ex:frame/a"),
+        ]
+        one = json.dumps(bare(5)).replace('"OBSERVE"', '"\\ud800"').encode()
+        found = door.finding(door.post(one, path="/epcis/events"), "lone-surrogate")
+        assert place(found) == (1, "/action")
+
+
+def test_the_unreadable_document_of_a_signed_capture_is_told_by_places_in_it(door: Door) -> None:
+    good = document(door, event(eventTime="2026-05-06T08:00:00Z"))
+    body = json.loads(door.sim.submission("packer", [], document=good))
+    body["document"] = base64.b64encode(good.replace(b'"OBSERVE"', b"1e400")).decode()
+    with door.unchanged():
+        found = door.finding(door.post(body, "packer", SUBMISSION), "jcs-number")
+        assert place(found) == (1, "/epcisBody/eventList/0/action")
 
 
 @pytest.mark.parametrize(
@@ -128,6 +180,8 @@ def test_json_that_is_too_deep_is_refused(door: Door, depth: int) -> None:
             413,
             "too-deep",
         )
+        found = door.finding(door.post(spliced(door, "[" * depth + "]" * depth)), "too-deep", 413)
+        assert place(found) == (2, VALUE + "/0" * (MAX_DEPTH - 4))
 
 
 def test_more_records_than_a_capture_may_have_are_refused(door: Door) -> None:
