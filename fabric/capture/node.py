@@ -29,6 +29,7 @@ from fabric.visibility.sight import reader_of
 from ledger.ed25519 import key_id, possession_line
 from ledger.errors import InvalidInput
 from ledger.log.database import create_log, read_head
+from ledger.log.guard import MarkSource, no_marks
 from ledger.log.publish import Publisher
 from ledger.log.reader import LogReader
 from ledger.log.recover import open_sequencer
@@ -44,7 +45,7 @@ from .companion import Companion, Companions
 from .indexing import VERSIONS, Indexer
 from .intake import Clock, Intake
 from .keyring import LOG, OPERATOR, Keyring
-from .lock import FolderLock
+from .lock import FolderLock, KeyLock, NodeLock
 from .pool import PreparePool, Preparer, collect_rarely
 from .prepare import Draw, Limits
 from .proof import Prover
@@ -53,6 +54,7 @@ from .service import CaptureService
 from .writer import Writer
 
 DATABASE: Final = "loomark.db"
+HIGH_WATER: Final = "high-water"
 OPERATOR_MEMBER: Final = "operator"
 _EMPTY_SEEN: Final = (0, EMPTY_ROOT)
 
@@ -63,6 +65,8 @@ class NodeSettings:
 
     `workers` is the number of prepare processes, 0 for one a core. `database` is an SQLAlchemy URL, None for
     SQLite in the folder. `companions` are children that follow the log, such as the graph's projector.
+    `high_water` is the file that remembers what was signed, None for `high-water` in the folder; `marks` gives
+    what witnesses remember.
     """
 
     data: Path
@@ -73,6 +77,8 @@ class NodeSettings:
     workers: int = 0
     limits: Limits = field(default_factory=Limits)
     companions: Sequence[Companion] = ()
+    high_water: Path | None = None
+    marks: MarkSource = no_marks
 
 
 class Node:
@@ -85,7 +91,7 @@ class Node:
         self,
         *,
         folder: Path,
-        lock: FolderLock,
+        lock: NodeLock,
         engine: Engine,
         reading: Engine,
         sequencer: Sequencer,
@@ -127,6 +133,8 @@ class Node:
         reason = None
         if self._sequencer.read_only is not None:
             reason = str(self._sequencer.read_only)
+        elif self._writer.trouble is not None:
+            reason = str(self._writer.trouble)
         elif self._writer.failure is not None:
             reason = f"the writer stopped: {type(self._writer.failure).__name__}"
         published = self._sequencer.published
@@ -172,16 +180,17 @@ def open_node(
     """
     clock = clock or now_ms
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = FolderLock(settings.data / "lock")
-    lock.acquire()
+    lock = NodeLock()
+    lock.take(FolderLock(settings.data / "lock"))
     engine: Engine | None = None
     try:
         keyring = Keyring(settings.data / "keys")
         keyring.create_folder()
         engine = writer_engine(_database(settings))
+        _sign_alone(lock, engine, keyring)
         migrate(engine)
         fresh_key = _found(settings, engine, keyring, clock, draw)
-        sequencer = open_sequencer(engine, _publisher(settings.data, keyring), clock)
+        sequencer = open_sequencer(engine, _publisher(settings, keyring), clock, marks=settings.marks)
         _refresh_projections(engine, sequencer)
         writer = _writer(engine, sequencer, keyring, clock, draw, on_failure)
         writer.start()
@@ -211,12 +220,14 @@ def open_node(
 
 def rebuild_folder(settings: NodeSettings, progress: Callable[[int, int], None] | None = None) -> int:
     """Make all relational projections of a folder anew; gives the number of captures. Needs the lock."""
-    lock = FolderLock(settings.data / "lock")
-    lock.acquire()
+    lock = NodeLock()
+    lock.take(FolderLock(settings.data / "lock"))
     engine = writer_engine(_database(settings))
     try:
+        keyring = Keyring(settings.data / "keys")
+        _sign_alone(lock, engine, keyring)
         migrate(engine)
-        sequencer = open_sequencer(engine, _publisher(settings.data, Keyring(settings.data / "keys")), now_ms)
+        sequencer = open_sequencer(engine, _publisher(settings, keyring), now_ms, marks=settings.marks)
         return rebuild(engine, sequencer.registry, progress)
     finally:
         engine.dispose()
@@ -302,8 +313,15 @@ def _writer(
     return Writer(engine, sequencer, Indexer(sequencer.registry), intake, on_failure=on_failure)
 
 
-def _publisher(data: Path, keyring: Keyring) -> Publisher:
-    return Publisher(data / "log", data / "high-water", keyring.named(LOG))
+def _sign_alone(lock: NodeLock, engine: Engine, keyring: Keyring) -> None:
+    # On a database server several nodes share a key, and a lock there says whose turn it is.
+    if engine.dialect.name == "sqlite":
+        lock.take(KeyLock(key_id(keyring.named(LOG).public_bytes)))
+
+
+def _publisher(settings: NodeSettings, keyring: Keyring) -> Publisher:
+    high_water = settings.high_water or settings.data / HIGH_WATER
+    return Publisher(settings.data / "log", high_water, keyring.named(LOG))
 
 
 def _database(settings: NodeSettings) -> Path | str:

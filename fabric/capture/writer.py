@@ -2,8 +2,10 @@
 
 Each round takes what is queued, stores it in one transaction (then it is durable, and a job is answered),
 sequences what is staged in a second one with every projection, and publishes the new head. One statement's
-refusal is its own; a failure of the environment ends the writer, because only a restart can tell what was
-stored: `failure` says so, and every later request is Unavailable.
+refusal is its own. Where the disk takes no more (`ledger.log.space`), what was not stored is refused, `trouble`
+says so, and the writer tries again until there is room. Any other failure of the environment ends the writer,
+because only a restart can tell what was stored: `failure` says so, and every later request is Unavailable. A log
+that became read-only ends it too, but not the node, which goes on answering questions.
 """
 
 from __future__ import annotations
@@ -15,14 +17,16 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 from sqlalchemy.engine import Connection
 
 from fabric.store.jobs import Job
 from ledger.errors import InvalidInput, LoomarkError, Unavailable
 from ledger.log.guard import ReadOnlyLog
 from ledger.log.plan import Refused
+from ledger.log.schema import head as head_table
 from ledger.log.sequencer import Sequencer
+from ledger.log.space import StorageFull, storage_full
 
 from .indexing import Indexer
 from .intake import Intake, LogView
@@ -32,10 +36,24 @@ QUEUE: Final = 64
 MOST_RECORDS: Final = 4096
 """Records after which a round takes no further submission: bounds how long a one-event capture waits."""
 
+MOST_QUEUED: Final = 50_000
+"""Records in the queue after which it is full, however few submissions they are: bounds the wait of the next."""
+
+TRY_AGAIN_S: Final = 1.0
+"""How long after a refusal for lack of room, with nothing new queued, the writer looks whether there is some."""
+
 _FAULTS: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """Errors of code, not of the environment: one submission brought them about, the next may be well."""
 
 RETRY_AFTER_S: Final = 1
+
+
+_WAITS: Final = (
+    "the node cannot write now; what you sent is stored, and gets its index when there is room again"
+)
+
+_TOUCH: Final = update(head_table).values(size=head_table.c.size)
+"""Writes what is there: it needs room, and changes nothing."""
 
 
 class QueueFull(Unavailable):
@@ -87,10 +105,13 @@ class Writer:
         self._intake = intake
         self._on_failure = on_failure
         self._queue: queue.Queue[_Work | None] = queue.Queue(capacity)
+        self._queued_records = 0
+        self._counting = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._accepting = True
         self._ended = threading.Event()
         self.failure: BaseException | None = None
+        self.trouble: StorageFull | None = None
 
     def start(self) -> None:
         """Sequence what an earlier run left staged, then serve the queue; a read-only log is left alone."""
@@ -99,6 +120,8 @@ class Writer:
         except ReadOnlyLog as error:
             self.failure = error
             return
+        except BaseException as error:
+            self._suffer(error)
         self._thread.start()
 
     def stop(self, timeout_s: float = 10.0) -> None:
@@ -149,15 +172,27 @@ class Writer:
         self._require_able()
         work = _Work(run, weight, Ticket())
         try:
+            self._count(weight)
             self._queue.put_nowait(work)
         except queue.Full:
+            self._count(-weight)
             raise QueueFull("the queue of captures is full; try again soon") from None
         # The writer may have ended between the question above and the queue: then nobody else would answer.
         if self._ended.is_set():
             self._abandon()
         return work.ticket
 
+    def _count(self, weight: int) -> None:
+        """Keep the number of queued records; raises queue.Full, having counted, when more wait than may."""
+        with self._counting:
+            waiting = self._queued_records
+            self._queued_records += weight
+        if weight > 0 and waiting and waiting + weight > MOST_QUEUED:
+            raise queue.Full
+
     def _require_able(self) -> None:
+        if isinstance(self.failure, ReadOnlyLog):
+            raise ReadOnlyLog(self.failure.state) from self.failure
         if self.failure is not None:
             raise Unavailable("the writer stopped; restarting the node recovers it") from self.failure
         if not self._accepting:
@@ -166,33 +201,70 @@ class Writer:
     def _run(self) -> None:
         failure: BaseException | None = None
         try:
-            while (first := self._queue.get()) is not None:
-                if not self._round(first):
-                    break
+            while self._turn():
+                pass
         except BaseException as error:
             failure = self.failure = error
         # What was queued behind the order to stop, or comes from now on, is answered too.
         self._ended.set()
         self._abandon()
-        if failure is not None and self._on_failure is not None:
+        if failure is not None and not isinstance(failure, ReadOnlyLog) and self._on_failure is not None:
             self._on_failure(failure)
+
+    def _turn(self) -> bool:
+        """Wait for work and do it; False at the order to stop."""
+        try:
+            first = self._queue.get(timeout=None if self.trouble is None else TRY_AGAIN_S)
+        except queue.Empty:
+            self._try_again()
+            return True
+        return first is not None and self._round(first)
 
     def _round(self, first: _Work) -> bool:
         """Store and sequence one batch; False when it ended with the order to stop."""
         batch, go_on = self._batch(first)
         try:
+            # What a read-only log would never sequence is not taken either.
+            self._sequencer.check_marks()
             done = self._store_all(batch)
             for work, outcome in done:
                 _answer(work.ticket.stored, outcome)
             self.sequence()
         except BaseException as error:
+            told = storage_full(error) or error
             for work in batch:
-                _answer(work.ticket.stored, error)
-                _answer(work.ticket.settled, error)
-            raise
+                waits = isinstance(told, StorageFull) and work.ticket.stored.done()
+                _answer(work.ticket.stored, told)
+                _answer(work.ticket.settled, StorageFull(_WAITS) if waits else told)
+            self._suffer(error)
+            return go_on
+        self.trouble = None
         for work in batch:
             _answer(work.ticket.settled, None)
         return go_on
+
+    def _suffer(self, error: BaseException) -> None:
+        """Go on after a lack of room, which left nothing half done but what is remembered here; else raise.
+
+        What a transaction taught that is not there any more must not be believed: another statement may get the
+        number of one that was rolled back.
+        """
+        full = storage_full(error)
+        if full is None:
+            raise error
+        self.trouble = full
+        self._indexer = Indexer(self._sequencer.registry)
+
+    def _try_again(self) -> None:
+        """Do what is left to do, and write a little, to find out whether there is room again."""
+        try:
+            self.sequence()
+            with self._engine.begin() as connection:
+                connection.execute(_TOUCH)
+        except BaseException as error:
+            self._suffer(error)
+        else:
+            self.trouble = None
 
     def _batch(self, first: _Work) -> tuple[list[_Work], bool]:
         batch, weight = [first], first.weight
@@ -202,9 +274,11 @@ class Writer:
             except queue.Empty:
                 break
             if work is None:
+                self._count(-weight)
                 return batch, False
             batch.append(work)
             weight += work.weight
+        self._count(-weight)
         return batch, True
 
     def _store_all(self, batch: list[_Work]) -> list[tuple[_Work, Any]]:
@@ -214,7 +288,8 @@ class Writer:
             for work in batch:
                 try:
                     with connection.begin_nested():
-                        done.append((work, work.run(connection)))
+                        outcome = work.run(connection)
+                    done.append((work, outcome))
                 except InvalidInput as refusal:
                     done.append((work, refusal))
                 except _FAULTS as fault:
@@ -230,6 +305,7 @@ class Writer:
             except queue.Empty:
                 return
             if work is not None:
+                self._count(-work.weight)
                 error = Unavailable("the writer stopped before this was stored; send it again")
                 _answer(work.ticket.stored, error)
                 _answer(work.ticket.settled, error)

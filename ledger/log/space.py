@@ -51,7 +51,7 @@ def storage_full(error: BaseException) -> StorageFull | None:
 
 def _refusal(why: str, error: BaseException) -> StorageFull:
     refusal = StorageFull(
-        f"the node cannot write now ({why}); nothing of this was stored, send it again later"
+        f"the node cannot write now: {why}; send it again later"
     )
     refusal.__cause__ = error
     return refusal
