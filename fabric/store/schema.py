@@ -45,6 +45,8 @@ EVENT: Final = 2
 
 # SQLite numbers rows by itself only in a column declared INTEGER; everywhere else the number needs 64 bits.
 _row_id = BigInteger().with_variant(Integer, "sqlite")
+# Texts that are asked for by where they begin, or given in order: byte by byte, whatever a server's language is.
+_ordered = Text().with_variant(Text(collation="C"), "postgresql")
 
 document: Final = Table(
     "document",
@@ -54,8 +56,9 @@ document: Final = Table(
     Column("sha256", LargeBinary(32), nullable=False, comment="of the bytes as submitted"),
     Column("media_type", String(255), nullable=False),
     Column("size", BigInteger, nullable=False, comment="bytes as submitted"),
-    Column("body", LargeBinary, nullable=False, comment="the submitted bytes, zlib"),
+    Column("body", LargeBinary, nullable=False, comment="the submitted bytes, zlib; empty once dropped"),
     Column("received_at", BigInteger, nullable=False, comment="milliseconds since 1970, this node's clock"),
+    Column("dropped_by", BigInteger, comment="erasure row on whose account the bytes were dropped"),
     UniqueConstraint("member", "sha256"),
 )
 
@@ -99,8 +102,8 @@ record: Final = Table(
     Column("duplicate_of", BigInteger, comment="record id, when a member-signed capture repeats one"),
     Column("commitment", LargeBinary(32), nullable=False),
     Column("digest", LargeBinary(32), nullable=False, comment="equal-body digest of the duplicates rule"),
-    Column("salt", LargeBinary(32), comment="record salt; null once erased"),
-    Column("body", LargeBinary, comment="RFC 8785 bytes of the committed form; null once erased"),
+    Column("salt", LargeBinary(32), comment="record salt; null once a unit or all of it was erased"),
+    Column("body", LargeBinary, comment="RFC 8785 bytes of what is kept of it; null once erased"),
     Index("ix_record_capture", "capture", "position", unique=True),
     Index("ix_record_commitment", "commitment"),
 )
@@ -146,7 +149,73 @@ link: Final = Table(
     Column("created_at", BigInteger, nullable=False, comment="milliseconds since 1970, this node's clock"),
 )
 
-DURABLE: Final = (document, capture, job, record, credential, link)
+erasure: Final = Table(
+    "erasure",
+    metadata,
+    Column("id", _row_id, primary_key=True),
+    Column("statement", BigInteger, nullable=False, unique=True, comment="row of the log's statement table"),
+    Column("member", String(64), nullable=False),
+    Column("statement_id", String(32), nullable=False, comment="`id` of the payload: once per member"),
+    Column("parties", Text, nullable=False, comment="who may read the body: sorted member ids, by spaces"),
+    Column("commitment", LargeBinary(32), nullable=False),
+    Column("salt", LargeBinary(32), nullable=False),
+    Column("body", LargeBinary, nullable=False, comment="RFC 8785 bytes"),
+    Column("idx", BigInteger, unique=True, comment="log index, null until it has taken effect"),
+    Column("swept", SmallInteger, nullable=False, comment="1: no file of the database holds what it erased"),
+    Column("created_at", BigInteger, nullable=False, comment="milliseconds since 1970, this node's clock"),
+)
+
+erased_by: Final = Table(
+    "erased_by",
+    metadata,
+    Column("record", BigInteger, primary_key=True, autoincrement=False),
+    Column("erasure", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
+erased: Final = Table(
+    "erased",
+    metadata,
+    Column("record", BigInteger, primary_key=True, autoincrement=False),
+    Column("whole", SmallInteger, nullable=False, comment="1: all of it, 0: some units"),
+    Column("parties", Text, nullable=False, comment="who saw it whole: sorted member ids, by spaces"),
+    Column("partial", Text, comment="who saw a part of it"),
+    Column("remains", LargeBinary, comment="JCS of the units and salts that stay; null for all of it"),
+    comment="tombstones: what the node still says of records of which something was erased",
+)
+
+erased_name: Final = Table(
+    "erased_name",
+    metadata,
+    Column("iri", Text, primary_key=True, comment="a thing that other records or links name, too"),
+    Column("record", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+    comment="which things an erased record, or an erased unit of one, named",
+)
+
+retention: Final = Table(
+    "retention",
+    metadata,
+    Column("member", String(64), primary_key=True),
+    Column("days", Integer, comment="records are due so many days after they were captured"),
+    Column("until", BigInteger, comment="milliseconds since 1970: then all that was captured before is due"),
+    Column("set_by", String(64), nullable=False),
+    Column("set_at", BigInteger, nullable=False, comment="milliseconds since 1970, this node's clock"),
+)
+
+DURABLE: Final = (
+    document,
+    capture,
+    job,
+    record,
+    credential,
+    link,
+    erasure,
+    erased_by,
+    erased,
+    erased_name,
+    retention,
+)
 """Tables that cannot be rebuilt; the log's own (`ledger.log.schema`) are durable too."""
 
 projection: Final = Table(
@@ -160,7 +229,7 @@ thing: Final = Table(
     "thing",
     metadata,
     Column("id", _row_id, primary_key=True),
-    Column("iri", Text, nullable=False, unique=True),
+    Column("iri", _ordered, nullable=False, unique=True),
     Column("kind", String(8), nullable=False, comment="fabric.epcis Kind"),
 )
 
@@ -209,7 +278,7 @@ line: Final = Table(
     Column("quantity", Text, comment="exact decimal, normalised; null when unknown"),
     Column("unit", Text, comment="as sent; null means items"),
     Column("lot", BigInteger, comment="thing id of the lot that this mention says a serial belongs to"),
-    Column("original", Text, comment="the name as sent; null when it is the canonical IRI"),
+    Column("original", _ordered, comment="the name as sent; null when it is the canonical IRI"),
     Index("ix_line_thing", "thing", "record"),
     sqlite_with_rowid=False,
 )
