@@ -16,7 +16,7 @@ import orjson
 from sqlalchemy.engine import Connection
 
 from fabric.lineage import HolderOf
-from fabric.lineage.reader import select_keys
+from fabric.store.bulk import fetch, select_keys
 from fabric.visibility.reader import NOBODY, Reader
 from fabric.visibility.sight import named_visibly
 
@@ -28,7 +28,7 @@ _CLAIMS: Final = (
 )
 _MENTIONING: Final = (
     "SELECT DISTINCT t.iri FROM thing t JOIN master m ON m.thing = t.id JOIN record r ON r.id = m.record"
-    " WHERE lower({text}) LIKE ? ESCAPE '!' AND t.iri > ? ORDER BY t.iri LIMIT 500"
+    " WHERE lower({text:r.body}) LIKE ? ESCAPE '!' AND t.iri > ? ORDER BY t.iri LIMIT 500"
 )
 MAX_CALLED: Final = 50
 _NAMES: Final = ("name", "descriptionShort", "regulatedProductName", "functionalName", "tradeItemDescription")
@@ -110,12 +110,7 @@ def things_called(
 def _mentioning(connection: Connection, text: str, after: str) -> list[str]:
     """Things whose master data holds the longest run of plain letters of a text, wherever it stands in it."""
     plain = max(re.findall(r"[ 0-9A-Za-z]*", text), key=len).lower()
-    is_sqlite = connection.dialect.name == "sqlite"
-    query = _MENTIONING.replace(
-        "{text}", "CAST(r.body AS TEXT)" if is_sqlite else "convert_from(r.body, 'UTF8')"
-    )
-    query = query if connection.dialect.paramstyle == "qmark" else query.replace("?", "%s")
-    return [row[0] for row in connection.exec_driver_sql(query, (f"%{plain}%", after))]
+    return [row[0] for row in fetch(connection, _MENTIONING, f"%{plain}%", after)]
 
 
 def _attributes(body: bytes | None, member: str) -> Iterable[Attribute]:

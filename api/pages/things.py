@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy.engine import Connection
 
 from fabric.lineage.creation import seen
-from fabric.lineage.reader import select_keys
+from fabric.store.bulk import fetch, select_in, select_keys
 from fabric.trace.document import time_text
 
 MAX_NAMES: Final = 20
@@ -34,7 +34,7 @@ _LOTS: Final = (
 )
 _ROLES: Final = (
     "SELECT r.commitment, t.iri, l.role FROM record r JOIN line l ON l.record = r.id JOIN thing t ON t.id = l.thing"
-    " WHERE r.commitment IN ({keys}) AND l.role IN ('input', 'output')"
+    " WHERE r.commitment IN ({in}) AND l.role IN ('input', 'output')"
 )
 _STEPS: Final = "SELECT record, step FROM event WHERE record IN {keys} AND step IS NOT NULL"
 
@@ -94,15 +94,11 @@ def roles_of(connection: Connection, commitments: Iterable[str]) -> dict[tuple[s
     Only for records that the reader was shown, and to be asked for things that it was shown in them.
     """
     keys = [bytes.fromhex(one) for one in commitments]
-    statement = _ROLES.replace("{keys}", ", ".join("?" for _ in keys))
-    rows = _rows(connection, statement, None, *keys) if keys else []
-    return {(commitment.hex(), iri): role for commitment, iri, role in rows}
+    return {(commitment.hex(), iri): role for commitment, iri, role in select_in(connection, _ROLES, keys)}
 
 
 def _rows(connection: Connection, statement: str, classes: Collection[int] | None, *values: Any) -> list[Any]:
-    text = statement.replace("{seen}", seen(classes))
-    text = text if connection.dialect.paramstyle == "qmark" else text.replace("?", "%s")
-    return list(connection.exec_driver_sql(text, values))
+    return fetch(connection, statement.replace("{seen}", seen(classes)), *values)
 
 
 __all__ = ["Told", "events_naming", "names_as_sent", "roles_of", "steps_of", "things_of_class"]

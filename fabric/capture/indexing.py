@@ -23,10 +23,10 @@ from fabric.lineage.fact import Fact
 from fabric.lineage.same import NewSame, index_links
 from fabric.lineage.schema import VERSION as LINEAGE_VERSION
 from fabric.lineage.sql import NewFact, index_facts
-from fabric.store.bulk import execute_rows, insert_rows, select_in
+from fabric.store.bulk import insert_rows, select_in, update_rows
 from fabric.store.links import StoredLink, mark_links, waiting_links
 from fabric.store.records import StoredCapture, load_captures
-from fabric.store.schema import EVENT, MASTER, master
+from fabric.store.schema import EVENT, MASTER, capture, master
 from fabric.store.things import Interner, Sitting, smaller_kind
 from fabric.visibility import Holders, Sides, parties
 from fabric.visibility.arrivals import Arrivals, NewRecord, Stated
@@ -105,7 +105,7 @@ class Indexer:
         known = self._waiting | {one.capture.statement: one for one in load_indexables(connection, unknown)}
         placed = [place(known[row], index) for row, index in indices.items() if row in known]
         marks = [(one.capture.idx, one.capture.id) for one in placed]
-        execute_rows(connection, "UPDATE capture SET idx = ? WHERE id = ?", marks)
+        update_rows(connection, capture, ("idx",), ("id",), marks)
         self.project(connection, placed)
         self._index_links(connection, sequenced)
         self._done = list(indices)

@@ -11,11 +11,10 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 from sqlalchemy import Engine
-from sqlalchemy.engine import Connection
 
 from fabric.epcis.contexts import PACKAGED, ContextTable
 from fabric.lineage.creation import shown_units
-from fabric.store.bulk import select_in
+from fabric.store.bulk import fetch, select_in
 from fabric.visibility.classes import load as load_classes
 from ledger.log.sequencer import BATCH as SEQUENCED
 
@@ -112,7 +111,7 @@ class Source:
         query, last = _NEW.replace("{table}", table), (start, -1)
         while True:
             with self._engine.connect() as connection:
-                rows = _fetch(connection, query, last[0], end, *last, most)
+                rows = fetch(connection, query, last[0], end, *last, most)
             if not rows:
                 return
             last = (rows[-1][1], rows[-1][0])
@@ -121,12 +120,12 @@ class Source:
     def places(self, after: int, end: int, most: int) -> list[Place]:
         """Where the next event records above number `after` belong, those with a log index below `end`."""
         with self._engine.connect() as connection:
-            return [Place(*row) for row in _fetch(connection, _PLACED, after, end, most)]
+            return [Place(*row) for row in fetch(connection, _PLACED, after, end, most)]
 
     def end_of(self, start: int, most: int) -> int:
         """A tree size above log index `start` below which there are about so many more event records, or the head."""
         with self._engine.connect() as connection:
-            rows = _fetch(connection, _BEYOND, start, most)
+            rows = fetch(connection, _BEYOND, start, most)
         return self.size() if not rows else int(rows[0][0]) + 1
 
     def touched(self, start: int, end: int, most: int) -> Iterator[list[Place]]:
@@ -140,7 +139,7 @@ class Source:
         until = end + _LONGEST_PLAN
         while True:
             with self._engine.connect() as connection:
-                rows = _fetch(connection, _TOUCHED, last[0], until, end, *last, most)
+                rows = fetch(connection, _TOUCHED, last[0], until, end, *last, most)
             if not rows:
                 return
             last = (rows[-1][0], rows[-1][1])
@@ -157,7 +156,7 @@ class Source:
         """What these master-data records claim."""
         with self._engine.connect() as connection:
             rows = list(select_in(connection, _MASTERS, records))
-            times = {index: _fetch(connection, _SEAL, index) for index in {row.seq for row in rows}}
+            times = {index: fetch(connection, _SEAL, index) for index in {row.seq for row in rows}}
         return [self._master(row, next((time for (time,) in times[row.seq]), None)) for row in rows]
 
     def events_named(self, commitments: Iterable[bytes]) -> list[Placed]:
@@ -199,11 +198,6 @@ class Source:
 
 def _record(commitment: bytes | None) -> str | None:
     return None if commitment is None else record_iri(commitment)
-
-
-def _fetch(connection: Connection, statement: str, *values: Any) -> list[Any]:
-    text = statement if connection.dialect.paramstyle == "qmark" else statement.replace("?", "%s")
-    return list(connection.exec_driver_sql(text, values))
 
 
 __all__ = ["Place", "Placed", "Source"]

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
-import orjson
-from sqlalchemy.engine import Connection, CursorResult
+from sqlalchemy.engine import Connection
+
+from fabric.store.bulk import select_keys
 
 from .creation import shown_part
 from .fact import Fact, HolderOf, Sort, ThingKey, sort_from
@@ -21,36 +22,6 @@ _LINE: Final = "l.record, l.ord, l.thing, l.role, l.quantity, l.unit, l.lot"
 _UNMADE: Final = (
     "(e.type = 'ObjectEvent' AND (e.action = 'DELETE' OR e.step IN ('decommissioning', 'destroying')))"
 )
-
-
-def select_keys(connection: Connection, statement: str, keys: Iterable[Any], *more: Any) -> list[Any]:
-    """Rows of a SELECT in which `{keys}` stands for one set of keys, passed as one parameter; `more` follow it."""
-    wanted = list(keys)
-    if not wanted:
-        return []
-    if connection.dialect.name == "sqlite":
-        text, parameter = "(SELECT value FROM json_each(?))", orjson.dumps(wanted).decode()
-        return _plain_rows(connection.exec_driver_sql(statement.replace("{keys}", text), (parameter, *more)))
-    text = statement.replace("?", "%s").replace("{keys}", "(SELECT unnest(%s))")
-    return _plain_rows(connection.exec_driver_sql(text, (wanted, *more)))
-
-
-def _plain_rows(result: CursorResult[Any]) -> list[Any]:
-    """All rows as the driver's own tuples: SQLAlchemy's cost more than the query here."""
-    cursor = result.cursor
-    return [] if cursor is None else list(cursor.fetchall())
-
-
-def execute_keys(connection: Connection, statement: str, keys: Iterable[Any]) -> None:
-    """Run a DELETE or UPDATE in which `{keys}` stands for one set of keys."""
-    wanted = list(keys)
-    if not wanted:
-        return
-    if connection.dialect.name == "sqlite":
-        text, parameter = "(SELECT value FROM json_each(?))", orjson.dumps(wanted).decode()
-        connection.exec_driver_sql(statement.replace("{keys}", text), (parameter,))
-    else:
-        connection.exec_driver_sql(statement.replace("{keys}", "(SELECT unnest(%s))"), (wanted,))
 
 
 class SqlReader:

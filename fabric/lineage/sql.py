@@ -11,15 +11,16 @@ from typing import Any, Final
 
 from sqlalchemy.engine import Connection
 
-from fabric.store.bulk import execute_rows, insert_rows
+from fabric.store.bulk import delete_rows, execute_keys, insert_rows, replace_rows, select_keys, update_rows
 from fabric.store.schema import event, line
+from fabric.store.schema import touched as touched_table
 
 from .derive import Touched, derive
 from .derived import EdgeKind, ProcessNode
 from .fact import GS1, Fact, HolderOf, Sort
 from .memory import conflict_of
 from .occurrence import outvoted, voided
-from .reader import SqlReader, execute_keys, load_names, load_sorts, select_keys
+from .reader import SqlReader, load_names, load_sorts
 from .rows import (
     EVENT_COLUMNS,
     LINE_COLUMNS,
@@ -32,13 +33,10 @@ from .rows import (
     with_ids,
 )
 from .same import restore_edges
-from .schema import TABLES, contradiction, loser
+from .schema import TABLES, contradiction, edge, loser
 from .tables import EVENT_ID_SCOPE, stored_view, write_derived
 
 BATCH: Final = 1_000
-_TOUCH: Final = (
-    "INSERT INTO touched (record, seq) VALUES (?, ?) ON CONFLICT (record) DO UPDATE SET seq = excluded.seq"
-)
 _CLASH: Final = ("thing", "scope", "n", "kind", "things", "records", "detail")
 
 
@@ -78,6 +76,30 @@ def _sorts(connection: Connection, new: Sequence[NewFact], ids: Mapping[str, int
             else:
                 private.add(key)
     return sorts | load_sorts(connection, private)
+
+
+def remove_facts(connection: Connection, records: Sequence[int], holder_of: HolderOf) -> None:
+    """Delete the `event` and `line` rows of erased records, and derive what they touched without them.
+
+    An error declaration among them must void nothing any more: that is not undone here.
+    """
+    gone = SqlReader(connection, holder_of).records(records)
+    names = {fact.event_id for fact in gone if fact.event_id is not None}
+    _drop_lots(connection, gone)
+    rows = [(number,) for number in records]
+    for table in (line, event, loser):
+        delete_rows(connection, table, ("record",), rows)
+    statement = f"DELETE FROM lineage_contradiction WHERE scope = {EVENT_ID_SCOPE} AND n IN {{keys}}"
+    execute_keys(connection, statement, records)
+    query = (
+        "SELECT e.record, e.declares, e.void_by FROM record r JOIN event e ON e.record = r.id"
+        " WHERE r.event_id IN {keys}"
+    )
+    found = select_keys(connection, query, sorted(names))
+    recounted = _Settlement(connection, (), holder_of, found).run()[1] if found else {}
+    touched = Touched.by(recounted.values(), gone)
+    if touched.since or touched.transformations or touched.gone:
+        write_derived(connection, derive(touched, SqlReader(connection, holder_of)), set())
 
 
 def recount(connection: Connection, holder_of: HolderOf) -> None:
@@ -167,6 +189,17 @@ def _settle_event_ids(
     return _Settlement(connection, facts, holder_of, found).run()
 
 
+def _drop_lots(connection: Connection, gone: Sequence[Fact]) -> None:
+    """Take back what voided or erased records said about lots; every other edge goes with its scope."""
+    pairs = [
+        (line.lot, line.thing, EdgeKind.LOT_OF.value, fact.record)
+        for fact in gone
+        for line in fact.lines
+        if line.lot is not None
+    ]
+    delete_rows(connection, edge, ("src", "dst", "kind", "record"), pairs)
+
+
 class _Settlement:
     """Which of the records that share eventIDs are live and count. Rare, so it may cost a few statements."""
 
@@ -189,10 +222,10 @@ class _Settlement:
             record for _, _, record in changed if self._void_by[record] is None and record not in self._new
         ]
         gone = SqlReader(self._connection, self._holder_of).records(newly)
-        execute_rows(self._connection, "UPDATE event SET void_by = ?, void_seq = ? WHERE record = ?", changed)
+        update_rows(self._connection, event, ("void_by", "void_seq"), ("record",), changed)
         late = [(record, seq) for _, seq, record in changed if record not in self._new]
-        execute_rows(self._connection, _TOUCH, late)
-        self._drop_lots(gone)
+        replace_rows(self._connection, touched_table, ("record", "seq"), "record", late)
+        _drop_lots(self._connection, gone)
         live = [fact for fact in self._facts if not fact.declares and fact.record not in void]
         return gone, self._recount(live, gone), set(void)
 
@@ -202,17 +235,6 @@ class _Settlement:
         places = {place for row in rows for place in (row.read_point, row.biz_location) if place is not None}
         names = load_names(self._connection, places)
         return [fact_from(row, (), {}, names)._replace(declares=self._declares[row.record]) for row in rows]
-
-    def _drop_lots(self, gone: Sequence[Fact]) -> None:
-        """Take back what voided records said about lots; every other edge goes with its scope."""
-        pairs = [
-            (line.lot, line.thing, EdgeKind.LOT_OF.value, fact.record)
-            for fact in gone
-            for line in fact.lines
-            if line.lot is not None
-        ]
-        statement = "DELETE FROM lineage_edge WHERE src = ? AND dst = ? AND kind = ? AND record = ?"
-        execute_rows(self._connection, statement, pairs)
 
     def _recount(self, live: Sequence[Fact], gone: Sequence[Fact]) -> dict[int, Fact]:
         """Write the contradictions of these eventIDs again; give the records that count differently now."""
@@ -262,4 +284,14 @@ class _Settlement:
         insert_rows(self._connection, contradiction, _CLASH, rows)
 
 
-__all__ = ["NewFact", "SqlReader", "clear", "dump", "index_facts", "names_of", "rebuild", "recount"]
+__all__ = [
+    "NewFact",
+    "SqlReader",
+    "clear",
+    "dump",
+    "index_facts",
+    "names_of",
+    "rebuild",
+    "recount",
+    "remove_facts",
+]

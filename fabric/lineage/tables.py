@@ -9,13 +9,13 @@ import orjson
 from sqlalchemy import Table
 from sqlalchemy.engine import Connection
 
-from fabric.store.bulk import execute_rows, insert_rows
+from fabric.store.bulk import delete_rows, execute_keys, insert_rows, replace_rows, select_keys
 
 from .derived import Contradiction, Derived, EdgeKind, Filling, Interval, Leg, Node, RunNode, Summary
 from .fact import Instant, ThingKey
 from .node import carrier_of, is_filling, is_process, node_id
-from .reader import execute_keys, select_keys
 from .schema import contradiction, edge, filling, interval
+from .schema import summary as summary_table
 from .view import View, rows, stock_row, text
 
 THING_SCOPE: Final = 0
@@ -26,7 +26,6 @@ _OTHERS: Final = 3
 _NUMBER_BITS: Final = 24
 
 _EDGE: Final = ("src", "dst", "kind", "record", "inferred")
-_UPSERT: Final = "INSERT INTO lineage_summary (thing, body) VALUES (?, ?) ON CONFLICT (thing) DO UPDATE SET body = excluded.body"
 _OF_PARENT: Final = (
     f"DELETE FROM lineage_edge WHERE kind = {EdgeKind.CONTAINS.value} AND src IN {{keys}}",
     f"DELETE FROM lineage_edge WHERE kind = {EdgeKind.CONTAINS.value} AND src IN"
@@ -59,8 +58,7 @@ def _write_edges(connection: Connection, derived: Derived) -> None:
         lots = [
             (node_id(row.source), node_id(row.target), row.kind.value, row.record) for row in derived.lots
         ]
-        statement = "DELETE FROM lineage_edge WHERE src = ? AND dst = ? AND kind = ? AND record = ?"
-        execute_rows(connection, statement, sorted(set(lots)))
+        delete_rows(connection, edge, _EDGE[:4], sorted(set(lots)))
     insert_rows(connection, edge, _EDGE, [(*key, inferred) for key, inferred in sorted(found.items())])
 
 
@@ -91,7 +89,7 @@ def _write_things(connection: Connection, derived: Derived) -> None:
     _replace_contradictions(connection, THING_SCOPE, clashes)
     execute_keys(connection, "DELETE FROM lineage_summary WHERE thing IN {keys}", gone)
     bodies.sort()
-    execute_rows(connection, _UPSERT, bodies)
+    replace_rows(connection, summary_table, ("thing", "body"), "thing", bodies)
 
 
 def body_of(summary: Summary) -> str:
@@ -111,8 +109,7 @@ def _replace_contradictions(
         for owner, number, things in select_keys(connection, query, found)
         for thing, *place in _places(owner, scope, number, orjson.loads(things))
     ]
-    statement = "DELETE FROM lineage_contradiction WHERE thing = ? AND scope = ? AND n = ?"
-    execute_rows(connection, statement, stale)
+    delete_rows(connection, contradiction, ("thing", "scope", "n"), stale)
     rows = [
         (thing, *place, clash.kind, _json(clash.things), _json(clash.records), clash.detail)
         for owner, clashes in found.items()

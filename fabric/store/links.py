@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import select
 from sqlalchemy.engine import Connection, Row
 
-from .bulk import execute_rows, select_in
+from .bulk import select_in, update_rows
 from .schema import link
 
 _WAITING: Final = "SELECT * FROM link WHERE statement IN ({in})"
@@ -77,7 +77,7 @@ def sequenced_links(connection: Connection) -> list[StoredLink]:
 def mark_links(connection: Connection, found: Iterable[StoredLink]) -> None:
     """Note the log index of links."""
     marks = [(one.seq, one.id) for one in found]
-    execute_rows(connection, "UPDATE link SET idx = ? WHERE id = ?", marks)
+    update_rows(connection, link, ("idx",), ("id",), marks)
 
 
 def stored_link(row: Row[Any]) -> StoredLink:

@@ -16,7 +16,7 @@ from typing import Final
 from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
 
-from .bulk import execute_rows, insert_rows, select_in
+from .bulk import insert_rows, select_in, update_rows
 from .schema import thing
 
 CACHE_SIZE: Final = 200_000
@@ -108,7 +108,7 @@ class Sitting:
     def _settle(self, iri: str, known: Known, kind: str) -> None:
         if _RANK[kind] < _RANK[known[1]]:
             self._fresh[iri] = (known[0], kind)
-            execute_rows(self._connection, "UPDATE thing SET kind = ? WHERE id = ?", [(kind, known[0])])
+            update_rows(self._connection, thing, ("kind",), ("id",), [(kind, known[0])])
 
 
 def smaller_kind(one: str, other: str) -> str:

@@ -19,8 +19,9 @@ from fabric.lineage import Contradiction, Fact, HolderOf, Line, Sort
 from fabric.lineage.creation import SHOWN_LINE, shown_part
 from fabric.lineage.fact import MENTION, sort_from
 from fabric.lineage.memory import conflict_of
-from fabric.lineage.reader import SqlReader, load_names, load_sorts, select_keys
+from fabric.lineage.reader import SqlReader, load_names, load_sorts
 from fabric.lineage.rows import SELECT_FACT, Row, fact_from
+from fabric.store.bulk import fetch, select_keys
 
 from .search import Entry
 from .source import LinkRow, Thing
@@ -104,7 +105,7 @@ class SqlCatalogue:
         found: list[Entry] = []
         # What is hidden must not push out what is visible, so it is left out before anything is cut off.
         while len(found) < limit:
-            rows = self._connection.exec_driver_sql(query, (*values, after, _STRETCH))
+            rows = fetch(self._connection, query, *values, after, _STRETCH)
             stretch = [Entry(*row) for row in rows]
             found += self._visible([entry for entry in stretch if fits is None or fits(entry.iri)])
             if len(stretch) < _STRETCH:

@@ -1,6 +1,6 @@
 """A source over the stored lineage tables, for a reader who sees everything, at the head.
 
-Speed comes from two habits. A whole level is one query, its nodes passed as one JSON array. And a query gives
+Speed comes from two habits. A whole level is one query, its nodes passed as one array. And a query gives
 one row: each column gathered into a JSON array by the database and parsed at once, which costs a tenth of
 fetching the rows. Everyone else is answered by `fabric.trace.derived` over the same tables' records.
 """
@@ -17,6 +17,7 @@ from fabric.lineage import Fact, FactReader, HolderOf, Sort
 from fabric.lineage.node import carrier_of, is_filling, node_id
 from fabric.lineage.process import process_of
 from fabric.lineage.reader import SqlReader
+from ledger.log.dialect import is_sqlite, key_set, rendered
 
 from .catalogue import SqlCatalogue
 from .derived import Catalogue, DerivedSource
@@ -36,37 +37,36 @@ PART: Final = 500
 """Rows fetched at once where they are many."""
 
 _AHEAD: Final = (
-    "SELECT json_group_array(e.dst), max(e.inferred) FROM json_each(?) AS p"
-    " CROSS JOIN lineage_edge AS e ON e.src = p.value"
+    "SELECT {all}e.dst{end}, max(e.inferred) FROM {keys:bigint} AS p"
+    " {join} lineage_edge AS e ON e.src = p.value"
 )
 _BACK: Final = (
-    "SELECT json_group_array(e.src), max(e.inferred) FROM json_each(?) AS p"
-    " CROSS JOIN lineage_edge AS e ON e.dst = p.value"
+    "SELECT {all}e.src{end}, max(e.inferred) FROM {keys:bigint} AS p"
+    " {join} lineage_edge AS e ON e.dst = p.value"
 )
 _THINGS: Final = (
-    "SELECT json_group_array(t.id), json_group_array(t.iri), json_group_array(t.kind) FROM json_each(?) AS p"
-    " CROSS JOIN thing AS t ON t.id = p.value"
+    "SELECT {all}t.id{end}, {all}t.iri{end}, {all}t.kind{end} FROM {keys:bigint} AS p"
+    " {join} thing AS t ON t.id = p.value"
 )
 _CLASSES: Final = (
-    "SELECT json_group_array(t.id) FROM json_each(?) AS p CROSS JOIN thing AS t ON t.id = p.value"
-    " WHERE t.kind = 'class'"
+    "SELECT {all}t.id{end} FROM {keys:bigint} AS p {join} thing AS t ON t.id = p.value WHERE t.kind = 'class'"
 )
 _FILLINGS: Final = (
-    "SELECT json_group_array(json_array(f.carrier, f.node, f.from_us, f.until_us, f.closed_by))"
-    " FROM json_each(?) AS p CROSS JOIN lineage_filling AS f ON f.carrier = p.value"
+    "SELECT {all}{list}(f.carrier, f.node, f.from_us, f.until_us, f.closed_by){end}"
+    " FROM {keys:bigint} AS p {join} lineage_filling AS f ON f.carrier = p.value"
 )
 _INTERVALS: Final = (
-    "SELECT json_group_array(json_array(i.child, i.parent, i.filling, i.from_us, i.until_us, i.inferred_from_us))"
-    " FROM json_each(?) AS p CROSS JOIN lineage_interval AS i ON "
+    "SELECT {all}{list}(i.child, i.parent, i.filling, i.from_us, i.until_us, i.inferred_from_us){end}"
+    " FROM {keys:bigint} AS p {join} lineage_interval AS i ON "
 )
 _WITHIN: Final = f"{_INTERVALS}i.parent = p.value"
 _AROUND: Final = f"{_INTERVALS}i.child = p.value"
 _SUMMARIES: Final = (
-    "SELECT s.thing, s.body FROM json_each(?) AS p CROSS JOIN lineage_summary AS s ON s.thing = p.value"
+    "SELECT s.thing, s.body FROM {keys:bigint} AS p {join} lineage_summary AS s ON s.thing = p.value"
 )
 _CONTRADICTIONS: Final = (
-    "SELECT json_group_array(json_array(c.kind, json(c.things), json(c.records), c.detail))"
-    " FROM json_each(?) AS p CROSS JOIN lineage_contradiction AS c ON c.thing = p.value"
+    "SELECT {all}{list}(c.kind, c.things, c.records, c.detail){end}"
+    " FROM {keys:bigint} AS p {join} lineage_contradiction AS c ON c.thing = p.value"
 )
 
 
@@ -177,7 +177,7 @@ class StoredSource:
     def contradictions(self, things: Collection[Thing]) -> Iterator[ContradictionRow]:
         """Every contradiction about any of the things, each once."""
         found = {
-            (kind, tuple(about), tuple(records), detail)
+            (kind, tuple(orjson.loads(about)), tuple(orjson.loads(records)), detail)
             for kind, about, records, detail in self._list(_CONTRADICTIONS, things)
         }
         names = self.iris({thing for row in found for thing in row[1]})
@@ -202,7 +202,13 @@ class StoredSource:
         return self._holder_of(identifier, time_us)
 
     def _one(self, query: str, values: Iterable[Any]) -> Any:
-        return self._connection.exec_driver_sql(query, (_array(values),)).one()
+        return self._fetched(query, values).one()
+
+    def _fetched(self, query: str, values: Iterable[Any]) -> Any:
+        # In their order, so that a large set reads the pages of a table one after the other.
+        sqlite, keys = is_sqlite(self._connection), sorted(values)
+        parameter = key_set(keys, sqlite) if keys else ("[]" if sqlite else "{}")
+        return self._connection.exec_driver_sql(rendered(query, sqlite), (parameter,))
 
     def _list(self, query: str, values: Iterable[Any]) -> list[Any]:
         rows: list[Any] = orjson.loads(self._one(query, values)[0])
@@ -232,18 +238,13 @@ class StoredSource:
     def _summaries(self, things: Collection[Any]) -> Iterator[Course]:
         """Courses, each parsed alone: what is parsed is dropped before the collector of cycles sees it."""
         if things:
-            for part in self._connection.exec_driver_sql(_SUMMARIES, (_array(things),)).partitions(PART):
+            for part in self._fetched(_SUMMARIES, things).partitions(PART):
                 for thing, body in part:
                     state, stock, legs, never = orjson.loads(body)
                     yield thing, state, stock, legs, never
 
 
 _KINDS: Final = {"lot": "lot", "class": "class"}
-
-
-def _array(values: Iterable[Any]) -> str:
-    """Keys in their order, so that a large set reads the pages of a table one after the other."""
-    return orjson.dumps(sorted(values)).decode()
 
 
 def sql_source(

@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy.engine import Connection
 
-from fabric.store.bulk import execute_rows, insert_rows, select_in
-from fabric.store.schema import handed, named, shown
+from fabric.store.bulk import delete_rows, fetch, insert_rows, replace_rows, select_in, update_rows
+from fabric.store.schema import event, handed, named, shown, touched
 
 from .arrivals import NO_ARRIVALS, Arrivals, NewRecord, Stated
 from .classes import Classes
@@ -67,6 +67,13 @@ class _Row(NamedTuple):
         )
 
 
+class Leaving(NamedTuple):
+    """Dispatches that may show other records, and records whose own class may change, when some are erased."""
+
+    dispatches: frozenset[int]
+    changed: frozenset[int]
+
+
 _ROW: Final = (
     "SELECT e.record, e.member, e.type, e.action, e.step, e.event_id, e.time_us, e.position, r.digest, e.facts,"
     ' e.declares, e.void_by, e."class", e.partial FROM event e JOIN record r ON r.id = e.record WHERE {where}'
@@ -100,13 +107,6 @@ _CREATIONS: Final = _STATING.replace(
     "{which}", "(l.role = 'output' OR (l.role = 'object' AND e.type = 'ObjectEvent' AND e.action = 'ADD'))"
 )
 
-
-_SET_CLASS: Final = 'UPDATE event SET "class" = ?, partial = ? WHERE record = ?'
-# The last index of this transaction: the head was moved before its projections are written.
-_TOUCH: Final = (
-    "INSERT INTO touched (record, seq) VALUES (?, (SELECT size - 1 FROM head))"
-    " ON CONFLICT (record) DO UPDATE SET seq = excluded.seq"
-)
 
 _ByMember = dict[str, dict[int, list[Own]]]
 """Records by the member that sent them, and by the thing that they state something of."""
@@ -176,6 +176,19 @@ class VisibilityIndex:
         if records:
             self._recompute(connection, dispatches, records, new)
 
+    def leaving(self, connection: Connection, records: Sequence[int]) -> Leaving:
+        """What has to be decided again once these records are erased; to be asked while their rows are there."""
+        rows = list(self._rows(connection, _BY_RECORD, records))
+        parts = self._parts(connection, records)
+        things = {part.thing for found in parts.values() for part in found}
+        dispatches = {row.dispatch for row in select_in(connection, _HANDED, things)} | set(records)
+        changed = {row.void_by for row in rows if row.void_by is not None}
+        return Leaving(frozenset(dispatches), frozenset(changed - set(records)))
+
+    def left(self, connection: Connection, leaving: Leaving, holders: Holders) -> None:
+        """Decide again what records showed, or were shown by, whose rows are gone now."""
+        self._recompute(connection, set(leaving.dispatches), set(leaving.changed), holders)
+
     def _voided(self, connection: Connection, declarations: list[int], dispatches: set[int]) -> set[int]:
         """What new declarations touch: themselves, and dispatches that showed, or were, what is void now."""
         voided = list(self._rows(connection, _DECLARED, declarations))
@@ -188,8 +201,8 @@ class VisibilityIndex:
         """New records that came after their declaration, and that declaration, which takes over their class."""
         if not new:
             return set()
-        query = "SELECT record, void_by FROM event WHERE void_by IS NOT NULL AND record BETWEEN ? AND {in}"
-        return {number for row in select_in(connection, query, [max(new)], min(new)) for number in row}
+        query = "SELECT record, void_by FROM event WHERE void_by IS NOT NULL AND record BETWEEN ? AND ?"
+        return {number for row in fetch(connection, query, min(new), max(new)) for number in row}
 
     def _recompute(
         self,
@@ -211,8 +224,7 @@ class VisibilityIndex:
             for whole, records in ((1, found.whole), (0, found.part))
             for record in records
         }
-        marks = [(number,) for number in sorted(dispatches)]
-        execute_rows(connection, "DELETE FROM shown WHERE dispatch = ?", marks)
+        delete_rows(connection, shown, ("dispatch",), [(number,) for number in sorted(dispatches)])
         insert_rows(
             connection,
             shown,
@@ -235,9 +247,7 @@ class VisibilityIndex:
             )
         }
         wanted = {(thing, number) for number, found in outcome.items() for thing in found.things}
-        execute_rows(
-            connection, "DELETE FROM handed WHERE thing = ? AND dispatch = ?", sorted(known - wanted)
-        )
+        delete_rows(connection, handed, ("thing", "dispatch"), sorted(known - wanted))
         insert_rows(connection, handed, ("thing", "dispatch"), sorted(wanted - known))
 
     def _live(self, connection: Connection, dispatches: set[int], holders: Holders) -> dict[int, _Row]:
@@ -317,7 +327,7 @@ class VisibilityIndex:
             for number, (members, rest) in seen_by.items()
             if rest or members != new[number].own
         ]
-        execute_rows(connection, _SET_CLASS, changes)
+        _set_classes(connection, changes)
 
     def _stating(
         self, connection: Connection, query: str, things: set[int], *leading: int
@@ -414,8 +424,17 @@ class VisibilityIndex:
             for number, (whole, part) in sorted(seen_by.items())
             if (rows[number].class_id, rows[number].partial) != (ids[whole], ids[part] if part else None)
         ]
-        execute_rows(connection, _SET_CLASS, changes)
-        execute_rows(connection, _TOUCH, [(number,) for _, _, number in changes])
+        _set_classes(connection, changes)
+        if changes:
+            # The last index of this transaction: the head was moved before its projections are written.
+            last = fetch(connection, "SELECT size - 1 FROM head")[0][0]
+            marks = [(number, last) for _, _, number in changes]
+            replace_rows(connection, touched, ("record", "seq"), "record", marks)
+
+
+def _set_classes(connection: Connection, changes: Sequence[tuple[int, int | None, int]]) -> None:
+    """Set class and partial class by record."""
+    update_rows(connection, event, ("class", "partial"), ("record",), changes)
 
 
 def _own_parties(row: _Row, holders: Holders) -> frozenset[str]:
@@ -428,4 +447,4 @@ def _add_creation(creations: _ByMember, member: str, own: Own, things: set[int])
             creations.setdefault(member, {}).setdefault(thing, []).append(own)
 
 
-__all__ = ["VERSION", "Arrivals", "NewRecord", "Stated", "VisibilityIndex", "is_packing"]
+__all__ = ["VERSION", "Arrivals", "Leaving", "NewRecord", "Stated", "VisibilityIndex", "is_packing"]

@@ -10,8 +10,7 @@ from typing import Any, Final
 from sqlalchemy.engine import Connection
 
 from fabric.lineage.creation import seen, shown_units
-from fabric.lineage.reader import select_keys
-from fabric.store.bulk import select_in
+from fabric.store.bulk import fetch, select_in, select_keys
 from fabric.store.records import StoredRecord
 from fabric.store.schema import EVENT, MASTER
 from ledger.registry import Registry
@@ -106,8 +105,7 @@ def named_visibly(
 def _has_instance(connection: Connection, classes: Collection[int], product: str) -> bool:
     """Whether a lot or serial of a product class is named. In the order of texts `0` follows `/`."""
     query = _INSTANCE.replace("{seen}", seen(classes))
-    text = query if connection.dialect.paramstyle == "qmark" else query.replace("?", "%s")
-    return connection.exec_driver_sql(text, (f"{product}/", f"{product}0")).first() is not None
+    return bool(fetch(connection, query, f"{product}/", f"{product}0"))
 
 
 def _sight_of_master(connection: Connection, reader: Reader, record: int) -> Sight:

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from ..checkpoint import Checkpoint
 from ..errors import InvalidInput, Unavailable
 from ..merkle import EMPTY_ROOT
 from . import schema
+from .dialect import insert_rows, update_rows
 from .plan import NewEntry, NewSeal, Plan, Waiting
 from .publish import Published
 
 _CHUNK: Final = 2048
 _LEAVES: Final = 65_536
 
-_ADD_ENTRY: Final = insert(schema.entry)
-_ADD_SEAL: Final = insert(schema.seal)
-_ADD_CHANGE: Final = insert(schema.registry_change)
 _ADD_CHECKPOINT: Final = insert(schema.checkpoint)
-_GIVE_INDEX: Final = (
-    update(schema.statement)
-    .where(schema.statement.c.id == bindparam("row"), schema.is_waiting)
-    .values(idx=bindparam("index"), state=schema.SEQUENCED, envelope=None)
-)
-_REFUSE: Final = (
-    update(schema.statement)
-    .where(schema.statement.c.id == bindparam("row"), schema.is_waiting)
-    .values(state=schema.REFUSED, rule=bindparam("why"), reason=bindparam("because"))
-)
+_SEAL_COLUMNS: Final = ("idx", "first", "time", "changes_before", "changes_after")
+_WAITING: Final = f"state = '{schema.STAGED}'"
+_SEQUENCED: Final = f"state = '{schema.SEQUENCED}', envelope = NULL"
+_REFUSED: Final = f"state = '{schema.REFUSED}'"
 _OLDEST_WAITING: Final = (
     select(schema.statement.c.id, schema.statement.c.envelope)
     .where(schema.is_waiting)
@@ -78,36 +71,23 @@ def waiting(connection: Connection, limit: int) -> list[Waiting]:
 
 def add_entries(connection: Connection, plan: Plan, head: Checkpoint) -> None:
     """Store a plan's entries, what finds its seals and registry statements, and the head it leads to."""
-    entries = [{"idx": new.index, "leaf": new.leaf, "data": new.data} for new in plan.entries]
-    connection.execute(_ADD_ENTRY, entries)
-    connection.execute(_ADD_SEAL, [_seal_row(seal) for seal in plan.seals])
+    entries = [(new.index, new.leaf, new.data) for new in plan.entries]
+    insert_rows(connection, schema.entry, ("idx", "leaf", "data"), entries)
+    insert_rows(connection, schema.seal, _SEAL_COLUMNS, [astuple(seal) for seal in plan.seals])
     if plan.changes:
         numbers = range(plan.state.changes - len(plan.changes), plan.state.changes)
-        changes = [
-            {"idx": index, "number": number} for index, number in zip(plan.changes, numbers, strict=True)
-        ]
-        connection.execute(_ADD_CHANGE, changes)
+        changes = list(zip(plan.changes, numbers, strict=True))
+        insert_rows(connection, schema.registry_change, ("idx", "number"), changes)
     archived = {"size": head.size, "root": head.root, "time": plan.seals[-1].time}
     connection.execute(_ADD_CHECKPOINT, archived)
 
 
-def _seal_row(seal: NewSeal) -> dict[str, object]:
-    return {
-        "idx": seal.index,
-        "first": seal.first,
-        "time": seal.time,
-        "changes_before": seal.changes_before,
-        "changes_after": seal.changes_after,
-    }
-
-
 def record_outcomes(connection: Connection, plan: Plan) -> None:
     """Say on each decided statement's row what became of it."""
-    if plan.sequenced:
-        connection.execute(_GIVE_INDEX, [{"row": done.row, "index": done.index} for done in plan.sequenced])
-    if plan.refused:
-        refusals = [{"row": no.row, "why": no.rule, "because": no.reason} for no in plan.refused]
-        connection.execute(_REFUSE, refusals)
+    table, given = schema.statement, [(done.index, done.row) for done in plan.sequenced]
+    update_rows(connection, table, ("idx",), ("id",), given, fixed=_SEQUENCED, only=_WAITING)
+    refused = [(no.rule, no.reason, no.row) for no in plan.refused]
+    update_rows(connection, table, ("rule", "reason"), ("id",), refused, fixed=_REFUSED, only=_WAITING)
 
 
 def archive_note(connection: Connection, published: Published) -> None:

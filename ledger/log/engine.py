@@ -1,8 +1,10 @@
 """Engines for the log's database: one that writes, others that can only read.
 
-Everything that is SQLite's own (pragmas, how a transaction begins, read-only opening) lives here; the rest of
-the log speaks SQLAlchemy Core. On SQLite exactly one connection writes and checkpoints the WAL: versions
-before 3.51.3 can corrupt a WAL database that several connections write, and Pythons ship older ones.
+Everything about opening a database that SQLite and PostgreSQL do differently lives here: pragmas, how a
+transaction begins, what a connection is told, and how a connection is kept from writing. On SQLite exactly one
+connection writes and checkpoints the WAL: versions before 3.51.3 can corrupt a WAL database that several
+connections write, and Pythons ship older ones. On PostgreSQL any node writes; who sequences is decided by a lock
+(`ledger.log.lock`).
 """
 
 from __future__ import annotations
@@ -11,9 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
+
+from ..errors import InvalidInput, Unavailable
 
 BUSY_TIMEOUT_MS: Final = 10_000
 """How long a connection waits for a lock before it gives up; only recovery after a crash should wait at all."""
@@ -28,36 +33,97 @@ _WRITER_PRAGMAS: Final = (
 )
 _READER_PRAGMAS: Final = ("mmap_size=0", f"busy_timeout={BUSY_TIMEOUT_MS}")
 
+POSTGRES_WRITERS: Final = 4
+"""Connections of a PostgreSQL writer: one writes, the others decide and look on."""
+
+# An answer is given once a commit survives a power cut, whatever the server's default is. Every hot table has the
+# index that it is asked by, and a plan made while a table was small is kept: it must not be one that reads it all.
+_POSTGRES: Final = {"synchronous_commit": "on", "enable_seqscan": "off", "jit": "off", "timezone": "UTC"}
+_POSTGRES_READS: Final = {"default_transaction_read_only": "on"}
+# A server that vanished without a word is noticed within seconds, from either end.
+_NOTICED: Final = {"keepalives": 1, "keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 3}
+_NOTICED_THERE: Final = {
+    "tcp_keepalives_idle": "2",
+    "tcp_keepalives_interval": "1",
+    "tcp_keepalives_count": "2",
+}
+
 
 def writer_engine(database: Path | str) -> Engine:
     """The engine that writes: a path means SQLite, anything else is an SQLAlchemy URL.
 
     On SQLite the pool holds one connection, and a transaction takes the write lock when it begins, so that it
-    cannot fail half-way on somebody else's lock.
+    cannot fail half-way on somebody else's lock. Raises InvalidInput for a URL of another database, Unavailable
+    without the driver.
     """
-    if isinstance(database, str) and not _is_sqlite(database):
-        return create_engine(database, pool_pre_ping=True)
+    if is_postgres(database):
+        return _postgres_engine(str(database), {}, "READ COMMITTED", pool_size=POSTGRES_WRITERS)
     return _sqlite_engine(
         f"file:{_quoted(database)}?uri=true", _WRITER_PRAGMAS, "BEGIN IMMEDIATE", pool_size=1
     )
 
 
 def reader_engine(database: Path | str, *, pool_size: int = 8) -> Engine:
-    """An engine whose connections cannot write. Keep no read transaction over a second: it holds the WAL."""
-    if isinstance(database, str) and not _is_sqlite(database):
-        options = {"options": "-c default_transaction_read_only=on"}
-        return create_engine(database, pool_pre_ping=True, pool_size=pool_size, connect_args=options)
+    """An engine whose connections cannot write, and whose transactions see one state of the database.
+
+    Keep no read transaction over a second: on SQLite it holds the WAL.
+    """
+    if is_postgres(database):
+        return _postgres_engine(str(database), _POSTGRES_READS, "REPEATABLE READ", pool_size=pool_size)
     return _sqlite_engine(
         f"file:{_quoted(database)}?mode=ro&uri=true", _READER_PRAGMAS, "BEGIN", pool_size=pool_size
     )
 
 
-def _is_sqlite(url: str) -> bool:
-    return "://" not in url or make_url(url).get_backend_name() == "sqlite"
+def is_postgres(database: Path | str) -> bool:
+    """Whether this names a PostgreSQL database. Raises InvalidInput where it names neither that nor SQLite."""
+    if isinstance(database, Path) or "://" not in database:
+        return False
+    backend = _url(database).get_backend_name()
+    if backend not in ("sqlite", "postgresql"):
+        raise InvalidInput(
+            f"expected a database URL of sqlite or postgresql, got one of {backend}", rule="bad-setting"
+        )
+    return backend == "postgresql"
+
+
+def lock_engine(database: str) -> Engine:
+    """An engine of one connection that lives as long as a lock is held, and is noticed soon when it is lost."""
+    return _postgres_engine(database, _NOTICED_THERE, "AUTOCOMMIT", pool_size=1, pre_ping=False)
+
+
+def _url(text: str) -> URL:
+    # What the parser says could repeat the password.
+    try:
+        return make_url(text)
+    except (ArgumentError, ValueError):
+        raise InvalidInput("expected a database URL, got a text that is none", rule="bad-setting") from None
+
+
+def _postgres_engine(
+    database: str, told: dict[str, str], isolation: Any, *, pool_size: int, pre_ping: bool = True
+) -> Engine:
+    url = _url(database).set(drivername="postgresql+psycopg")
+    given = url.query.get("options", "")
+    settings = [f"-c {name}={value}" for name, value in (_POSTGRES | told).items()]
+    options = " ".join([given if isinstance(given, str) else " ".join(given), *settings]).strip()
+    try:
+        return create_engine(
+            url.difference_update_query(["options"]),
+            isolation_level=isolation,
+            pool_pre_ping=pre_ping,
+            pool_size=pool_size,
+            max_overflow=0,
+            connect_args={"options": options, "connect_timeout": 10, **_NOTICED},
+        )
+    except ModuleNotFoundError as error:
+        raise Unavailable(
+            f"expected the PostgreSQL driver, got no {error.name}: install loomark[postgres]"
+        ) from error
 
 
 def _quoted(database: Path | str) -> str:
-    path = make_url(database).database if isinstance(database, str) and "://" in database else str(database)
+    path = _url(database).database if isinstance(database, str) and "://" in database else str(database)
     return quote(path or "")
 
 
