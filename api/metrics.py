@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from ledger.log.cosign import WitnessCounts
+    from ledger.witness.witness import Witness
 
 
 class Metrics:
@@ -29,6 +35,10 @@ class Metrics:
             "graph_size": self._gauge("graph_size", "Entries that the knowledge graph covers"),
             "queued": self._gauge("writer_queued", "Prepared captures that wait for the writer"),
             "writable": self._gauge("writable", "1 when captures are taken"),
+            "readOnly": self._gauge(
+                "read_only", "1 when the log refuses to sign; somebody has to find out why"
+            ),
+            "storageFull": self._gauge("storage_full", "1 when the last write found no room"),
         }
 
     def observe_node(self, state: Mapping[str, Any]) -> None:
@@ -36,6 +46,10 @@ class Metrics:
         for name, gauge in self._gauges.items():
             if state.get(name) is not None:
                 gauge.set(float(state[name]))
+
+    def observe_witnesses(self, counts: WitnessCounts) -> None:
+        """Count what the node's witnesses answer, and publications without their quorum."""
+        self.registry.register(_Sampled(lambda: _asked(counts)))
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(f"loomark_{name}", text, registry=self.registry)
@@ -68,3 +82,49 @@ class Measured:
             route = getattr(scope.get("route"), "path", "unmatched")
             self._metrics.requests.labels(route, status).inc()
             self._metrics.seconds.labels(route).observe(time.perf_counter() - started)
+
+
+class _Sampled(Collector):
+    """Counters that somebody else keeps, read when they are asked for."""
+
+    def __init__(self, sample: Callable[[], Iterator[CounterMetricFamily]]) -> None:
+        self._sample = sample
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """The counters as they are now."""
+        return self._sample()
+
+
+def witness_registry(witness: Witness) -> CollectorRegistry:
+    """What a witness counts about itself: answers by status, and forks that it saw."""
+
+    def sample() -> Iterator[CounterMetricFamily]:
+        answers = CounterMetricFamily(
+            "loomark_witness_answers", "Answers to add-checkpoint by status", labels=["status"]
+        )
+        for status, count in sorted(witness.counts.items()):
+            answers.add_metric([str(status)], count)
+        yield answers
+        forks = "Checkpoints of a size that was cosigned with another root"
+        yield CounterMetricFamily("loomark_witness_forks", forks, value=witness.forks)
+
+    registry = CollectorRegistry()
+    registry.register(_Sampled(sample))
+    return registry
+
+
+def _asked(counts: WitnessCounts) -> Iterator[CounterMetricFamily]:
+    asked = CounterMetricFamily(
+        "loomark_witness_asked", "Answers of witnesses by outcome", labels=["witness", "outcome"]
+    )
+    for (name, outcome), count in sorted(counts.outcomes().items()):
+        asked.add_metric([name, outcome], count)
+    yield asked
+    missed = CounterMetricFamily(
+        "loomark_witness_quorum_missed",
+        "Publications whose cosignatures made no quorum, by what was done",
+        labels=["then"],
+    )
+    for then, count in sorted(counts.missed().items()):
+        missed.add_metric([then], count)
+    yield missed

@@ -25,10 +25,12 @@ from ledger.errors import (
     Unavailable,
     VerificationError,
 )
+from ledger.log.space import StorageFull
 
 MEDIA_TYPE = "application/problem+json"
 MAX_FINDINGS = 100
 _RETRY_AFTER_S = "2"
+_LATER = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INSUFFICIENT_STORAGE)
 
 
 class Unauthenticated(InvalidInput):
@@ -60,6 +62,7 @@ _STATUS: tuple[tuple[type[LoomarkError], HTTPStatus], ...] = (
     (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (VerificationError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (InvalidInput, HTTPStatus.BAD_REQUEST),
+    (StorageFull, HTTPStatus.INSUFFICIENT_STORAGE),
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
@@ -108,14 +111,15 @@ def response_for(error: LoomarkError) -> Response:
     headers: dict[str, str] = {}
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="loomark"'
-    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
+    if status in _LATER:
         headers["Retry-After"] = _RETRY_AFTER_S
     if isinstance(error, InvalidInput):
         findings = error.findings or _finding_about_the_whole(error, status)
         return problem(status, error.rule, error.message, findings, headers)
     if isinstance(error, VerificationError):
         return problem(status, "verification-failed", str(error), headers=headers)
-    return problem(status, "unavailable", str(error) or "the node cannot serve this now", headers=headers)
+    rule = error.rule if isinstance(error, Unavailable) else "unavailable"
+    return problem(status, rule, str(error) or "the node cannot serve this now", headers=headers)
 
 
 def _finding_about_the_whole(error: InvalidInput, status: HTTPStatus) -> tuple[Finding, ...]:

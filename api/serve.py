@@ -111,6 +111,7 @@ def node_settings(settings: Settings) -> NodeSettings:
         database=settings.database,
         workers=settings.prepare_processes,
         limits=Limits(body_bytes=settings.capture_limit_bytes, records=settings.capture_limit_events),
+        high_water=None if settings.high_water is None else Path(settings.high_water),
         companions=(Projector(settings.data / "graph", settings.database or settings.data / DATABASE),),
     )
 

@@ -21,7 +21,8 @@ _PREFIX = "LOOMARK_"
 class Settings:
     """One node's configuration.
 
-    Sizes are bytes, times seconds. `operator_key` and `database` are secrets and never written to `node.toml`; `database`
+    Sizes are bytes, times seconds. `high_water` is the file that remembers what was signed; in the folder by default.
+    `operator_key` and `database` are secrets and never written to `node.toml`; `database`
     is an SQLite URL in this version.
     """
 
@@ -30,6 +31,7 @@ class Settings:
     port: int = 8080
     origin: str = "loomark.local/log"
     database: str | None = None
+    high_water: str | None = None
     operator_key: str | None = None
     prepare_processes: int = 0
     capture_limit_bytes: int = 32 * 1024 * 1024
@@ -116,8 +118,10 @@ def _typed(name: str, value: Any, source: str) -> Any:
             return {"true": True, "1": True, "false": False, "0": False}[value.lower()]
         if kind in (int, float, str, bool):
             return kind(value)
+        if not isinstance(value, str):
+            raise ValueError("only text can be left out")
     except (ValueError, KeyError) as error:
         raise InvalidInput(
-            f"setting {name} from {source}: expected {kind.__name__}", rule="bad-setting"
+            f"setting {name} from {source}: expected {getattr(kind, '__name__', 'str')}", rule="bad-setting"
         ) from error
     return value

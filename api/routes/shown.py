@@ -32,7 +32,9 @@ def html(
     caller = serving.authenticator.session_caller(request)
     cookie = request.cookies.get(COOKIE, "")
     csrf = serving.authenticator.sessions.csrf_token(cookie) if caller else ""
-    around = {"caller": caller, "csrf": csrf, "origin": serving.node.origin}
+    around = {"caller": caller, "csrf": csrf, "origin": serving.node.origin, "trouble": None}
+    if caller:
+        around["trouble"] = serving.node.state()["reason"]
     names = {one: member.name for one, member in serving.node.registry.members.items()} if caller else {}
     known = {**(labels or {}), **member_labels(names)}
     return HTMLResponse(page(template, {**around, **values}, known), status_code=status)

@@ -141,6 +141,8 @@ class Node:
         return {
             "writable": reason is None,
             "reason": reason,
+            "readOnly": self._sequencer.read_only is not None,
+            "storageFull": self._writer.trouble is not None,
             "origin": self.origin,
             "size": 0 if published is None else published.checkpoint.size,
             "queued": self._writer.queued,
