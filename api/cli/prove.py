@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
+from api.pages.text import words
 from ledger.errors import Conflict
 
 from .asked import operator_told
-from .client import DEFAULT_URL, ApiKeyFile, Url, connect, segment
+from .client import DEFAULT_URL, ApiKeyFile, Node, Url, connect, segment
+from .columns import columns
 from .output import WRONG_USE, err, out, print_json
 
 app = typer.Typer(add_completion=False)
+_SEVERAL = "several-records"
 
 
 @app.command()
@@ -34,12 +38,43 @@ def prove(
             with operator_told(node):
                 response = node.get(f"/api/records/{segment(record)}/proof", show=show or None)
         except Conflict as several:
-            for finding in several.findings:
-                err.print(finding.got, markup=False)
-            err.print(several.message, markup=False)
-            raise SystemExit(WRONG_USE) from several
+            if several.rule != _SEVERAL:
+                raise
+            _list([_told(node, finding.got) for finding in several.findings], as_json)
     output.write_bytes(response.content)
     if as_json:
         print_json({"record": record, "proof": str(output), "bytes": len(response.content)})
     else:
         out.print(f"wrote {output} ({len(response.content)} bytes)", markup=False)
+
+
+def _told(node: Node, name: str) -> dict[str, Any]:
+    """One record that carries an event ID, by what tells it from its namesakes."""
+    found = node.get_json(f"/api/records/{segment(name)}")
+    value = found["value"]
+    shown = {field: value.get(field) for field in ("type", "eventTime", "bizStep")}
+    declares = "errorDeclaration" in value
+    place = {field: found[field] for field in ("record", "member", "index", "position")}
+    return {**place, **shown, "declares": declares}
+
+
+def _list(records: Sequence[dict[str, Any]], as_json: bool) -> NoReturn:
+    """Offer the records that share an event ID, and end as a question with several meanings ends."""
+    if as_json:
+        print_json(records)
+    err.print(f"{len(records)} records carry this event ID:", markup=False)
+    rows = [
+        (
+            one["record"],
+            one["member"],
+            "waits" if one["index"] is None else str(one["index"]),
+            str(one["eventTime"] or ""),
+            "error declaration" if one["declares"] else words(one["bizStep"]) or str(one["type"]),
+        )
+        for one in records
+    ]
+    headings = ("record", "member", "at", "time", "what")
+    for line in columns(headings, rows, err.width if err.is_terminal else None):
+        err.print(line, markup=False)
+    err.print("Ask again with one of these records.", markup=False)
+    raise SystemExit(WRONG_USE)

@@ -220,6 +220,37 @@ def test_verify_tells_what_a_proof_shows_and_what_a_report_concludes(served: Ser
     assert "unaccounted:" in report
 
 
+def test_an_event_id_of_several_records_lists_them_for_people_and_for_programs(
+    served: Served, tmp_path: Path
+) -> None:
+    name = "urn:uuid:12121212-1212-4121-8121-121212121212"
+
+    def of_this_id(disposition: str) -> Callable[[dict[str, Any]], None]:
+        def edit(value: dict[str, Any]) -> None:
+            (event, *_) = value["epcisBody"]["eventList"]
+            value["epcisBody"]["eventList"] = [event | {"eventID": name, "disposition": disposition}]
+            value.pop("epcisHeader", None)
+
+        return edit
+
+    for member, disposition in (("farm", "active"), ("packer", "damaged")):
+        file = str(_document(served.folder, of_this_id(disposition)))
+        assert served.run("capture", file, key=member).code == 0
+    proof = tmp_path / "p.json"
+    done = served.run("prove", name, "-o", str(proof))
+    assert (done.code, done.out, proof.exists()) == (2, "", False)
+    assert "2 records carry this event ID" in done.err
+    asked = served.run("prove", name, "-o", str(proof), "--json")
+    assert (asked.code, proof.exists()) == (2, False)
+    listed = json.loads(asked.out)
+    assert [one["member"] for one in listed] == ["farm", "packer"]
+    for one in listed:
+        row = next(line for line in done.err.splitlines() if one["record"] in line)
+        assert one["member"] in row
+        assert one["eventTime"] in row
+        assert served.run("prove", one["record"], "-o", str(proof)).code == 0
+
+
 def test_an_existing_member_is_told_so_and_gets_a_fresh_key_only_when_asked(served: Served) -> None:
     again = served.run("member", "add", "Recall Desk", "--id", "recall", key="operator")
     assert again.code == 0, again.err
