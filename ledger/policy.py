@@ -32,16 +32,29 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A parsed policy. ``quorum`` is the name of a witness or group, or None for ``quorum none``."""
+    """A parsed policy. ``quorum`` is the name of a witness or group, or None for ``quorum none``.
+
+    ``urls`` says for the witnesses that have one where they are asked; verifying needs none of them.
+    """
 
     logs: tuple[VerifierKey, ...]
     witnesses: Mapping[str, VerifierKey]
     groups: Mapping[str, Group]
     quorum: str | None
+    urls: Mapping[str, str] = field(default_factory=dict)
     keys: tuple[VerifierKey, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "keys", (*self.logs, *self.witnesses.values()))
+
+    def text(self) -> str:
+        """The policy's own text, which parses to the same policy; the addresses of logs are not kept."""
+        lines = [f"log {key.text()}" for key in self.logs]
+        for name, key in self.witnesses.items():
+            lines.append(" ".join(["witness", name, key.text(), *filter(None, [self.urls.get(name)])]))
+        for name, group in self.groups.items():
+            lines.append(f"group {name} {group.threshold} {' '.join(group.members)}")
+        return "\n".join([*lines, f"quorum {self.quorum or 'none'}"]) + "\n"
 
     def satisfied_by(self, names: Iterable[str]) -> bool:
         """Whether the witnesses of these policy names make the quorum; ``quorum none`` always is."""
@@ -113,6 +126,7 @@ class _Reader:
         self.logs: list[VerifierKey] = []
         self.witnesses: dict[str, VerifierKey] = {}
         self.groups: dict[str, Group] = {}
+        self.urls: dict[str, str] = {}
         self.quorum: list[str] = []
         self.keys: set[bytes] = set()
         self.used: set[str] = set()
@@ -123,9 +137,11 @@ class _Reader:
                 return
             case ["log", vkey] | ["log", vkey, _]:
                 self.logs.append(self._key(vkey, frozenset({ED25519})))
-            case ["witness", name, vkey] | ["witness", name, vkey, _]:
+            case ["witness", name, vkey, *url] if len(url) <= 1:
                 self._new_name(name)
                 self.witnesses[name] = self._key(vkey, COSIGNATURES)
+                if url:
+                    self.urls[name] = url[0]
             case ["group", name, rule, *members] if members:
                 self._new_name(name)
                 self.groups[name] = self._group(rule, members)
@@ -140,7 +156,7 @@ class _Reader:
         if not self.quorum:
             raise InvalidInput("expected a quorum line, got none", rule="bad-policy")
         quorum = None if self.quorum[0] == "none" else self.quorum[0]
-        return Policy(tuple(self.logs), self.witnesses, self.groups, quorum)
+        return Policy(tuple(self.logs), self.witnesses, self.groups, quorum, self.urls)
 
     def _quorum(self, name: str) -> None:
         if self.quorum:

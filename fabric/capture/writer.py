@@ -24,6 +24,7 @@ from fabric.store.jobs import Job
 from ledger.errors import InvalidInput, LoomarkError, Unavailable
 from ledger.log.guard import ReadOnlyLog
 from ledger.log.plan import Refused
+from ledger.log.publish import QuorumMissing
 from ledger.log.schema import head as head_table
 from ledger.log.sequencer import Sequencer
 from ledger.log.space import StorageFull, storage_full
@@ -51,6 +52,8 @@ RETRY_AFTER_S: Final = 1
 _WAITS: Final = (
     "the node cannot write now; what you sent is stored, and gets its index when there is room again"
 )
+
+_UNWITNESSED: Final = "what you sent is stored, and is published once enough witnesses cosign"
 
 _TOUCH: Final = update(head_table).values(size=head_table.c.size)
 """Writes what is there: it needs room, and changes nothing."""
@@ -111,7 +114,7 @@ class Writer:
         self._accepting = True
         self._ended = threading.Event()
         self.failure: BaseException | None = None
-        self.trouble: StorageFull | None = None
+        self.trouble: StorageFull | QuorumMissing | None = None
 
     def start(self) -> None:
         """Sequence what an earlier run left staged, then serve the queue; a read-only log is left alone."""
@@ -197,6 +200,8 @@ class Writer:
             raise Unavailable("the writer stopped; restarting the node recovers it") from self.failure
         if not self._accepting:
             raise Unavailable("the node is stopping")
+        if self._sequencer.published is None and self.trouble is not None:
+            raise self.trouble
 
     def _run(self) -> None:
         failure: BaseException | None = None
@@ -214,11 +219,15 @@ class Writer:
     def _turn(self) -> bool:
         """Wait for work and do it; False at the order to stop."""
         try:
-            first = self._queue.get(timeout=None if self.trouble is None else TRY_AGAIN_S)
+            first = self._queue.get(timeout=self._patience_s())
         except queue.Empty:
             self._try_again()
             return True
         return first is not None and self._round(first)
+
+    def _patience_s(self) -> float | None:
+        """How long to wait for work before trying again what could not be done."""
+        return TRY_AGAIN_S if self.trouble is not None or self._sequencer.is_lacking else None
 
     def _round(self, first: _Work) -> bool:
         """Store and sequence one batch; False when it ended with the order to stop."""
@@ -233,9 +242,9 @@ class Writer:
         except BaseException as error:
             told = storage_full(error) or error
             for work in batch:
-                waits = isinstance(told, StorageFull) and work.ticket.stored.done()
+                is_stored = work.ticket.stored.done()
                 _answer(work.ticket.stored, told)
-                _answer(work.ticket.settled, StorageFull(_WAITS) if waits else told)
+                _answer(work.ticket.settled, _told_later(told) if is_stored else told)
             self._suffer(error)
             return go_on
         self.trouble = None
@@ -249,6 +258,11 @@ class Writer:
         What a transaction taught that is not there any more must not be believed: another statement may get the
         number of one that was rolled back.
         """
+        if isinstance(error, QuorumMissing):
+            # The transaction is committed; only its publication waits.
+            self._indexer.committed()
+            self.trouble = error
+            return
         full = storage_full(error)
         if full is None:
             raise error
@@ -258,9 +272,11 @@ class Writer:
     def _try_again(self) -> None:
         """Do what is left to do, and write a little, to find out whether there is room again."""
         try:
+            self._sequencer.complete()
             self.sequence()
-            with self._engine.begin() as connection:
-                connection.execute(_TOUCH)
+            if isinstance(self.trouble, StorageFull):
+                with self._engine.begin() as connection:
+                    connection.execute(_TOUCH)
         except BaseException as error:
             self._suffer(error)
         else:
@@ -309,6 +325,13 @@ class Writer:
                 error = Unavailable("the writer stopped before this was stored; send it again")
                 _answer(work.ticket.stored, error)
                 _answer(work.ticket.settled, error)
+
+
+def _told_later(error: BaseException) -> BaseException:
+    """What somebody hears of an error whose submission is stored all the same."""
+    if isinstance(error, StorageFull):
+        return StorageFull(_WAITS)
+    return QuorumMissing(f"{error}; {_UNWITNESSED}") if isinstance(error, QuorumMissing) else error
 
 
 def _answer(future: Future[Any], outcome: Any) -> None:

@@ -34,11 +34,24 @@ CHECKPOINT_FILE: Final = "checkpoint"
 class Cosigner(Protocol):
     """An independent signer of checkpoints, asked when the tiles are in place and before anybody sees it.
 
-    It may be asked for the same checkpoint again after a crash, and remembers by itself what it cosigned.
+    It may be asked for the same checkpoint again, after a crash or because cosignatures are lacking, and remembers
+    by itself what it cosigned.
     """
 
     def cosign(self, note: bytes, tiles: TileStore) -> Sequence[SignatureLine]:
-        """Its lines under the note; none when it did not answer and may be missing. Raises Unavailable."""
+        """Its lines under the note, those that it finds there already included; none when it may be missing.
+
+        Raises QuorumMissing when it may not be missing now, ReadOnlyLog when it knows that the head must not be signed.
+        """
+
+    def is_lacking(self, note: bytes) -> bool:
+        """Whether it is worth asking again for lines that a published note does not have."""
+
+
+class QuorumMissing(Unavailable):
+    """Too few cosigned, and without them the head is not published. It is committed, and published later."""
+
+    rule = "no-quorum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +87,18 @@ class Publisher:
         self._left: dict[Path, bytes | None] = {}
 
     def publish(self, head: Checkpoint, growth: Growth, keys: Sequence[VerifierKey] = ()) -> Published:
-        """Sign a committed head and make it public with the tiles it grew by. Raises StorageFull, Unavailable.
+        """Sign a committed head and make it public with the tiles it grew by. Raises StorageFull,
+        QuorumMissing, ReadOnlyLog, Unavailable.
 
         `keys` are those that sign this head, as the entries say (`ledger.log_key.signing_keys`); none: the only one.
         Calling it again for the same head, after a failure at any line, does the same again.
         """
         signers = [self._signer(key) for key in keys] or list(self._signers.values())[:1]
         self._replace(self._high_water, head.text().encode())
-        note = sign_checkpoint(head, signers)
+        note = sign_checkpoint(head, signers, self._cosigned_before(head))
         self.tiles.write(growth)
-        lines = [line for each in self._cosigners for line in each.cosign(note, self.tiles)]
-        if lines:
+        if self._cosigners:
+            lines = [line for each in self._cosigners for line in each.cosign(note, self.tiles)]
             note = sign_checkpoint(head, signers, lines)
         self._replace(self._checkpoint, note)
         self.tiles.remove_partials(growth)
@@ -99,7 +113,25 @@ class Publisher:
                 " node's keys folder, or set LOOMARK_LOG_KEY"
             ) from None
 
+    def is_lacking(self, published: Published) -> bool:
+        """Whether cosigners are worth asking again for what was published."""
+        return any(each.is_lacking(published.note) for each in self._cosigners)
+
+    def _cosigned_before(self, head: Checkpoint) -> list[SignatureLine]:
+        """What others signed under this very head already: a restart must not take cosignatures back."""
+        data = self._files.read(self._checkpoint)
+        try:
+            note = None if data is None else parse_note(data)
+        except InvalidInput:
+            return []
+        if note is None or note.text != head.text():
+            return []
+        own = {VerifierKey(head.origin, ED25519, public).key_id for public in self._signers}
+        return [line for line in note.signatures if (line.name, line.key_id in own) != (head.origin, True)]
+
     def _replace(self, path: Path, data: bytes) -> None:
+        if self._left.get(path) == data:
+            return
         self._left[path] = None
         self._files.write(path, data)
         self._left[path] = data

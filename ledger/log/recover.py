@@ -22,7 +22,7 @@ from .database import entries, entry_data, has_archived_notes, last_seal, leaves
 from .edge import Edge, edge_at, frontier_at
 from .guard import PUBLISHED, SEALS, Mark, MarkSource, ReadOnly, ReadOnlyLog, compare, no_marks
 from .plan import LogState, replayed_registry
-from .publish import Publisher
+from .publish import Publisher, QuorumMissing
 from .sequencer import Clock, Sequencer, read_marks
 from .space import StorageFull
 from .tiles import TileStore, TileTree
@@ -35,7 +35,7 @@ def open_sequencer(
 ) -> Sequencer:
     """The sequencer of the log in this database, recovered and published, or read-only with the reason.
 
-    `marks` gives the heads that witnesses remember. Where the disk is full the head is published later, by the
+    `marks` gives the heads that witnesses remember. Where the disk is full or a required quorum missing the head is published later, by the
     first `sequence` that can. Raises Unavailable when no log was created there, or when its head cannot be
     published for another reason.
     """
@@ -59,7 +59,7 @@ def _publish(sequencer: Sequencer, publisher: Publisher, edge: Edge) -> None:
     try:
         if sequencer.read_only is None:
             sequencer.publish(edge.take_growth())
-    except (StorageFull, ReadOnlyLog):
+    except (StorageFull, QuorumMissing, ReadOnlyLog):
         pass
     if sequencer.published is None:
         with suppress(InvalidInput, Unavailable):

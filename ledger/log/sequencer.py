@@ -9,7 +9,8 @@ stores entries, seals and refusals and calls back; then `Publisher.publish` sign
 the transaction and again before the signature the head is compared with every mark of what was signed before.
 
 A failure before the commit leaves everything as it was. Where the disk takes no more, the commit is known not to
-be stored or the publication can simply be done again: `sequence` is called again when there may be room. Any
+be stored or the publication can simply be done again: `sequence` is called again when there may be room. The same holds
+where a required quorum of cosigners is missing: one committed head waits to be published, all else waits staged. Any
 other failure of the commit, or after it, leaves this object unable to go on, because it cannot know what was
 stored: the process ends, and the next start recovers.
 """
@@ -32,7 +33,7 @@ from .edge import Growth
 from .guard import HIGH_WATER, PUBLISHED, Mark, MarkSource, ReadOnly, ReadOnlyLog, compare, no_marks
 from .heads import KnownHeads
 from .plan import LogState, Plan, Refused, Sequenced, plan
-from .publish import Published, Publisher
+from .publish import Published, Publisher, QuorumMissing
 from .space import StorageFull, storage_full
 from .tiles import TileTree
 
@@ -69,6 +70,7 @@ class Sequencer:
         self._marks = marks
         self._compared: Sequence[Mark] | None = None
         self._unpublished: Growth | None = None
+        self._lacking = False
         self._unarchived: Published | None = None
         self.published: Published | None = None
         self.read_only = read_only
@@ -90,8 +92,8 @@ class Sequencer:
 
         None when nothing waits any more; batches that are refused as a whole are passed over. The callbacks
         run inside the transaction, after the log's own writes; what they raise undoes it and passes through.
-        A head that could not be published before, because the disk was full, is published first, alone.
-        Raises ReadOnlyLog, StorageFull (call again later), Unavailable.
+        A head that could not be published before, because the disk was full or a quorum of cosigners was missing, is
+        published first, alone. Raises ReadOnlyLog, StorageFull and QuorumMissing (call again later), Unavailable.
         """
         with self._turn:
             self.require_able()
@@ -112,9 +114,23 @@ class Sequencer:
             keys = signing_keys(self.registry.log_keys, self._state.seal_ms)
             published = self._publisher.publish(self.head, growth, keys)
         self._unpublished = None
+        self._lacking = self._publisher.is_lacking(published)
         self.published = self._unarchived = published
         self._heads.remember(published.checkpoint.size, published.checkpoint.root)
         return published
+
+    @property
+    def is_lacking(self) -> bool:
+        """Whether the published head lacks cosignatures that `complete` would ask for again."""
+        return self._lacking
+
+    def complete(self) -> Published | None:
+        """Publish the head again with cosignatures that it lacks; None when it lacks none. Raises as `sequence` does."""
+        with self._turn:
+            self.require_able()
+            if self._unpublished is not None:
+                return self.publish(self._unpublished)
+            return self.publish(Growth((), ())) if self.is_lacking else None
 
     def check_marks(self) -> None:
         """Compare the committed head with what may have been signed before. Raises ReadOnlyLog, from then on.
@@ -206,7 +222,10 @@ class Sequencer:
         # Whether a failed commit or write took effect is unknown here; only recovery can look.
         try:
             yield
-        except StorageFull:
+        except (StorageFull, QuorumMissing):
+            raise
+        except ReadOnlyLog as error:
+            self.read_only = error.state
             raise
         except BaseException:
             self._failed = step
