@@ -15,6 +15,7 @@ from . import problems
 from .auth import Authenticator, Sessions
 from .description import describe
 from .headers import SecurityHeaders
+from .hearing import HeardOut
 from .metrics import Measured, Metrics
 from .pending import Pending
 from .routes import (
@@ -70,6 +71,8 @@ def create_app(node: Node, settings: Settings, session_secret: bytes) -> FastAPI
     app = FastAPI(title="Loomark", version="0.1.0", description=_DESCRIPTION, docs_url=None, redoc_url=None)
     sessions = Sessions(session_secret, settings.session_life_s)
     metrics = Metrics()
+    if node.witnesses is not None:
+        metrics.observe_witnesses(node.witnesses.counts)
     authenticator, graph = Authenticator(node.capture, sessions), GraphReader(node.folder / "graph")
     app.state.services = Services(node, settings, authenticator, metrics, Pending(), graph)
     problems.install(app, problem_page)
@@ -79,4 +82,7 @@ def create_app(node: Node, settings: Settings, session_secret: bytes) -> FastAPI
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Measured, metrics=metrics)
+    app.add_middleware(
+        HeardOut, limit_bytes=settings.capture_limit_bytes, timeout_s=settings.request_timeout_s
+    )
     return app

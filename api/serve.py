@@ -22,6 +22,7 @@ import uvicorn
 
 from fabric.capture.node import DATABASE, NodeSettings, exit_on_failure, open_node
 from fabric.capture.prepare import Limits
+from fabric.capture.witnessing import WitnessSettings
 from fabric.graph.projector import Projector
 
 from .app import create_app
@@ -112,6 +113,11 @@ def node_settings(settings: Settings) -> NodeSettings:
         workers=settings.prepare_processes,
         limits=Limits(body_bytes=settings.capture_limit_bytes, records=settings.capture_limit_events),
         high_water=None if settings.high_water is None else Path(settings.high_water),
+        witnesses=WitnessSettings(
+            None if settings.witness_policy is None else Path(settings.witness_policy),
+            settings.witness_require,
+            settings.witness_timeout_s,
+        ),
         companions=(Projector(settings.data / "graph", settings.database or settings.data / DATABASE),),
     )
 

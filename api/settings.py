@@ -5,9 +5,10 @@ Read once, by the command line, into one frozen value that is passed down; nothi
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -21,18 +22,23 @@ _PREFIX = "LOOMARK_"
 class Settings:
     """One node's configuration.
 
-    Sizes are bytes, times seconds. `high_water` is the file that remembers what was signed; in the folder by default.
-    `operator_key` and `database` are secrets and never written to `node.toml`; `database`
-    is an SQLite URL in this version.
+    `witness_policy` is the file of a tlog-policy whose witnesses are asked; `witness_require` publishes nothing without
+    their quorum. Sizes are bytes, times seconds. `high_water` is the file that remembers what was signed; in the folder by default.
+    `operator_key` and `database` are secrets and never written to `node.toml`; `database` is a URL of SQLite or
+    PostgreSQL, SQLite in the folder by default. `database_file` names a file that holds that URL.
     """
 
     data: Path
     host: str = "127.0.0.1"
     port: int = 8080
     origin: str = "loomark.local/log"
-    database: str | None = None
+    database: str | None = field(default=None, repr=False)
+    database_file: str | None = None
     high_water: str | None = None
-    operator_key: str | None = None
+    operator_key: str | None = field(default=None, repr=False)
+    witness_policy: str | None = None
+    witness_require: bool = False
+    witness_timeout_s: float = 5.0
     prepare_processes: int = 0
     capture_limit_bytes: int = 32 * 1024 * 1024
     capture_limit_events: int = 10_000
@@ -46,6 +52,7 @@ class Settings:
 # A database URL may hold a password.
 _SECRET = frozenset({"operator_key", "database"})
 _TYPES = get_type_hints(Settings)
+_DATABASE = re.compile(r"(sqlite|postgresql)(\+[a-z]+)?:")
 
 
 def load_settings(data: Path, flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
@@ -61,12 +68,23 @@ def load_settings(data: Path, flags: Mapping[str, Any], environment: Mapping[str
     ):
         for name, value in found.items():
             values[name] = _typed(name, value, source)
+    if values.get("database") is None and values.get("database_file") is not None:
+        values["database"] = _database_in(Path(values["database_file"]))
     database = values.get("database")
-    if database is not None and not database.startswith("sqlite:"):
+    if database is not None and not _DATABASE.match(database):
         raise InvalidInput(
-            "setting database: expected an SQLite URL, this version knows no other", rule="bad-setting"
+            "setting database: expected a URL of sqlite or postgresql, got another text", rule="bad-setting"
         )
     return Settings(data=data, **values)
+
+
+def _database_in(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(
+            f"setting database_file: expected a file with a database URL, cannot read {path}", rule="bad-setting"
+        ) from error
 
 
 def write_settings(settings: Settings) -> None:
@@ -75,11 +93,11 @@ def write_settings(settings: Settings) -> None:
     if path.exists():
         return
     lines = ["# Written at first start. Flags and LOOMARK_* variables go before what stands here."]
-    for field in fields(Settings):
-        value = getattr(settings, field.name)
-        if field.name == "data" or field.name in _SECRET or value is None:
+    for one in fields(Settings):
+        value = getattr(settings, one.name)
+        if one.name == "data" or one.name in _SECRET or value is None:
             continue
-        lines.append(f"{field.name} = {_toml(value)}")
+        lines.append(f"{one.name} = {_toml(value)}")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

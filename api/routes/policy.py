@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastapi import APIRouter, Response
 
 from ledger.note import parse_vkey
-from ledger.policy import policy_text
+from ledger.policy import parse_policy, policy_text
 
 from .asking import Serving
 
@@ -15,4 +17,8 @@ router = APIRouter(prefix="/api", tags=["log"])
 @router.get("/policy", summary="Trust policy of this log", response_class=Response)
 def policy(serving: Serving) -> Response:
     """C2SP tlog-policy text: the log's key, its witnesses, the quorum. Compare it with one from another source."""
-    return Response(policy_text(parse_vkey(serving.node.vkey)), media_type="text/plain; charset=utf-8")
+    node = serving.node
+    text = policy_text(parse_vkey(node.vkey))
+    if node.witnesses is not None:
+        text = replace(node.witnesses.policy, logs=parse_policy(text).logs).text()
+    return Response(text, media_type="text/plain; charset=utf-8")

@@ -28,12 +28,14 @@ from fabric.visibility.reader import Reader
 from fabric.visibility.sight import reader_of
 from ledger.ed25519 import key_id, possession_line
 from ledger.errors import InvalidInput
+from ledger.log.cosign import Witnesses
 from ledger.log.database import create_log, read_head
-from ledger.log.guard import MarkSource, no_marks
+from ledger.log.guard import Mark, MarkSource, no_marks
 from ledger.log.publish import Publisher
 from ledger.log.reader import LogReader
 from ledger.log.recover import open_sequencer
 from ledger.log.sequencer import Sequencer
+from ledger.log.space import StorageFull
 from ledger.log.stage import stage
 from ledger.merkle import EMPTY_ROOT
 from ledger.note import ED25519, VerifierKey
@@ -51,6 +53,7 @@ from .prepare import Draw, Limits
 from .proof import Prover
 from .rebuild import needs_rebuild, rebuild
 from .service import CaptureService
+from .witnessing import WitnessSettings, open_witnesses
 from .writer import Writer
 
 DATABASE: Final = "loomark.db"
@@ -66,7 +69,7 @@ class NodeSettings:
     `workers` is the number of prepare processes, 0 for one a core. `database` is an SQLAlchemy URL, None for
     SQLite in the folder. `companions` are children that follow the log, such as the graph's projector.
     `high_water` is the file that remembers what was signed, None for `high-water` in the folder; `marks` gives
-    what witnesses remember.
+    what witnesses remember beside those of the witness policy.
     """
 
     data: Path
@@ -79,6 +82,7 @@ class NodeSettings:
     companions: Sequence[Companion] = ()
     high_water: Path | None = None
     marks: MarkSource = no_marks
+    witnesses: WitnessSettings = field(default_factory=WitnessSettings)
 
 
 class Node:
@@ -101,6 +105,7 @@ class Node:
         clock: Clock,
         draw: Draw,
         companions: Companions,
+        witnesses: Witnesses | None,
         new_operator_key: str | None,
     ) -> None:
         self.folder = folder
@@ -111,6 +116,7 @@ class Node:
         self.origin = sequencer.head.origin
         self.vkey = vkey_of(self.origin, keyring)
         self.new_operator_key = new_operator_key
+        self.witnesses = witnesses
         self._lock = lock
         self._engine = engine
         self._sequencer = sequencer
@@ -133,7 +139,7 @@ class Node:
         reason = None
         if self._sequencer.read_only is not None:
             reason = str(self._sequencer.read_only)
-        elif self._writer.trouble is not None:
+        elif self._writer.trouble is not None and not self._writer.takes_more:
             reason = str(self._writer.trouble)
         elif self._writer.failure is not None:
             reason = f"the writer stopped: {type(self._writer.failure).__name__}"
@@ -142,7 +148,9 @@ class Node:
             "writable": reason is None,
             "reason": reason,
             "readOnly": self._sequencer.read_only is not None,
-            "storageFull": self._writer.trouble is not None,
+            "storageFull": isinstance(self._writer.trouble, StorageFull),
+            "waiting": None if self._writer.trouble is None else str(self._writer.trouble),
+            "witnesses": None if self.witnesses is None else self.witnesses.state(),
             "origin": self.origin,
             "size": 0 if published is None else published.checkpoint.size,
             "queued": self._writer.queued,
@@ -192,7 +200,8 @@ def open_node(
         _sign_alone(lock, engine, keyring)
         migrate(engine)
         fresh_key = _found(settings, engine, keyring, clock, draw)
-        sequencer = open_sequencer(engine, _publisher(settings, keyring), clock, marks=settings.marks)
+        witnesses = _witnesses(settings, keyring)
+        sequencer = _open_sequencer(settings, engine, keyring, witnesses, clock)
         _refresh_projections(engine, sequencer)
         writer = _writer(engine, sequencer, keyring, clock, draw, on_failure)
         writer.start()
@@ -211,6 +220,7 @@ def open_node(
             clock=clock,
             draw=draw,
             companions=companions,
+            witnesses=witnesses,
             new_operator_key=fresh_key,
         )
     except BaseException:
@@ -229,7 +239,8 @@ def rebuild_folder(settings: NodeSettings, progress: Callable[[int, int], None] 
         keyring = Keyring(settings.data / "keys")
         _sign_alone(lock, engine, keyring)
         migrate(engine)
-        sequencer = open_sequencer(engine, _publisher(settings, keyring), now_ms, marks=settings.marks)
+        witnesses = _witnesses(settings, keyring)
+        sequencer = _open_sequencer(settings, engine, keyring, witnesses, now_ms)
         return rebuild(engine, sequencer.registry, progress)
     finally:
         engine.dispose()
@@ -321,9 +332,27 @@ def _sign_alone(lock: NodeLock, engine: Engine, keyring: Keyring) -> None:
         lock.take(KeyLock(key_id(keyring.named(LOG).public_bytes)))
 
 
-def _publisher(settings: NodeSettings, keyring: Keyring) -> Publisher:
+def _witnesses(settings: NodeSettings, keyring: Keyring) -> Witnesses | None:
+    return open_witnesses(
+        settings.witnesses,
+        settings.data,
+        settings.origin,
+        lambda: [VerifierKey(settings.origin, ED25519, keyring.named(LOG).public_bytes)],
+    )
+
+
+def _open_sequencer(
+    settings: NodeSettings, engine: Engine, keyring: Keyring, witnesses: Witnesses | None, clock: Clock
+) -> Sequencer:
+    """The sequencer with everybody who cosigns or remembers; whoever opens the log publishes, and asks them."""
     high_water = settings.high_water or settings.data / HIGH_WATER
-    return Publisher(settings.data / "log", high_water, keyring.named(LOG))
+    cosigners = [] if witnesses is None else [witnesses]
+    publisher = Publisher(settings.data / "log", high_water, keyring.named(LOG), cosigners=cosigners)
+
+    def marks(origin: str) -> Sequence[Mark]:
+        return [*settings.marks(origin), *(() if witnesses is None else witnesses.marks(origin))]
+
+    return open_sequencer(engine, publisher, clock, marks=marks)
 
 
 def _database(settings: NodeSettings) -> Path | str:

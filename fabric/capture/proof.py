@@ -82,7 +82,7 @@ class Prover:
         latest = max(captures.values(), key=_index)
         # What the log publishes while this runs is left to the next bundle: a checkpoint that covers the
         # latest record covers all.
-        last = self._log.proof_parts(_index(latest))
+        last = self._latest_parts(_index(latest))
         proofs = {
             number: last if found is latest else self._log.proof_parts(_index(found), last.published)
             for number, found in captures.items()
@@ -92,6 +92,13 @@ class Prover:
         for item in wanted:
             self._add_record(builder, entries[item.record.capture.id], item)
         return builder
+
+    def _latest_parts(self, index: int) -> StatementProof:
+        try:
+            return self._log.proof_parts(index)
+        except NotFound:
+            # It has an index, so it is in the committed tree, whose publication waits for a quorum or for room.
+            raise Unavailable("this record waits for its publication; try again") from None
 
     def _add_record(self, builder: BundleBuilder, entry: int, item: Disclosed) -> None:
         record = item.record

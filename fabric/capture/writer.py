@@ -145,6 +145,13 @@ class Writer:
         return self._submit(run, 1)
 
     @property
+    def takes_more(self) -> bool:
+        """Whether submissions are taken: also while a head waits for its quorum, if one was published before."""
+        if isinstance(self.trouble, QuorumMissing):
+            return self._sequencer.published is not None
+        return self.failure is None and self.trouble is None
+
+    @property
     def queued(self) -> int:
         """How many submissions wait."""
         return self._queue.qsize()
