@@ -122,6 +122,16 @@ def archived_note(connection: Connection, size: int) -> bytes | None:
     return note
 
 
+def newest_note(connection: Connection, size: int) -> bytes | None:
+    """The newest note in the archive of a tree of up to `size` entries."""
+    table = schema.checkpoint
+    newest = select(table.c.note).where(table.c.note.is_not(None), table.c.size <= size)
+    note: bytes | None = connection.execute(
+        newest.order_by(table.c.size.desc()).limit(1)
+    ).scalar_one_or_none()
+    return note
+
+
 def entry_data(connection: Connection, start: int, end: int) -> list[bytes]:
     """Entries `start <= i < end`, in order. Raises Unavailable when one is missing."""
     table = schema.entry

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,7 +26,7 @@ from ..note import parse_note
 from ..registry import Registry
 from ..tile import TILE_WIDTH, Tile, bundle_entries
 from . import schema
-from .database import archived_note, entry_data, read_head, registry_entries, seal_at
+from .database import archived_note, entry_data, newest_note, read_head, registry_entries, seal_at
 from .durable import DiskFiles, Files
 from .heads import KnownHeads
 from .history import ProvenKey, RegistryHistory
@@ -115,7 +116,10 @@ class LogReader:
 
     def published(self) -> Published:
         """The latest published checkpoint. Raises Unavailable while there is none."""
-        return self._view().published
+        latest, note = self._latest, self._note()
+        if latest is not None and latest.published.note == note:
+            return latest.published
+        return Published(checkpoint_of(parse_note(note)), note)
 
     @property
     def size(self) -> int:
@@ -152,15 +156,26 @@ class LogReader:
             return entry_data(connection, start, end)
 
     def tile(self, tile: Tile) -> bytes | None:
-        """The bytes of a hash tile or entry bundle that the published checkpoint implies, else None."""
+        """The bytes of a hash tile or entry bundle that the committed head implies, else None.
+
+        The head is a step before the published checkpoint while cosigners are asked: a witness that replays the log reads
+        its entries before it cosigns. Who reads ahead of the checkpoint can prove nothing with it yet.
+        """
         if tile.level == "entries":
             return self._bundle(tile)
         covered = (tile.index * TILE_WIDTH + tile.width) << (8 * tile.level)
-        return self._tiles.read(tile) if covered <= self.size else None
+        return self._tiles.read(tile) if self._is_committed(covered) else None
+
+    def _is_committed(self, size: int) -> bool:
+        with suppress(Unavailable):
+            if size <= self.size:
+                return True
+        with self._engine.connect() as connection:
+            return size <= read_head(connection).size
 
     def _bundle(self, tile: Tile) -> bytes | None:
         start = tile.index * TILE_WIDTH
-        if start + tile.width > self.size:
+        if not self._is_committed(start + tile.width):
             return None
         stored = self._tiles.read(tile) if tile.width == TILE_WIDTH else None
         if stored is not None:
@@ -207,7 +222,7 @@ class LogReader:
         That is the latest, or the one in `published`, which an earlier call gave: so many proofs can share a
         checkpoint while the log grows. Raises NotFound for a seal or for what the checkpoint does not cover.
         """
-        view = self._view() if published is None else self._view_of(published)
+        view = self._provable() if published is None else self._view_of(published)
         size = view.published.checkpoint.size
         if not 0 <= index < size:
             raise NotFound(f"expected an entry below {size}, got {index}", rule="no-entry")
@@ -242,11 +257,29 @@ class LogReader:
             raise NotFound(f"expected a size from 1 to {newest}, got {size}", rule="no-checkpoint")
         return size or newest
 
-    def _view(self) -> _View:
+    def _note(self) -> bytes:
         # Reading the small file again is cheaper than any way of being told, and it can never be stale.
         note = self._files.read(self._checkpoint)
         if note is None:
             raise Unavailable("nothing is published yet")
+        return note
+
+    def _provable(self) -> _View:
+        """The latest checkpoint, or the newest one before it that this database has all entries of.
+
+        A database restored from a backup is behind what was published; what it has can still be proved.
+        """
+        try:
+            return self._view()
+        except Unavailable:
+            with self._engine.connect() as connection:
+                note = newest_note(connection, read_head(connection).size)
+            if note is None:
+                raise
+            return self._view_of(Published(checkpoint_of(parse_note(note)), note))
+
+    def _view(self) -> _View:
+        note = self._note()
         latest = self._latest
         if latest is None or latest.published.note != note:
             latest = self._view_of(Published(checkpoint_of(parse_note(note)), note))
