@@ -11,21 +11,20 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy.engine import Connection
 
 from fabric.epcis.event import read_event
-from fabric.epcis.identifiers import Position, read_name
 from fabric.epcis.link import parse_link
-from fabric.epcis.master_data import MASTER_DATA_POSITION
 from fabric.lineage.fact import Fact
 from fabric.lineage.same import NewSame, index_links
 from fabric.lineage.schema import VERSION as LINEAGE_VERSION
 from fabric.lineage.sql import NewFact, index_facts
-from fabric.store.bulk import insert_rows, select_in, update_rows
+from fabric.store.bulk import fetch, insert_rows, select_in, update_rows
+from fabric.store.erasures import mark_erasures, waiting_erasures
 from fabric.store.links import StoredLink, mark_links, waiting_links
-from fabric.store.records import StoredCapture, load_captures
+from fabric.store.records import StoredCapture, load_capture, load_captures
 from fabric.store.schema import EVENT, MASTER, capture, master
 from fabric.store.things import Interner, Sitting, smaller_kind
 from fabric.visibility import Holders, Sides, parties
@@ -37,7 +36,8 @@ from fabric.visibility.index import VERSION as VISIBILITY_VERSION
 from ledger.log.plan import Sequenced
 from ledger.registry import Registry
 
-from .packed import Packed, fact_from, pack, tell_things
+from .erasure import Eraser
+from .packed import MasterRow, Packed, fact_from, master_row, pack, tell_things
 
 STORE_VERSION: Final = 1
 VERSIONS: Final = {"store": STORE_VERSION, "lineage": LINEAGE_VERSION, "visibility": VISIBILITY_VERSION}
@@ -47,29 +47,29 @@ _MASTER: Final = ("record", "seq", "thing", "member", "type")
 _ALWAYS_US: Final = -(2**62)
 _RECORDS: Final = "SELECT id, position, kind, commitment, digest, body, duplicate_of FROM record WHERE capture IN ({in}) ORDER BY position"
 
-MasterRow = tuple[str, str, str]
-"""Vocabulary type, IRI and kind of what a master-data record is about."""
-
 
 @dataclass(frozen=True, slots=True)
 class Indexable:
     """A capture on its way into the projections: its records follow `first` in order of position.
 
     `commitments` and `digests` (of the duplicates rule) have one a record; `masters` follow the header record,
-    `events` follow them. `duplicates` maps a record to the one that it repeats.
+    `events` follow them, None in the place of those that were erased. `duplicates` maps a record to the one that
+    it repeats.
     """
 
     capture: StoredCapture
     first: int
     commitments: Sequence[bytes]
-    masters: Sequence[MasterRow]
-    events: Sequence[Packed]
+    masters: Sequence[MasterRow | None]
+    events: Sequence[Packed | None]
     duplicates: Mapping[int, int]
     digests: Sequence[bytes]
 
     def placed(self) -> Iterator[tuple[int, Packed]]:
         """The events with their positions."""
-        return enumerate(self.events, 1 + len(self.masters))
+        for position, event in enumerate(self.events, 1 + len(self.masters)):
+            if event is not None:
+                yield position, event
 
 
 class Indexer:
@@ -87,6 +87,7 @@ class Indexer:
         self._identifiers = registry.identifiers
         self._waiting: dict[int, Indexable] = {}
         self._done: list[int] = []
+        self._has_erased = False
 
     def remember(self, fresh: Indexable) -> None:
         """Keep what was prepared until its statement is sequenced."""
@@ -108,12 +109,16 @@ class Indexer:
         update_rows(connection, capture, ("idx",), ("id",), marks)
         self.project(connection, placed)
         self._index_links(connection, sequenced)
+        self._erase(connection, sequenced)
         self._done = list(indices)
 
     def committed(self) -> None:
         """The transaction of the last `on_sequenced` is durable: what it taught may be kept."""
         self.drop(self._done)
         self._done = []
+        if self._has_erased:
+            # What the caches know may be among what was erased, and things that were deleted have no number now.
+            self.forget()
         if self._sitting is not None:
             self._sitting.keep()
             self._sitting = None
@@ -124,6 +129,7 @@ class Indexer:
         self._sitting = None
         self._classes.clear()
         self._done = []
+        self._has_erased = False
 
     def _follow(self, connection: Connection, registry: Registry) -> None:
         """Recompute the classes of records that name an identifier whose holder changed."""
@@ -138,6 +144,23 @@ class Indexer:
         links = [one._replace(seq=indices[one.statement]) for one in waiting_links(connection, indices)]
         mark_links(connection, links)
         self.project_links(connection, links)
+
+    def _erase(self, connection: Connection, sequenced: Sequence[Sequenced]) -> None:
+        """Carry out erasures, after everything that the same transaction brings: it may be what they name."""
+        indices = {one.row: one.index for one in sequenced if one.envelope.statement.type == "erasure"}
+        found = [one._replace(seq=indices[one.statement]) for one in waiting_erasures(connection, indices)]
+        mark_erasures(connection, found)
+        eraser = Eraser(self._visibility, self._holders, self._project_again)
+        for one in sorted(found, key=lambda one: one.seq or 0):
+            eraser.run(connection, one)
+            self._has_erased = True
+
+    def _project_again(self, connection: Connection, number: int) -> None:
+        """Write the rows of one record from what stays of it."""
+        row = fetch(connection, "SELECT capture FROM record WHERE id = ?", number)[0]
+        found = load_capture(connection, row[0])
+        if found.idx is not None:
+            self.project(connection, [_load(connection, found, only=number)])
 
     def project_links(self, connection: Connection, links: Sequence[StoredLink]) -> None:
         """Write the rows of links that have their index: both things, both edges, who may see them."""
@@ -170,9 +193,10 @@ class Indexer:
         sitting = self._sitting = self._sitting or self._interner.sitting(connection)
         told: dict[str, str] = {}
         for one in captures:
-            for _, iri, kind in one.masters:
-                told[iri] = smaller_kind(kind, told.get(iri, kind))
-            for event in one.events:
+            for row in one.masters:
+                if row is not None:
+                    told[row[1]] = smaller_kind(row[2], told.get(row[1], row[2]))
+            for _, event in one.placed():
                 tell_things(event, told)
         ids = sitting.ids(told)
         rows = [row for one in captures for row in _event_rows(one, ids, self._holders)]
@@ -235,14 +259,17 @@ def _own(number: int, captures: Sequence[Indexable], ids: Mapping[str, int]) -> 
     one = next(one for one in captures if one.first <= number < one.first + len(one.commitments))
     position = number - one.first
     event = one.events[position - 1 - len(one.masters)]
+    if event is None:
+        raise LookupError(f"expected the event of record {number}, got an erased one")
     parts = [Part(ids[line[0]], line[2], line[4], line[5]) for line in event.lines]
     order = (position, one.digests[position])
     return Own(number, event.type, event.action, event.step, event.time_us, order, tuple(parts))
 
 
 def _master_rows(one: Indexable, ids: Mapping[str, int]) -> Iterator[tuple[object, ...]]:
-    for position, (kind, iri, _) in enumerate(one.masters, 1):
-        yield one.first + position, one.capture.idx, ids[iri], one.capture.member, kind
+    for position, row in enumerate(one.masters, 1):
+        if row is not None:
+            yield one.first + position, one.capture.idx, ids[row[1]], one.capture.member, row[0]
 
 
 def load_indexables(connection: Connection, statements: Iterable[int]) -> list[Indexable]:
@@ -250,14 +277,16 @@ def load_indexables(connection: Connection, statements: Iterable[int]) -> list[I
     return [_load(connection, found) for found in load_captures(connection, statements).values()]
 
 
-def _load(connection: Connection, found: StoredCapture) -> Indexable:
+def _load(connection: Connection, found: StoredCapture, only: int | None = None) -> Indexable:
+    """A capture read back; `only` leaves out all records but one, as if they had been erased."""
     rows = list(select_in(connection, _RECORDS, [found.id]))
+    bodies = [(row.kind, row.body if only in (None, row.id) else None) for row in rows]
     return Indexable(
         found,
         rows[0].id,
         [row.commitment for row in rows],
-        [_master_row(json.loads(row.body)) for row in rows if row.kind == MASTER and row.body is not None],
-        [_packed(row.body) for row in rows if row.kind == EVENT and row.body is not None],
+        [None if body is None else master_row(json.loads(body)) for kind, body in bodies if kind == MASTER],
+        [None if body is None else _packed(body) for kind, body in bodies if kind == EVENT],
         {row.id: row.duplicate_of for row in rows if row.duplicate_of is not None},
         [row.digest for row in rows],
     )
@@ -265,9 +294,3 @@ def _load(connection: Connection, found: StoredCapture) -> Indexable:
 
 def _packed(body: bytes) -> Packed:
     return pack(read_event(json.loads(body)), sha256(body).digest())
-
-
-def _master_row(record: Mapping[str, Any]) -> MasterRow:
-    position = MASTER_DATA_POSITION.get(record["type"], Position.EPC)
-    thing = read_name(record["element"]["id"], position)[0]
-    return record["type"], thing.iri, thing.kind.value

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy.engine import Connection
 
 from fabric.store import documents, jobs, records
 from fabric.store.jobs import Job
-from fabric.store.records import NewRecord, StoredCapture
+from fabric.store.records import RECORD_IRI, NewRecord, StoredCapture
 from fabric.store.schema import HEADER
 from ledger.capture import CAPTURE_SALT_SIZE_BYTES, capture_commitment
-from ledger.ed25519 import SigningKey
+from ledger.ed25519 import Signer
 from ledger.errors import Conflict, Forbidden, Unavailable
 from ledger.log.stage import stage
 from ledger.registry import Registry
@@ -31,8 +31,6 @@ from .prepare import Draw, Prepared
 
 Clock = Callable[[], int]
 """Milliseconds since 1970, UTC."""
-
-RECORD_IRI: Final = "urn:loomark:record:"
 
 
 class Stored(NamedTuple):
@@ -139,7 +137,7 @@ class Intake:
             {},
         )
 
-    def _sign(self, member: str, key: SigningKey, commitment: bytes, log: LogView, now_ms: int) -> bytes:
+    def _sign(self, member: str, key: Signer, commitment: bytes, log: LogView, now_ms: int) -> bytes:
         return capture_statement(
             commitment,
             key=key,

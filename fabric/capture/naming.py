@@ -7,13 +7,12 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Engine, select, true
 
+from fabric.store.records import RECORD_IRI
 from fabric.store.schema import capture, event, record
 from fabric.visibility.classes import visible_classes
 from fabric.visibility.reader import Reader
 from ledger.errors import Conflict, Finding, NotFound
 from ledger.log.schema import REFUSED, statement
-
-from .intake import RECORD_IRI
 
 _COMMITMENT: Final = re.compile(r"[0-9a-f]{64}\Z")
 MOST_NAMESAKES: Final = 100

@@ -8,12 +8,14 @@ record again, so there is one way from a record to its rows.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from fabric.epcis.event import Event, Ref, Role
-from fabric.epcis.identifiers import Kind
+from fabric.epcis.identifiers import Kind, Position, read_name
+from fabric.epcis.master_data import MASTER_DATA_POSITION
 from fabric.lineage.fact import (
     MENTION,
     OBJECT,
@@ -45,6 +47,10 @@ _MADE: Final = frozenset({OBJECT, OUTPUT})
 
 PackedLine = tuple[str, str, str, int, str | None, str | None, str | None, str | None]
 """IRI, kind, role, sort, exact quantity, unit, IRI of the stated lot, name as sent."""
+
+
+MasterRow = tuple[str, str, str]
+"""Vocabulary type, IRI and kind of what a master-data record is about."""
 
 
 class Packed(NamedTuple):
@@ -163,6 +169,13 @@ def fact_from(
         ]
     )
     return Fact(record, commitment, packed.digest, position, seq, member, *packed[1:-1], lines)
+
+
+def master_row(record: Mapping[str, Any]) -> MasterRow:
+    """Vocabulary type, IRI and kind of what a master-data record is about."""
+    position = MASTER_DATA_POSITION.get(record["type"], Position.EPC)
+    about = read_name(record["element"]["id"], position)[0]
+    return record["type"], about.iri, about.kind.value
 
 
 def tell_things(packed: Packed, told: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Engine
 
 from fabric.store import records
-from fabric.store.records import StoredCapture, StoredRecord
+from fabric.store.records import RECORD_IRI, StoredCapture, StoredRecord
 from fabric.visibility.handover import creation_pointers
 from fabric.visibility.reader import Reader
 from fabric.visibility.sight import Sight, shown_value, sight
@@ -23,8 +23,6 @@ from ledger.disclosure import disclose
 from ledger.errors import Forbidden, InvalidInput, NotFound, Unavailable
 from ledger.log.reader import LogReader, StatementProof
 from ledger.seal import parse_seal
-
-from .intake import RECORD_IRI
 
 _TREES: Final = 256
 

@@ -15,9 +15,10 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Engine, select
 from sqlalchemy.engine import Connection
 
-from fabric.store import credentials, documents, jobs
+from fabric.store import credentials, documents, erasures, jobs
 from fabric.store.credentials import Principal
 from fabric.store.documents import StoredDocument
+from fabric.store.erasures import StoredErasure
 from fabric.store.jobs import Job
 from ledger.canonical import parse_json
 from ledger.errors import Forbidden, InvalidInput, NotFound
@@ -25,6 +26,7 @@ from ledger.log.schema import statement as statement_table
 from ledger.log.stage import stage
 from ledger.statement import parse_envelope
 
+from . import erasing
 from .intake import Clock
 from .keyring import Keyring, require_member
 from .links import as_signed, in_custody, keep
@@ -130,6 +132,17 @@ class CaptureService:
         value = _object(body)
         return self._writer.submit(lambda connection: self._link(connection, member, value))
 
+    def erase(self, member: str, body: bytes) -> Ticket:
+        """Queue an erasure of a member's own records, told or signed (docs/spec/erasure.md). `stored` gives what was
+        Posted; once it is settled, no table holds what was erased."""
+        value = _object(body)
+        return self._writer.submit(lambda connection: self._erase(connection, member, value))
+
+    def erasures(self, member: str, limit: int = 100) -> list[StoredErasure]:
+        """A member's latest erasures, newest first."""
+        with self._engine.connect() as connection:
+            return erasures.erasures_of(connection, member, limit)
+
     def state(self, caller: Principal, value: Mapping[str, Any]) -> tuple[Posted, Outcome]:
         """Post what the operator states, and wait for what became of it."""
         ticket = self.post(caller, json.dumps(value).encode())
@@ -195,11 +208,22 @@ class CaptureService:
         statement = made.envelope.statement
         return Posted(row, member, statement.id, statement.type, None, None)
 
+    def _erase(self, connection: Connection, member: str, value: Mapping[str, Any]) -> Posted:
+        log, now_ms = self._writer.log_view(), self._clock()
+        if "envelope" in value:
+            made = erasing.as_signed(value, member)
+        else:
+            made = erasing.in_custody(value, member, self._keyring, log, self._draw, now_ms)
+        row = erasing.keep(connection, made, log, now_ms)
+        statement = made.envelope.statement
+        return Posted(row, member, statement.id, statement.type, None, None)
+
     def _stage(self, connection: Connection, body: bytes, poster: str | None, admits: str | None) -> Posted:
         envelope, log = parse_envelope(body), self._writer.log_view()
         statement, now_ms = envelope.statement, self._clock()
         require_author(statement, poster)
         if not _is_staged(connection, statement.member, statement.id):
+            self._keyring.require_unused(statement)
             check(envelope, log, now_ms)
         row = stage(connection, body, origin=log.origin, now_ms=now_ms)
         subject = statement.body.get("subject")

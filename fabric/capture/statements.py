@@ -14,22 +14,23 @@ from typing import Any, Final, NamedTuple
 
 from fabric.epcis.gs1 import check_digit
 from fabric.epcis.identifiers import Position, canonical_thing
-from ledger.ed25519 import SigningKey, key_id, possession_line
+from ledger.ed25519 import Signer, key_id, possession_line
 from ledger.errors import Forbidden, InvalidInput
 from ledger.identifier import read_parties
+from ledger.log_key import require_no_gap
 from ledger.registry import Registry, Void
 from ledger.shape import member_name, time_text
 from ledger.statement import Statement, UnverifiedEnvelope, payload_bytes, sign_statement
 
 from .intake import LogView
-from .keyring import OPERATOR, Keyring
+from .keyring import Keyring
 
 DELEGATION_MS: Final = 5 * 365 * 24 * 3600 * 1000
 """How long a service key of a member without a key may sign, unless the statement says until when."""
 
 STATED_BY_OPERATOR: Final = frozenset({"member", "key", "role"})
 WITHOUT_STORE: Final = frozenset({"link", "agreement", "recall", "erasure"})
-"""Kinds that only commit to a body beside the log: a link comes with its body (`links`), no other body is kept."""
+"""Kinds that only commit to a body beside the log: links and erasures come with theirs, no other body is kept."""
 
 _ALWAYS: Final = time_text(0)
 _GLN_DIGITS: Final = 13
@@ -57,7 +58,7 @@ def draft(value: Mapping[str, Any], keyring: Keyring, log: LogView, statement_id
         admits = None if body["subject"] in log.registry.members else body["subject"]
     elif kind == "role":
         body = {"for": "all", "until": None, **body}
-    key = keyring.named(OPERATOR)
+    key = keyring.operator(log.registry)
     charter = log.registry.charter
     if charter is None:
         raise InvalidInput("expected a log with a charter", rule="no-charter")
@@ -94,6 +95,11 @@ def check(envelope: UnverifiedEnvelope, log: LogView, now_ms: int) -> None:
             "expected a link with the body that it commits to (POST /api/links), got its statement alone",
             rule="body-not-kept",
         )
+    if statement.type == "erasure":
+        raise InvalidInput(
+            "expected an erasure with the body that it commits to (POST /api/erasures), got its statement alone",
+            rule="body-not-kept",
+        )
     if statement.type in WITHOUT_STORE:
         raise InvalidInput(
             f"expected a statement whose body can be kept, got {statement.type}: this version keeps no body that"
@@ -108,6 +114,7 @@ def check(envelope: UnverifiedEnvelope, log: LogView, now_ms: int) -> None:
             )
     log.registry.authorise(envelope, now_ms)
     if statement.is_registry:
+        require_no_gap(statement, now_ms)
         outcome = log.registry.apply(log.seen[0], envelope)
         if isinstance(outcome, Void):
             raise InvalidInput(outcome.reason, rule=outcome.rule)
@@ -129,7 +136,7 @@ def _member(body: dict[str, Any], keyring: Keyring, registry: Registry, now_ms: 
     return body
 
 
-def delegation(service: SigningKey, until_ms: int) -> dict[str, str]:
+def delegation(service: Signer, until_ms: int) -> dict[str, str]:
     """The body by which a service key is delegated to this node until a time."""
     return {"service": possession_line(service), "until": time_text(until_ms)}
 

@@ -23,7 +23,7 @@ from sqlalchemy.engine import Connection
 from fabric.store.jobs import Job
 from ledger.errors import InvalidInput, LoomarkError, Unavailable
 from ledger.log.guard import ReadOnlyLog
-from ledger.log.plan import Refused
+from ledger.log.plan import Refused, Sequenced
 from ledger.log.publish import QuorumMissing
 from ledger.log.schema import head as head_table
 from ledger.log.sequencer import Sequencer
@@ -32,6 +32,7 @@ from ledger.log.space import StorageFull, storage_full
 from .indexing import Indexer
 from .intake import Intake, LogView
 from .prepare import Prepared
+from .sweep import Sweeper
 
 QUEUE: Final = 64
 MOST_RECORDS: Final = 4096
@@ -103,6 +104,7 @@ class Writer:
         capacity: int = QUEUE,
     ) -> None:
         self._engine = engine
+        self._sweeper = Sweeper(engine)
         self._sequencer = sequencer
         self._indexer = indexer
         self._intake = intake
@@ -166,8 +168,13 @@ class Writer:
 
     def sequence(self) -> None:
         """Sequence all that is staged. Called by `start`, by the thread, and by nobody else."""
-        while self._sequencer.sequence(self._indexer.on_sequenced, self._refused) is not None:
+        while self._sequencer.sequence(self._on_sequenced, self._refused) is not None:
             self._indexer.committed()
+
+    def _on_sequenced(self, connection: Connection, sequenced: Sequence[Sequenced]) -> None:
+        self._indexer.on_sequenced(connection, sequenced)
+        if any(one.envelope.statement.type == "erasure" for one in sequenced):
+            self._sweeper.remind()
 
     def _refused(self, _connection: Connection, refused: Sequence[Refused]) -> None:
         self._indexer.drop([one.row for one in refused])
@@ -228,13 +235,18 @@ class Writer:
         try:
             first = self._queue.get(timeout=self._patience_s())
         except queue.Empty:
-            self._try_again()
+            if self.trouble is not None or self._sequencer.is_lacking:
+                self._try_again()
+            self._sweeper.run()
             return True
         return first is not None and self._round(first)
 
     def _patience_s(self) -> float | None:
         """How long to wait for work before trying again what could not be done."""
-        return TRY_AGAIN_S if self.trouble is not None or self._sequencer.is_lacking else None
+        sweep_s = self._sweeper.wait_s()
+        if self.trouble is None and not self._sequencer.is_lacking:
+            return sweep_s
+        return TRY_AGAIN_S if sweep_s is None else min(TRY_AGAIN_S, sweep_s)
 
     def _round(self, first: _Work) -> bool:
         """Store and sequence one batch; False when it ended with the order to stop."""
@@ -257,6 +269,7 @@ class Writer:
         self.trouble = None
         for work in batch:
             _answer(work.ticket.settled, None)
+        self._sweeper.run()
         return go_on
 
     def _suffer(self, error: BaseException) -> None:

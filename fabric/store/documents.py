@@ -9,6 +9,8 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
+from ledger.errors import Erased
+
 from .schema import document
 
 ZLIB_LEVEL: Final = 1
@@ -49,8 +51,12 @@ def store(
 
 
 def load(connection: Connection, row: int) -> StoredDocument:
-    """A document by its row."""
+    """A document by its row. Raises Erased when its bytes were dropped because a record of it was erased."""
     found = connection.execute(select(document).where(document.c.id == row)).one()
+    if not found.body:
+        raise Erased(
+            "the submitted bytes were dropped when a record in them was erased; their digest is kept"
+        )
     return StoredDocument(
         found.member, found.sha256, found.media_type, zlib.decompress(found.body), found.received_at
     )

@@ -19,6 +19,7 @@ from sqlalchemy import Engine, MetaData, select
 from sqlalchemy.engine import Connection
 
 from ledger.errors import LoomarkError
+from ledger.log.lock import MIGRATING, take_turns
 from ledger.log.schema import metadata as log_metadata
 
 from .bulk import insert_rows
@@ -29,6 +30,10 @@ _SCRIPTS: Final = Path(__file__).parent / "migrations"
 
 class NewerDatabase(LoomarkError):
     """The database was written by a newer Loomark."""
+
+
+class OlderDatabase(LoomarkError):
+    """The database is of an older Loomark, or empty, and whoever runs it has to say when it may be changed."""
 
 
 def target_metadata() -> list[MetaData]:
@@ -43,15 +48,41 @@ def is_durable(thing: Any, name: str | None, kind: str, _reflected: bool, _compa
     return table in durable
 
 
-def migrate(engine: Engine) -> None:
-    """Bring the durable tables to this version. Raises NewerDatabase; then nothing was changed."""
+def migrate(engine: Engine, to: str = "head") -> None:
+    """Bring the durable tables to this version, or to revision `to`, in one transaction.
+
+    Raises NewerDatabase; then nothing was changed. Of several that come at once, the others wait and find it done.
+    """
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     with engine.begin() as connection:
+        take_turns(connection, MIGRATING)
         _refuse_newer(connection, ScriptDirectory.from_config(config))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        create_projections(connection)
+        command.upgrade(config, to)
+        if to == "head":
+            create_projections(connection)
+
+
+def revision(engine: Engine) -> str | None:
+    """The revision of a database's durable tables; None in an empty one."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def require_current(engine: Engine) -> None:
+    """Refuse a database of another revision than this version's. Raises NewerDatabase, OlderDatabase."""
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    scripts = ScriptDirectory.from_config(config)
+    with engine.connect() as connection:
+        _refuse_newer(connection, scripts)
+    found, newest = revision(engine), scripts.get_current_head()
+    if found != newest:
+        raise OlderDatabase(
+            f"expected a database of revision {newest}, got {found or 'an empty one'}: stop all nodes on it and run"
+            " `loomark migrate` once"
+        )
 
 
 def _refuse_newer(connection: Connection, scripts: ScriptDirectory) -> None:

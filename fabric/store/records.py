@@ -20,6 +20,10 @@ from .bulk import insert_rows, select_in
 from .schema import capture, record
 
 
+RECORD_IRI: Final = "urn:loomark:record:"
+"""What the name of a record begins with; its commitment in hex follows."""
+
+
 class NewRecord(NamedTuple):
     """One record on its way into the store, a plain tuple so that a process boundary costs little.
 

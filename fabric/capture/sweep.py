@@ -1,0 +1,118 @@
+"""Takes out of the database's files what an erasure took out of its tables.
+
+A deleted row leaves copies behind: in the write-ahead log, in pages that were split or moved, in dead tuples. So the
+files are rewritten after erasures: on SQLite VACUUM, then a checkpoint that truncates the write-ahead log; on
+PostgreSQL VACUUM FULL of the tables that held values. This costs the time to copy the database, so several erasures
+share one sweep, and sweeping takes a tenth of the writer's time at most. `erasure.swept` says what is done, durably:
+a node that was killed in between sweeps at its next start.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from fabric.store.erasures import mark_swept, unswept
+
+REST: Final = 9.0
+"""How many times as long as the last sweep took the writer does other work before the next."""
+
+TRIES: Final = 20
+TRY_AGAIN_S: Final = 0.1
+"""A reader holds the write-ahead log for less than a second; then it can be truncated."""
+
+TABLES: Final = (
+    "document",
+    "record",
+    "job",
+    "event",
+    "line",
+    "named",
+    "master",
+    "thing",
+    "erased",
+    "erased_name",
+    "lineage_edge",
+    "lineage_interval",
+    "lineage_filling",
+    "lineage_summary",
+    "lineage_contradiction",
+    "lineage_loser",
+)
+"""The tables that hold values, for PostgreSQL."""
+
+
+class Sweeper:
+    """Sweeps one database; used by the thread that writes. `clock` gives seconds that never go back."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], float] = time.monotonic) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._due = True
+        self._not_before = -float("inf")
+
+    @property
+    def is_due(self) -> bool:
+        """Whether files may hold something that was erased."""
+        return self._due
+
+    def remind(self) -> None:
+        """An erasure took effect."""
+        self._due = True
+
+    def wait_s(self) -> float | None:
+        """How long until the next sweep may be; None when there is nothing to sweep."""
+        return max(0.0, self._not_before - self._clock()) if self._due else None
+
+    def run(self) -> bool:
+        """Sweep if it is due and time; True when nothing is left. What cannot be done now is tried again later."""
+        if not self._due or self._clock() < self._not_before:
+            return not self._due
+        with self._engine.connect() as connection:
+            self._due = unswept(connection) is not None
+        if not self._due:
+            return True
+        begun = self._clock()
+        try:
+            self._due = not self._rewrite()
+        except DBAPIError:
+            # No room for a copy, or somebody holds a lock: the tables are clean, the files wait.
+            self._due = True
+        self._not_before = self._clock() + max(REST * (self._clock() - begun), TRY_AGAIN_S)
+        return not self._due
+
+    def _rewrite(self) -> bool:
+        sqlite = self._engine.dialect.name == "sqlite"
+        if not (rewrite_sqlite(self._engine) if sqlite else rewrite_postgresql(self._engine)):
+            return False
+        with self._engine.begin() as connection:
+            mark_swept(connection)
+        return True
+
+
+def rewrite_sqlite(engine: Engine) -> bool:
+    """Copy the live rows into fresh pages and empty the write-ahead log; False when a reader held it all the time."""
+    raw = engine.raw_connection()
+    try:
+        cursor = raw.cursor()
+        cursor.execute("VACUUM")
+        for _ in range(TRIES):
+            busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            if not busy:
+                return True
+            time.sleep(TRY_AGAIN_S)
+        return False
+    finally:
+        raw.close()
+
+
+def rewrite_postgresql(engine: Engine) -> bool:
+    """Write the tables that hold values anew, without dead tuples. Segments of its own log go with recycling."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for table in TABLES:
+            connection.exec_driver_sql(f'VACUUM FULL "{table}"')
+    return True

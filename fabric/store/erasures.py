@@ -1,0 +1,252 @@
+"""Erasures and what they leave: bodies beside the log, tombstones of records, and the units and salts that stay.
+
+An erasure whose statement the log refused keeps its row and has no index: nothing was erased by it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import select, update
+from sqlalchemy.engine import Connection, Row
+
+from .bulk import delete_rows, fetch, insert_rows, select_in, update_rows
+from .schema import erased, erased_by, erased_name, erasure
+
+_WAITING: Final = "SELECT * FROM erasure WHERE statement IN ({in})"
+_TOMBSTONES: Final = "SELECT record, whole, parties, partial, remains FROM erased WHERE record IN ({in})"
+_BY: Final = (
+    "SELECT b.record, e.idx, e.member, e.statement_id, e.parties, e.body, e.swept FROM erased_by b"
+    " JOIN erasure e ON e.id = b.erasure WHERE b.record IN ({in})"
+)
+_NAMED: Final = (
+    "SELECT n.iri, n.record, x.parties, x.partial, b.erasure, e.idx FROM erased_name n"
+    " JOIN erased x ON x.record = n.record JOIN erased_by b ON b.record = n.record"
+    " JOIN erasure e ON e.id = b.erasure WHERE n.iri IN ({in})"
+)
+
+
+class NewErasure(NamedTuple):
+    """An erasure on its way into the store; `statement` is the row of the log's table, `parties` may read the body."""
+
+    statement: int
+    member: str
+    statement_id: str
+    parties: frozenset[str]
+    commitment: bytes
+    salt: bytes
+    body: bytes
+
+
+class StoredErasure(NamedTuple):
+    """An erasure as stored; `seq` is its log index, None while it waits or was refused.
+
+    `swept` says that the files of the database hold nothing of what it erased any more.
+    """
+
+    id: int
+    statement: int
+    member: str
+    statement_id: str
+    parties: frozenset[str]
+    commitment: bytes
+    salt: bytes
+    body: bytes
+    seq: int | None
+    swept: bool
+    created_ms: int
+
+    def value(self) -> dict[str, Any]:
+        """The body as JSON."""
+        found: dict[str, Any] = json.loads(self.body)
+        return found
+
+
+class Done(NamedTuple):
+    """One erasure of a record: its log index `seq`, by whom, and what its body says to its parties."""
+
+    seq: int
+    member: str
+    statement_id: str
+    parties: frozenset[str]
+    units: tuple[str, ...]
+    reason: str
+    swept: bool
+
+
+class Tombstone(NamedTuple):
+    """What stays of an erased record: `parties` saw it whole, `partial` a part; `remains` is None when all of it went."""
+
+    record: int
+    whole: bool
+    parties: frozenset[str]
+    partial: frozenset[str]
+    remains: bytes | None
+    done: tuple[Done, ...]
+
+
+class ErasedName(NamedTuple):
+    """A record of which what named a thing was erased, and who saw it; `seq` is the index of the first erasure."""
+
+    iri: str
+    record: int
+    parties: frozenset[str]
+    partial: frozenset[str]
+    seq: int
+
+
+def insert_erasure(connection: Connection, new: NewErasure, now_ms: int) -> None:
+    """Store an erasure beside its staged statement; the same statement again changes nothing."""
+    known = select(erasure.c.id).where(erasure.c.statement == new.statement)
+    if connection.execute(known).first() is None:
+        values = new._asdict() | {"parties": " ".join(sorted(new.parties)), "created_at": now_ms}
+        connection.execute(erasure.insert().values(**values, swept=0))
+
+
+def waiting_erasures(connection: Connection, statements: Iterable[int]) -> list[StoredErasure]:
+    """The erasures of these statement rows."""
+    return [stored_erasure(row) for row in select_in(connection, _WAITING, statements)]
+
+
+def mark_erasures(connection: Connection, found: Iterable[StoredErasure]) -> None:
+    """Note the log index of erasures."""
+    update_rows(connection, erasure, ("idx",), ("id",), [(one.seq, one.id) for one in found])
+
+
+def erasures_of(connection: Connection, member: str, limit: int) -> list[StoredErasure]:
+    """A member's latest erasures, newest first."""
+    query = select(erasure).where(erasure.c.member == member).order_by(erasure.c.id.desc()).limit(limit)
+    return [stored_erasure(row) for row in connection.execute(query)]
+
+
+def unswept(connection: Connection) -> int | None:
+    """The lowest log index of an erasure of which files of the database may still hold something, or None."""
+    found = fetch(connection, "SELECT min(idx) FROM erasure WHERE idx IS NOT NULL AND swept = 0")
+    return None if found[0][0] is None else int(found[0][0])
+
+
+def mark_swept(connection: Connection) -> None:
+    """Note that the files hold nothing of any erasure that has its index. Only after the files were rewritten."""
+    connection.execute(
+        update(erasure).where(erasure.c.idx.is_not(None), erasure.c.swept == 0).values(swept=1)
+    )
+
+
+def last_erasure(connection: Connection) -> int:
+    """The highest log index of an erasure, -1 when there is none: what followers compare their copies by."""
+    found = fetch(connection, "SELECT max(idx) FROM erasure")
+    return -1 if found[0][0] is None else int(found[0][0])
+
+
+def erased_between(connection: Connection, after: int, until: int) -> list[tuple[int, bytes]]:
+    """Records, with their commitments, of erasures with `after` < log index <= `until`."""
+    query = (
+        "SELECT DISTINCT r.id, r.commitment FROM erasure e JOIN erased_by b ON b.erasure = e.id"
+        " JOIN record r ON r.id = b.record WHERE e.idx > ? AND e.idx <= ? ORDER BY r.id"
+    )
+    return [(row[0], row[1]) for row in fetch(connection, query, after, until)]
+
+
+def tombstones(connection: Connection, records: Collection[int]) -> dict[int, Tombstone]:
+    """What stays of those of the records of which something was erased."""
+    rows = list(select_in(connection, _TOMBSTONES, records))
+    done: dict[int, list[Done]] = {}
+    for row in select_in(connection, _BY, [row.record for row in rows]):
+        body = json.loads(row.body)
+        found = Done(
+            row.idx,
+            row.member,
+            row.statement_id,
+            frozenset(row.parties.split()),
+            tuple(body["units"]),
+            body["reason"],
+            bool(row.swept),
+        )
+        done.setdefault(row.record, []).append(found)
+    return {
+        row.record: Tombstone(
+            row.record,
+            bool(row.whole),
+            frozenset(row.parties.split()),
+            frozenset((row.partial or "").split()),
+            row.remains,
+            tuple(sorted(done.get(row.record, ()))),
+        )
+        for row in rows
+    }
+
+
+def put_tombstones(connection: Connection, erasure_row: int, found: Iterable[Tombstone]) -> None:
+    """Write what stays of records that an erasure touched."""
+    every = list(found)
+    numbers = [one.record for one in every]
+    delete_rows(connection, erased, ("record",), [(number,) for number in numbers])
+    rows = [
+        (
+            one.record,
+            int(one.whole),
+            " ".join(sorted(one.parties)),
+            " ".join(sorted(one.partial)) or None,
+            one.remains,
+        )
+        for one in every
+    ]
+    insert_rows(connection, erased, ("record", "whole", "parties", "partial", "remains"), rows)
+    insert_rows(connection, erased_by, ("record", "erasure"), [(number, erasure_row) for number in numbers])
+
+
+def names_of(connection: Connection, record: int) -> set[str]:
+    """The things that what was erased of a record named."""
+    return set(connection.execute(select(erased_name.c.iri).where(erased_name.c.record == record)).scalars())
+
+
+def put_names(connection: Connection, named: Mapping[int, Collection[str]]) -> None:
+    """Note, for each record, the things that what was erased of it named."""
+    rows = [
+        (iri, number)
+        for number, iris in sorted(named.items())
+        for iri in sorted(set(iris) - names_of(connection, number))
+    ]
+    insert_rows(connection, erased_name, ("iri", "record"), rows)
+
+
+def forget_names(connection: Connection, iris: Iterable[str]) -> None:
+    """Forget names that nothing else in the store has any more."""
+    for iri in iris:
+        connection.execute(erased_name.delete().where(erased_name.c.iri == iri))
+
+
+def erased_naming(connection: Connection, iris: Iterable[str]) -> list[ErasedName]:
+    """The erased records that named any of these things, each once a thing."""
+    found: dict[tuple[str, int], ErasedName] = {}
+    for row in select_in(connection, _NAMED, iris):
+        key = (row.iri, row.record)
+        one = ErasedName(
+            row.iri,
+            row.record,
+            frozenset(row.parties.split()),
+            frozenset((row.partial or "").split()),
+            row.idx,
+        )
+        if key not in found or row.idx < found[key].seq:
+            found[key] = one
+    return list(found.values())
+
+
+def stored_erasure(row: Row[Any]) -> StoredErasure:
+    """A row of the table as an erasure."""
+    return StoredErasure(
+        row.id,
+        row.statement,
+        row.member,
+        row.statement_id,
+        frozenset(row.parties.split()),
+        row.commitment,
+        row.salt,
+        row.body,
+        row.idx,
+        bool(row.swept),
+        row.created_at,
+    )
