@@ -27,6 +27,7 @@ COMMANDS = {
     "report": "Write a provenance report of a thing",
     "policy": "Write the trust policy that a verifier pins",
     "verify": "Check a proof or a report offline",
+    "witness": "Cosign checkpoints of logs, your own or others'",
     "fsck": "Check a node's stored data against its log",
     "rebuild": "Derive every projection again from the log",
     "generate": "Write a seeded supply-chain scenario with its truth",

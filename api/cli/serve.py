@@ -32,10 +32,10 @@ def serve(
     try:
         run(settings, _say)
     except OSError as error:
-        raise _cannot_listen(error, settings.host, settings.port) from error
+        raise cannot_listen(error, settings.host, settings.port) from error
 
 
-def _cannot_listen(error: OSError, host: str, port: int) -> Exception:
+def cannot_listen(error: OSError, host: str, port: int) -> Exception:
     """What to do about an address that cannot be had; any other error as it is."""
     if error.errno == errno.EADDRINUSE:
         return Unavailable(f"port {port} is in use; choose another with --port (make run PORT=…)")

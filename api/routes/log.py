@@ -9,7 +9,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from api.services import Services
-from ledger.errors import NotFound
+from ledger.errors import NotFound, Unavailable
 from ledger.tile import parse_tile_path
 
 from .asking import Serving
@@ -27,10 +27,17 @@ def checkpoint(serving: Serving) -> Response:
     return Response(note, media_type="text/plain; charset=utf-8", headers=_FRESH)
 
 
-@router.get("/vkey", summary="The log's verifier key", response_class=Response)
+@router.get("/vkey", summary="The log's verifier keys", response_class=Response)
 def vkey(serving: Serving) -> Response:
-    """The log's key as a C2SP vkey line. Compare it with one you got elsewhere before you trust it."""
-    return Response(serving.node.vkey + "\n", media_type="text/plain; charset=utf-8")
+    """The keys that the log has had, newest first, each a C2SP vkey line. Compare with what you got elsewhere."""
+    lines = [f"{one.vkey.text()}\n" for one in reversed(serving.node.log_keys)]
+    return Response("".join(lines), media_type="text/plain; charset=utf-8")
+
+
+@router.get("/key-changes", summary="Evidence of each change of the log's key", response_class=Response)
+def key_changes(serving: Serving) -> Response:
+    """What leads a verifier from an old key to the newest, offline: docs/spec/log.md, "Changing the log's key"."""
+    return Response(evidence_bytes(serving.node.log.key_changes()), media_type="application/json")
 
 
 @router.get("/tile/{path:path}", summary="A tile of hashes, or a bundle of entries", response_class=Response)
@@ -48,5 +55,9 @@ def tile(path: str, request: Request, serving: Serving) -> Response:
 
 
 def _bundles_are_public(serving: Services) -> bool:
-    charter = serving.node.log.registry().charter
+    try:
+        charter = serving.node.log.registry().charter
+    except Unavailable:
+        # Before the first checkpoint there is no charter that opened anything.
+        return False
     return charter is not None and charter.bundles == "public"

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import Protocol
 
-from ..checkpoint import Checkpoint
 from ..ed25519 import Signer
 from ..errors import InvalidInput, Unavailable
 from ..note import COSIGNATURE, Note, SignatureLine, VerifierKey, cosign
@@ -26,8 +25,8 @@ from .store import Clock, WitnessStore, now_s
 class Replayer(Protocol):
     """Looks into a log before it is cosigned: every entry fetched, hashed into the tree, and allowed."""
 
-    def check(self, head: Checkpoint) -> None:
-        """Return when every entry of this tree was checked, now or before.
+    def check(self, note: Note, size: int) -> None:
+        """Return when every entry under this signed checkpoint was checked, now or before.
 
         Raises InvalidInput, with the rule that the log broke, for one that must not be cosigned; Unavailable when its
         entries cannot be had now, or not yet.
@@ -104,7 +103,7 @@ class Witness:
         with self._store.turn() as turn:
             decided = decide(signed, turn.last(signed.checkpoint.origin))
         if isinstance(decided, Accepted):
-            replayer.check(decided.checkpoint)
+            replayer.check(decided.note, decided.checkpoint.size)
 
     def _settle(self, signed: Signed) -> Answer:
         head = signed.checkpoint

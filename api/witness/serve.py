@@ -1,0 +1,161 @@
+"""A witness on one folder: its key, its settings, its state, and the server in front of it.
+
+`DIR/witness.toml` names the witness and its logs, `DIR/keys/` holds its key (0600), `DIR/witness.db` what it cosigned,
+`DIR/mirror/` the entries of logs that it replays.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+
+from ledger.ed25519 import SigningKey, key_id
+from ledger.errors import InvalidInput, NotFound
+from ledger.keyfile import read_key_file, write_key_file
+from ledger.log.durable import DiskFiles
+from ledger.witness.settings import (
+    REPLAY_SUFFIX,
+    FollowedLog,
+    WitnessSettings,
+    parse_settings,
+    settings_text,
+    with_logs,
+    witness_name,
+)
+from ledger.witness.store import WitnessStore
+from ledger.witness.witness import Replayer, Witness
+
+from .app import create_app
+
+SETTINGS_FILE: Final = "witness.toml"
+DATABASE: Final = "witness.db"
+_BACKLOG: Final = 512
+_GRACE_S: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessOptions:
+    """What the command line tells: flags go before `witness.toml`, and what it lacks is added to it."""
+
+    data: Path
+    host: str = "127.0.0.1"
+    port: int = 0
+    name: str | None = None
+    logs: Sequence[FollowedLog] = ()
+    replay: bool = False
+
+
+def serve(options: WitnessOptions, say: Callable[[str], None]) -> None:
+    """Serve until told to stop. `say` gets the vkey line and then `listening on http://H:P`."""
+    os.umask(0o077)
+    with _listen(options.host, options.port) as listener:
+        witness, close = open_witness(options)
+        try:
+            config = uvicorn.Config(
+                create_app(witness),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=_GRACE_S,
+                timeout_keep_alive=30,
+                h11_max_incomplete_event_size=16_384,
+                limit_concurrency=256,
+                ws="none",
+                lifespan="off",
+            )
+            host, port = listener.getsockname()[:2]
+            listener.listen(_BACKLOG)
+            say(f"vkey {witness.vkey}")
+            say(f"listening on http://{host}:{port}")
+            uvicorn.Server(config).run(sockets=[listener])
+        finally:
+            close()
+
+
+def open_witness(options: WitnessOptions) -> tuple[Witness, Callable[[], None]]:
+    """The witness of a folder, made at the first start, and what closes it. Raises InvalidInput, Unavailable."""
+    options.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    settings = load_settings(options)
+    key = _key(options.data / "keys", "replay" if options.replay else "witness")
+    name = settings.name or f"loomark-witness/{key_id(key.public_bytes)[:16]}"
+    if settings.name is None:
+        settings = replace(settings, name=name)
+    store = WitnessStore(options.data / DATABASE)
+    _write_settings(options.data / SETTINGS_FILE, settings)
+    replayers, close_all = _replayers(options, settings)
+    witness = Witness(
+        store,
+        name + REPLAY_SUFFIX if options.replay else name,
+        key,
+        settings.trusted(),
+        replayers=replayers,
+    )
+
+    def close() -> None:
+        close_all()
+        store.close()
+
+    return witness, close
+
+
+def load_settings(options: WitnessOptions) -> WitnessSettings:
+    """`witness.toml` with what the flags add. Raises InvalidInput."""
+    try:
+        settings = parse_settings((options.data / SETTINGS_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        settings = WitnessSettings()
+    except UnicodeDecodeError:
+        raise InvalidInput("witness.toml: expected UTF-8", rule="bad-setting") from None
+    if options.name is not None:
+        # Its verifiers know this witness by its name: another one would be another witness.
+        if settings.name not in (None, options.name):
+            raise InvalidInput(
+                f"expected the name {settings.name}, which this folder was made with", rule="bad-setting"
+            )
+        settings = replace(settings, name=witness_name(options.name))
+    return with_logs(settings, options.logs)
+
+
+def _write_settings(path: Path, settings: WitnessSettings) -> None:
+    text = settings_text(settings)
+    if not path.exists() or parse_settings(path.read_text(encoding="utf-8")) != settings:
+        DiskFiles().write(path, text.encode())
+
+
+def _replayers(
+    options: WitnessOptions, settings: WitnessSettings
+) -> tuple[dict[str, Replayer], Callable[[], None]]:
+    if not options.replay:
+        return {}, lambda: None
+    from ledger.witness.mirror import Mirrors
+
+    mirrors = Mirrors(options.data / "mirror", options.data, settings.logs)
+    return dict(mirrors.by_origin), mirrors.close
+
+
+def _key(folder: Path, name: str) -> SigningKey:
+    """The key of this name, made at the first start. A replaying witness has a key of its own: its word says more."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / f"{name}.key"
+    try:
+        return read_key_file(path)
+    except NotFound:
+        if path.exists():
+            raise
+    key = SigningKey.generate()
+    write_key_file(path, key)
+    return key
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    return listener
