@@ -10,15 +10,14 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from ..canonical import canonical, parse_json
-from ..checkpoint import Checkpoint, checkpoint_of
+from ..checkpoint import Checkpoint
 from ..errors import InvalidInput, LoomarkError, Unavailable
-from ..note import parse_note
 
 HEADS: Final = "heads"
 ENTRIES: Final = "entries"
@@ -39,21 +38,31 @@ class State:
 
 
 class Archive:
-    """One monitor's folder. One process at a time has it; a second is refused with :class:`Unavailable`."""
+    """One monitor's folder. One process at a time has it; a second is refused with :class:`Unavailable`.
 
-    def __init__(self, folder: Path, origin: str) -> None:
+    ``read_head`` gives the head of a note that the log signed, or raises :class:`InvalidInput`.
+    """
+
+    def __init__(self, folder: Path, origin: str, read_head: Callable[[bytes], Checkpoint]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / EVIDENCE).mkdir(exist_ok=True)
         self.folder = folder
+        self._read_head = read_head
         self._lock = _locked(folder / "lock")
         self._places: dict[int, dict[bytes, tuple[int, int]]] = {}
-        self.state = _read_state(folder / STATE, origin)
-        self._end = self._read_heads()
-        self._cut_entries()
+        try:
+            self.state = _read_state(folder / STATE, origin)
+            self._end = self._read_heads()
+            self._cut_entries()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
-        """Let another process have the folder."""
-        os.close(self._lock)
+        """Let another process have the folder; nothing happens the second time."""
+        if self._lock >= 0:
+            os.close(self._lock)
+        self._lock = -1
 
     def roots(self, size: int) -> tuple[bytes, ...]:
         """The roots that were signed at a size, in the order in which they were first seen."""
@@ -140,11 +149,17 @@ class Archive:
                 # A crash can cut off the last line only; that head will be shown again.
                 if not line.endswith(b"\n"):
                     break
-                head = _head_of(line, at)
+                head = self._head_of(line, at)
                 self._places.setdefault(head.size, {})[head.root] = (at, len(line))
                 at += len(line)
         os.truncate(path, at)
         return at
+
+    def _head_of(self, line: bytes, at: int) -> Checkpoint:
+        try:
+            return self._read_head(json.loads(line)["note"].encode())
+        except (ValueError, KeyError, TypeError, AttributeError, InvalidInput):
+            raise _damaged(f"the line at byte {at} of {HEADS} is no head that the log signed") from None
 
     def _cut_entries(self) -> None:
         path = self.folder / ENTRIES
@@ -152,13 +167,6 @@ class Archive:
         if path.stat().st_size < self.state.size_bytes:
             raise _damaged(f"expected {self.state.size_bytes} bytes of entries, got fewer")
         os.truncate(path, self.state.size_bytes)
-
-
-def _head_of(line: bytes, at: int) -> Checkpoint:
-    try:
-        return checkpoint_of(parse_note(json.loads(line)["note"].encode()))
-    except (ValueError, KeyError, TypeError, AttributeError, InvalidInput):
-        raise _damaged(f"the line at byte {at} of {HEADS} is no head") from None
 
 
 def _read_state(path: Path, origin: str) -> State:

@@ -74,7 +74,31 @@ class Report:
         }
 
 
-def open_monitor(folder: Path, policy: Policy, origin: str, now_ms: Callable[[], int]) -> Monitor:
+def signed_head(data: bytes, origin: str, policy: Policy) -> tuple[Note, Checkpoint]:
+    """The head in a note that a log of the policy signed; raises :class:`InvalidInput` for anything else."""
+    if len(data) > MAX_CHECKPOINT_BYTES:
+        raise TooLarge(
+            f"expected a checkpoint of at most {MAX_CHECKPOINT_BYTES} bytes", rule="note-too-large"
+        )
+    note = parse_note(data)
+    head = checkpoint_of(note)
+    if head.origin != origin:
+        raise InvalidInput(f"expected a checkpoint of {origin}, got one of another log", rule="wrong-origin")
+    verify_note(note, [key for key in policy.logs if key.name == origin])
+    if head.size < 2:
+        raise InvalidInput(
+            "expected a size of 2 or more, which is the smallest published", rule="bad-checkpoint"
+        )
+    return note, head
+
+
+def open_monitor(
+    folder: Path,
+    policy: Policy,
+    origin: str,
+    now_ms: Callable[[], int],
+    max_growth_bytes: int = MAX_GROWTH_BYTES,
+) -> Monitor:
     """The monitor of a folder, caught up with what lies in it.
 
     Raises :class:`InvalidInput` (rule ``unknown-log``, ``wrong-log``, ``bad-archive``) or :class:`Unavailable` while
@@ -82,7 +106,8 @@ def open_monitor(folder: Path, policy: Policy, origin: str, now_ms: Callable[[],
     """
     if not any(key.name == origin for key in policy.logs):
         raise InvalidInput(f"expected a log of the policy, got {origin}", rule="unknown-log")
-    monitor = Monitor(Archive(folder, origin), policy, now_ms)
+    archive = Archive(folder, origin, lambda data: signed_head(data, origin, policy)[1])
+    monitor = Monitor(archive, policy, now_ms, max_growth_bytes)
     try:
         monitor.resume()
     except BaseException:
@@ -99,13 +124,12 @@ class Monitor:
         archive: Archive,
         policy: Policy,
         now_ms: Callable[[], int],
-        max_growth_bytes: int = MAX_GROWTH_BYTES,
+        max_growth_bytes: int,
     ) -> None:
         self.archive = archive
         self._max_growth_bytes = max_growth_bytes
         self.origin = archive.state.origin
         self._policy = policy
-        self._logs = [key for key in policy.logs if key.name == self.origin]
         self._verifier = Verifier(policy)
         self._now_ms = now_ms
         self._audit = Audit(self.origin)
@@ -138,7 +162,7 @@ class Monitor:
             self._take(f"witness {name}", lambda one=witness: one.checkpoint(self.origin), report, name)  # type: ignore[misc]
         shown = self._take(LOG, log.checkpoint, report)
         self._check_heads(log, shown, report)
-        if self.archive.state.entries < self.archive.state.size:
+        if shown is not None and self.archive.state.entries < self.archive.state.size:
             self._read_entries(log, report)
         self._judge()
         self._say(shown, report)
@@ -150,7 +174,7 @@ class Monitor:
         """A head that the log signed, kept; None with a suspicion for anything else."""
         try:
             data = fetch()
-            note, head = self._signed(data)
+            note, head = signed_head(data, self.origin, self._policy)
             if witness is not None:
                 verify_note(note, [self._policy.witnesses[witness]])
         except LoomarkError as error:
@@ -166,24 +190,6 @@ class Monitor:
             self._verifier.checkpoint(note, self.origin)
         except InvalidInput as error:
             report.suspicions.append(suspicion_of(LOG, error))
-
-    def _signed(self, data: bytes) -> tuple[Note, Checkpoint]:
-        if len(data) > MAX_CHECKPOINT_BYTES:
-            raise TooLarge(
-                f"expected a checkpoint of at most {MAX_CHECKPOINT_BYTES} bytes", rule="note-too-large"
-            )
-        note = parse_note(data)
-        head = checkpoint_of(note)
-        if head.origin != self.origin:
-            raise InvalidInput(
-                f"expected a checkpoint of {self.origin}, got one of another log", rule="wrong-origin"
-            )
-        verify_note(note, self._logs)
-        if head.size < 2:
-            raise InvalidInput(
-                "expected a size of 2 or more, which is the smallest published", rule="bad-checkpoint"
-            )
-        return note, head
 
     def _keep(self, head: Checkpoint, note: bytes, source: str) -> None:
         others = self.archive.roots(head.size)
