@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fabric.report import verify_report
-from fabric.report.provenance import Reporter, operator_key
+from fabric.report.provenance import Reporter
 from fabric.trace import Direction, Question
 from fabric.visibility.reader import EVERYBODY
 from ledger import ed25519, merkle
@@ -83,7 +83,7 @@ def _report() -> list[Result]:
     with tempfile.TemporaryDirectory() as folder, Simulator(Path(folder) / "node") as sim:
         _tell(sim)
         node = sim.node
-        reporter = Reporter(node.reading, node.log, operator_key(node.folder / "keys"))
+        reporter = Reporter(node.reading, node.log, node.operator)
         question = Question(_BULK, Direction.FORWARD)
         built = reporter.provenance(question, EVERYBODY, asked="2026-11-22T10:00:00.000Z")
         build_s = _seconds(

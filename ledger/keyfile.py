@@ -16,6 +16,7 @@ import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from stat import S_IMODE, S_ISREG
 
@@ -36,6 +37,7 @@ MAX_KEY_FILE_BYTES = 4_096
 MAX_PASSPHRASE_BYTES = 1_024
 MOST_MEMORY_BYTES = 1 << 30
 MOST_OPERATIONS = 16
+KDF_SALT_SIZE_BYTES = nacl.pwhash.argon2id.SALTBYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +59,19 @@ class KeyText:
 
 
 def write_key_file(
-    path: Path, key: SigningKey, passphrase: bytes | None = None, *, cost: Cost | None = None
+    path: Path,
+    key: SigningKey,
+    passphrase: bytes | None = None,
+    *,
+    cost: Cost | None = None,
+    salt: bytes | None = None,
 ) -> None:
     """Write a key for its owner only, encrypted where there is a passphrase.
 
-    Raises :class:`Conflict` (rule ``key-file-exists``) where something is.
+    Files of one owner may share a ``salt`` (:data:`KDF_SALT_SIZE_BYTES`), so that the passphrase is worked on once for
+    all of them. Raises :class:`Conflict` (rule ``key-file-exists``) where something is.
     """
-    _write_new(path, key_text(key, passphrase, cost or Cost()))
+    _write_new(path, key_text(key, passphrase, cost, salt))
 
 
 def replace_key_file(
@@ -71,7 +79,7 @@ def replace_key_file(
 ) -> None:
     """Write a key in the place of its own file, in one step: a crash leaves the old file or the new one."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    _write_new(fresh, key_text(key, passphrase, cost or Cost()))
+    _write_new(fresh, key_text(key, passphrase, cost))
     os.replace(fresh, path)
     _sync_folder(path.parent)
 
@@ -121,12 +129,20 @@ def signer_of_text(text: str, source: str, passphrase: bytes | None = None) -> S
     return CommandSigner(json.loads(parsed.fields["command"]), parsed.public, float(parsed.fields["timeout"]))
 
 
-def key_text(key: SigningKey, passphrase: bytes | None = None, cost: Cost | None = None) -> str:
+def kdf_salt(path: Path) -> bytes | None:
+    """The salt of an encrypted key file, None for one that is not; raises as :func:`read_key_file`."""
+    parsed = parse_key_text(_read(path), str(path))
+    return _cost(parsed.fields["argon2id"])[1] if parsed.format == ENCRYPTED else None
+
+
+def key_text(
+    key: SigningKey, passphrase: bytes | None = None, cost: Cost | None = None, salt: bytes | None = None
+) -> str:
     """The text of a key's file."""
     if passphrase is None:
         return _text(FORMAT, key_id(key.public_bytes), {"seed": shape.base64_text(key.seed_bytes())})
     cost = cost or Cost()
-    salt = nacl.utils.random(nacl.pwhash.argon2id.SALTBYTES)
+    salt = salt or nacl.utils.random(KDF_SALT_SIZE_BYTES)
     box = nacl.secret.SecretBox(_derived(passphrase, salt, cost)).encrypt(key.seed_bytes())
     lines = {
         "public": shape.base64_text(key.public_bytes),
@@ -194,7 +210,7 @@ def _cost(line: str) -> tuple[Cost, bytes]:
     # A file that asks for more would make its reader run out of memory before it could say so.
     if not (1 <= cost.operations <= MOST_OPERATIONS and 8_192 <= cost.memory_bytes <= MOST_MEMORY_BYTES):
         raise ValueError("cost")
-    return cost, shape.base64_bytes(salt, "salt", nacl.pwhash.argon2id.SALTBYTES)
+    return cost, shape.base64_bytes(salt, "salt", KDF_SALT_SIZE_BYTES)
 
 
 def _opened(parsed: KeyText, source: str, passphrase: bytes | None) -> SigningKey:
@@ -218,6 +234,7 @@ def _opened(parsed: KeyText, source: str, passphrase: bytes | None) -> SigningKe
     return key
 
 
+@lru_cache(maxsize=4)
 def _derived(passphrase: bytes, salt: bytes, cost: Cost) -> bytes:
     if not 1 <= len(passphrase) <= MAX_PASSPHRASE_BYTES:
         raise InvalidInput(

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.services import Services
 from ledger.errors import NotFound, Unavailable
+from ledger.key_change import evidence_bytes
 from ledger.tile import parse_tile_path
 
 from .asking import Serving

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from fastapi import APIRouter, Response
 
-from ledger.note import parse_vkey
 from ledger.policy import parse_policy, policy_text
 
 from .asking import Serving
@@ -16,9 +15,9 @@ router = APIRouter(prefix="/api", tags=["log"])
 
 @router.get("/policy", summary="Trust policy of this log", response_class=Response)
 def policy(serving: Serving) -> Response:
-    """C2SP tlog-policy text: the log's key, its witnesses, the quorum. Compare it with one from another source."""
+    """C2SP tlog-policy text: the log's keys, its witnesses, the quorum. Compare it with one from another source."""
     node = serving.node
-    text = policy_text(parse_vkey(node.vkey))
+    text = policy_text([one.vkey for one in node.log_keys])
     if node.witnesses is not None:
         text = replace(node.witnesses.policy, logs=parse_policy(text).logs).text()
     return Response(text, media_type="text/plain; charset=utf-8")

@@ -18,11 +18,10 @@ from api.pages.text import name
 from api.services import Services
 from fabric.report import VerifiedReport, verify_report
 from fabric.report import html as rendering
-from fabric.report.provenance import Reporter, operator_key
+from fabric.report.provenance import Reporter
 from fabric.trace import Direction, Options, Question
 from fabric.visibility.reader import Reader
 from ledger.canonical import JSON, canonical, parse_json
-from ledger.note import parse_vkey
 from ledger.policy import parse_policy, policy_text
 from ledger.shape import time_text
 
@@ -108,7 +107,7 @@ def report_page(
 def reporter(serving: Services) -> Reporter:
     """What builds reports on this node."""
     node = serving.node
-    return Reporter(node.reading, node.log, operator_key(node.folder / "keys"))
+    return Reporter(node.reading, node.log, node.operator)
 
 
 def build(serving: Services, reader: Reader, question: Question) -> dict[str, JSON]:
@@ -139,7 +138,7 @@ def _meant(serving: Services, reader: Reader, text: str) -> str:
 
 def _verified(serving: Services, value: dict[str, JSON]) -> tuple[VerifiedReport, str]:
     """The report as its receiver would verify it: a page shows what verified, not what was put together."""
-    policy = policy_text(parse_vkey(serving.node.vkey))
+    policy = policy_text([one.vkey for one in serving.node.log_keys])
     return verify_report(parse_json(canonical(value)), parse_policy(policy)), policy
 
 

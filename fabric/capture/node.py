@@ -26,7 +26,7 @@ from fabric.store.engine import reader_engine, writer_engine
 from fabric.store.migrate import mark_projections, migrate
 from fabric.visibility.reader import Reader
 from fabric.visibility.sight import reader_of
-from ledger.ed25519 import key_id, possession_line
+from ledger.ed25519 import Signer, key_id, possession_line
 from ledger.errors import InvalidInput
 from ledger.log.cosign import Witnesses
 from ledger.log.database import create_log, read_head
@@ -37,6 +37,7 @@ from ledger.log.recover import open_sequencer
 from ledger.log.sequencer import Sequencer
 from ledger.log.space import StorageFull
 from ledger.log.stage import stage
+from ledger.log_key import LogKey
 from ledger.merkle import EMPTY_ROOT
 from ledger.note import ED25519, VerifierKey
 from ledger.registry import Registry
@@ -46,7 +47,7 @@ from ledger.statement import DEFAULT_SIGNATURES, Statement, payload_bytes, sign_
 from .companion import Companion, Companions
 from .indexing import VERSIONS, Indexer
 from .intake import Clock, Intake
-from .keyring import LOG, OPERATOR, Keyring
+from .keyring import LOG, OPERATOR, Keyring, KeySources
 from .lock import FolderLock, KeyLock, NodeLock
 from .pool import PreparePool, Preparer, collect_rarely
 from .prepare import Draw, Limits
@@ -69,7 +70,7 @@ class NodeSettings:
     `workers` is the number of prepare processes, 0 for one a core. `database` is an SQLAlchemy URL, None for
     SQLite in the folder. `companions` are children that follow the log, such as the graph's projector.
     `high_water` is the file that remembers what was signed, None for `high-water` in the folder; `marks` gives
-    what witnesses remember beside those of the witness policy.
+    what witnesses remember beside those of the witness policy. `keys` are where keys come from besides the folder.
     """
 
     data: Path
@@ -83,6 +84,7 @@ class NodeSettings:
     high_water: Path | None = None
     marks: MarkSource = no_marks
     witnesses: WitnessSettings = field(default_factory=WitnessSettings)
+    keys: KeySources = field(default_factory=KeySources)
 
 
 class Node:
@@ -114,7 +116,7 @@ class Node:
         self.prover = Prover(reading, self.log)
         self.capture = CaptureService(reading, preparer, writer, keyring, clock, draw)
         self.origin = sequencer.head.origin
-        self.vkey = vkey_of(self.origin, keyring)
+        self._keyring = keyring
         self.new_operator_key = new_operator_key
         self.witnesses = witnesses
         self._lock = lock
@@ -129,6 +131,21 @@ class Node:
     def registry(self) -> Registry:
         """The registry in force for the next entry."""
         return self._sequencer.registry
+
+    @property
+    def log_keys(self) -> tuple[LogKey, ...]:
+        """The keys that the published log has had, oldest first."""
+        return self.log.registry().log_keys
+
+    @property
+    def vkey(self) -> str:
+        """The log's newest verifier key line."""
+        return self.log_keys[-1].vkey.text()
+
+    @property
+    def operator(self) -> Signer:
+        """Who signs for the operator now. Raises NotFound where its key is elsewhere."""
+        return self._keyring.operator(self.registry)
 
     def reader(self, member: str | None) -> Reader:
         """Whose records a member may see now."""
@@ -194,14 +211,17 @@ def open_node(
     lock.take(FolderLock(settings.data / "lock"))
     engine: Engine | None = None
     try:
-        keyring = Keyring(settings.data / "keys")
+        keyring = Keyring(settings.data / "keys", settings.keys)
         keyring.create_folder()
+        keyring.check()
         engine = writer_engine(_database(settings))
         _sign_alone(lock, engine, keyring)
         migrate(engine)
         fresh_key = _found(settings, engine, keyring, clock, draw)
         witnesses = _witnesses(settings, keyring)
         sequencer = _open_sequencer(settings, engine, keyring, witnesses, clock)
+        if sequencer.read_only is None:
+            keyring.check(sequencer.registry)
         _refresh_projections(engine, sequencer)
         writer = _writer(engine, sequencer, keyring, clock, draw, on_failure)
         writer.start()
@@ -236,7 +256,7 @@ def rebuild_folder(settings: NodeSettings, progress: Callable[[int, int], None] 
     lock.take(FolderLock(settings.data / "lock"))
     engine = writer_engine(_database(settings))
     try:
-        keyring = Keyring(settings.data / "keys")
+        keyring = Keyring(settings.data / "keys", settings.keys)
         _sign_alone(lock, engine, keyring)
         migrate(engine)
         witnesses = _witnesses(settings, keyring)
@@ -329,16 +349,21 @@ def _writer(
 def _sign_alone(lock: NodeLock, engine: Engine, keyring: Keyring) -> None:
     # On a database server several nodes share a key, and a lock there says whose turn it is.
     if engine.dialect.name == "sqlite":
-        lock.take(KeyLock(key_id(keyring.named(LOG).public_bytes)))
+        for public in keyring.load_log_keys() or [keyring.named(LOG).public_bytes]:
+            lock.take(KeyLock(key_id(public)))
 
 
 def _witnesses(settings: NodeSettings, keyring: Keyring) -> Witnesses | None:
-    return open_witnesses(
+    found = open_witnesses(
         settings.witnesses,
         settings.data,
         settings.origin,
-        lambda: [VerifierKey(settings.origin, ED25519, keyring.named(LOG).public_bytes)],
+        lambda: [VerifierKey(settings.origin, ED25519, public) for public in keyring.load_log_keys()],
     )
+    keyring.cosigners = (
+        {} if found is None else {name: key.public for name, key in found.policy.witnesses.items()}
+    )
+    return found
 
 
 def _open_sequencer(
@@ -347,7 +372,8 @@ def _open_sequencer(
     """The sequencer with everybody who cosigns or remembers; whoever opens the log publishes, and asks them."""
     high_water = settings.high_water or settings.data / HIGH_WATER
     cosigners = [] if witnesses is None else [witnesses]
-    publisher = Publisher(settings.data / "log", high_water, keyring.named(LOG), cosigners=cosigners)
+    signers = keyring.load_log_keys()
+    publisher = Publisher(settings.data / "log", high_water, signers, cosigners=cosigners)
 
     def marks(origin: str) -> Sequence[Mark]:
         return [*settings.marks(origin), *(() if witnesses is None else witnesses.marks(origin))]

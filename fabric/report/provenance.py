@@ -1,18 +1,16 @@
 """Building a report on a node: gather what a reader may see, prove it, and derive the answer from that alone.
 
-reporter = Reporter(node.reading, node.log, operator_key(node.folder / "keys"))
+reporter = Reporter(node.reading, node.log, node.operator)
 report = reporter.provenance(question, reader, asked="2026-11-22T10:00:00.000Z")
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final, cast
 
 from sqlalchemy import Engine
 
-from fabric.capture.keyring import OPERATOR, Keyring
 from fabric.capture.proof import Disclosed, Prover
 from fabric.compliance import Dossier, read_record
 from fabric.compliance.fsma204 import FSMA204, completeness
@@ -28,7 +26,7 @@ from fabric.visibility.holders import Holders, canonical_party
 from fabric.visibility.reader import Reader
 from ledger import shape
 from ledger.canonical import JSON
-from ledger.ed25519 import SigningKey, key_id
+from ledger.ed25519 import Signer, key_id
 from ledger.errors import InvalidInput, NotFound, TooLarge, Unavailable
 from ledger.identifier import Identifier
 from ledger.log.publish import Published
@@ -49,7 +47,7 @@ _ATTEMPTS: Final = 8
 class Reporter:
     """Builds reports. Safe to share by threads; `engine` gives connections that need not be able to write."""
 
-    def __init__(self, engine: Engine, log: LogReader, operator: SigningKey) -> None:
+    def __init__(self, engine: Engine, log: LogReader, operator: Signer) -> None:
         self._engine = engine
         self._log = log
         self._operator = operator
@@ -160,11 +158,6 @@ class _Pinned:
         return self._log.proof_parts(index, published or self._published)
 
 
-def operator_key(folder: Path) -> SigningKey:
-    """The operator's key of a node, from its folder of keys."""
-    return Keyring(folder).named(OPERATOR)
-
-
 def relevant_identifiers(registry: Registry, dossier: Dossier) -> list[Identifier]:
     """The identifiers of the registry that can decide who holds a place or party that the events name."""
     iris: set[str] = set()
@@ -239,4 +232,4 @@ def _name(registry: Registry, member: str) -> str:
     return member if known is None else known.name
 
 
-__all__ = ["Reporter", "operator_key", "relevant_identifiers"]
+__all__ = ["Reporter", "relevant_identifiers"]

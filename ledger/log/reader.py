@@ -21,6 +21,7 @@ from sqlalchemy import Engine, bindparam, func, select
 from ..checkpoint import checkpoint_of
 from ..entry import is_seal
 from ..errors import NotFound, Unavailable
+from ..key_change import UnverifiedChange
 from ..merkle import HashReader, consistency_path_from
 from ..note import parse_note
 from ..registry import Registry
@@ -30,6 +31,7 @@ from .database import archived_note, entry_data, newest_note, read_head, registr
 from .durable import DiskFiles, Files
 from .heads import KnownHeads
 from .history import ProvenKey, RegistryHistory
+from .key_changes import key_changes
 from .publish import CHECKPOINT_FILE, Published
 from .tiles import TileStore, TileTree
 
@@ -130,6 +132,13 @@ class LogReader:
         """The registry under the published checkpoint's last seal."""
         view = self._view()
         return self._registries().at(view.changes)
+
+    def key_changes(self) -> list[UnverifiedChange]:
+        """Evidence of each change of the log's key, oldest first. Raises Unavailable."""
+        view = self._view()
+        keys = self._registries().at(view.changes).log_keys
+        with self._engine.connect() as connection:
+            return list(key_changes(connection, view.tree, view.published, keys))
 
     def checkpoint_note(self, size: int) -> bytes:
         """The note that was published at this size. Raises NotFound where none was."""

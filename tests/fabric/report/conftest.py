@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fabric.report.provenance import Reporter, operator_key
+from fabric.report.provenance import Reporter
 from fabric.scenario import demo_scenario
 from fabric.trace import Direction, Question
 from fabric.visibility.reader import EVERYBODY, Reader
@@ -41,7 +41,7 @@ class Demonstration:
             for path in sorted((self.told / one["folder"]).iterdir()):
                 self.sim.post(one["id"], path.read_bytes())
         node = self.sim.node
-        self.reporter = Reporter(node.reading, node.log, operator_key(node.folder / "keys"))
+        self.reporter = Reporter(node.reading, node.log, node.operator)
 
     @property
     def lot(self) -> str:

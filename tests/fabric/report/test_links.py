@@ -11,7 +11,7 @@ import pytest
 
 from fabric.epcis.link import parse_link
 from fabric.report import verify_report
-from fabric.report.provenance import Reporter, operator_key
+from fabric.report.provenance import Reporter
 from fabric.trace import Direction, Question
 from fabric.visibility.reader import EVERYBODY, Reader
 from ledger.canonical import canonical, parse_json
@@ -51,7 +51,7 @@ class Consortium:
 
     def report(self, thing: str, direction: str, reader: Reader = EVERYBODY) -> Any:
         node = self.sim.node
-        reporter = Reporter(node.reading, node.log, operator_key(node.folder / "keys"))
+        reporter = Reporter(node.reading, node.log, node.operator)
         question = Question(thing, Direction(direction))
         return parse_json(canonical(reporter.provenance(question, reader, asked="2026-11-22T10:00:00.000Z")))
 
