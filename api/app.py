@@ -82,7 +82,7 @@ def create_app(node: Node, settings: Settings, session_secret: bytes) -> FastAPI
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Measured, metrics=metrics)
-    app.add_middleware(
-        HeardOut, limit_bytes=settings.capture_limit_bytes, timeout_s=settings.request_timeout_s
-    )
+    # Twice the largest body that is taken: whoever sends up to that much learns why it was refused.
+    limit_bytes = 2 * settings.capture_limit_bytes
+    app.add_middleware(HeardOut, limit_bytes=limit_bytes, timeout_s=settings.request_timeout_s)
     return app

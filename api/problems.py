@@ -147,10 +147,7 @@ def install(app: FastAPI, as_page: AsPage) -> None:
 
     async def on_loomark_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, LoomarkError)
-        answer = as_page(request, error) or response_for(error)
-        if _is_still_sending(request, error):
-            answer.headers["Connection"] = "close"
-        return answer
+        return as_page(request, error) or response_for(error)
 
     async def on_http_exception(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -171,18 +168,6 @@ def install(app: FastAPI, as_page: AsPage) -> None:
     app.add_exception_handler(LoomarkError, on_loomark_error)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(RequestValidationError, on_bad_parameters)
-
-
-def _is_still_sending(request: Request, error: LoomarkError) -> bool:
-    """Whether the caller may go on sending without end; one that said how much comes is heard out instead.
-
-    Hearing it out lets it read the refusal: a connection closed on unread bytes is reset, answer and all.
-    """
-    if not isinstance(error, InvalidInput):
-        return False
-    return error.rule == "body-timeout" or (
-        error.rule == "body-too-large" and "content-length" not in request.headers
-    )
 
 
 def _parameter_finding(item: Mapping[str, object]) -> Finding:

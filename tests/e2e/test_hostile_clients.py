@@ -230,6 +230,56 @@ def test_an_announced_flood_is_refused_before_it_comes(node: Node) -> None:
         assert problem(flood) == (413, "body-too-large")
 
 
+def sent_first(node: Node, request: bytes) -> tuple[int, str]:
+    """The refusal as a client reads it that sends everything before it reads, the most of it after the refusal."""
+    with node.connection() as late:
+        late.sendall(request[:1_000])
+        time.sleep(0.05)
+        for at in range(1_000, len(request), 100_000):
+            late.sendall(request[at : at + 100_000])
+            time.sleep(0.01)
+        return problem(late)
+
+
+@pytest.mark.parametrize("over", [1, LIMIT_BYTES // 2, LIMIT_BYTES - 100_000])
+@pytest.mark.parametrize("more", [{}, {"Connection": "close"}], ids=["keep-alive", "close"])
+def test_a_body_over_the_limit_is_told_so_after_it_was_sent(
+    node: Node, over: int, more: dict[str, str]
+) -> None:
+    length = LIMIT_BYTES + over
+    announced = node.head(f"Content-Length: {length}", **more) + b" " * length
+    chunks = [length // 3, length // 3, length - 2 * (length // 3)]
+    streamed = b"".join(b"%x\r\n%b\r\n" % (size, b" " * size) for size in chunks) + b"0\r\n\r\n"
+    for request in (announced, node.head("Transfer-Encoding: chunked", **more) + streamed):
+        assert sent_first(node, request) == (413, "body-too-large")
+
+
+def test_another_refusal_is_told_too_before_the_connection_ends(node: Node) -> None:
+    request = node.head(f"Content-Length: {LIMIT_BYTES}") + b" " * LIMIT_BYTES
+    stranger = request.replace(node.api_key.encode(), b"x" * len(node.api_key))
+    assert sent_first(node, stranger) == (401, "unauthenticated")
+    odd = request.replace(b"application/ld+json", b"text/plain")
+    assert sent_first(node, odd) == (415, "unsupported-media-type")
+
+
+def test_a_client_that_asks_before_it_sends_is_refused_at_once(node: Node) -> None:
+    with node.connection() as asking:
+        asking.sendall(node.head(f"Content-Length: {LIMIT_BYTES + 1}", Expect="100-continue"))
+        assert problem(asking) == (413, "body-too-large")
+        # It sends no body now; another request on this connection would be taken for one.
+        asking.shutdown(socket.SHUT_WR)
+        assert asking.recv(65_536) == b""
+
+
+def test_a_client_that_asks_before_it_sends_is_told_to_go_on(node: Node) -> None:
+    whole = b"{" + b" " * 5_000
+    with node.connection() as asking:
+        asking.sendall(node.head(f"Content-Length: {len(whole)}", Expect="100-continue"))
+        assert asking.recv(65_536).startswith(b"HTTP/1.1 100")
+        asking.sendall(whole)
+        assert problem(asking) == (400, "not-json")
+
+
 @pytest.mark.parametrize(
     "prefer", ["wait=-1", "wait=1e9", "wait=٣", "wait", "wait=99999999999999999999", ",,=;"]
 )
