@@ -83,7 +83,8 @@ def _database_in(path: Path) -> str:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(
-            f"setting database_file: expected a file with a database URL, cannot read {path}", rule="bad-setting"
+            f"setting database_file: expected a file with a database URL, cannot read {path}",
+            rule="bad-setting",
         ) from error
 
 

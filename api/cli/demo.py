@@ -261,12 +261,13 @@ def _recall_lead(child: ChildNode, story: dict[str, Any], keys: dict[str, str]) 
 
 
 def _auditor(child: ChildNode, data: Path, story: dict[str, Any], keys: dict[str, str]) -> None:
+    from .report import page_of
+
     with Node(child.url, keys["auditor"]) as node:
         asked = {"thing": story["lot"], "direction": "forward"}
-        (data / "report.json").write_bytes(node.get("/api/reports/provenance", **asked).content)
-        (data / "report.html").write_bytes(
-            node.get("/api/reports/provenance", **asked, format="html").content
-        )
+        evidence = node.get("/api/reports/provenance", **asked).content
+        (data / "report.json").write_bytes(evidence)
+        (data / "report.html").write_bytes(page_of(evidence, (data / "policy.txt").read_text()))
     size = (data / "report.json").stat().st_size
     _say(7, f"Auditor: report.json ({size / 1024:.0f} KiB of evidence) and report.html to print")
 

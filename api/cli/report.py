@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from ledger.canonical import parse_json
+from ledger.policy import parse_policy
+
 from .asked import operator_told, thing_of
 from .client import DEFAULT_URL, ApiKeyFile, Url, connect
 from .output import out, print_json
@@ -29,20 +32,35 @@ def report(
 ) -> None:
     """Write a provenance report; `loomark verify` checks it on another machine, offline.
 
-    A bare number that means several things ends with status 2 and their list.
+    A bare number that means several things ends with status 2 and their list. The page is made here, of what
+    verified of the JSON under the node's policy.
     """
     with connect(url, api_key_file) as node:
         meant = thing_of(node, thing)
         written = {"thing": meant, "report": str(output)}
         asked = {"thing": meant, "direction": direction}
         with operator_told(node):
-            output.write_bytes(node.get("/api/reports/provenance", **asked).content)
-        if html is not None:
-            html.write_bytes(node.get("/api/reports/provenance", **asked, format="html").content)
-            written["html"] = str(html)
+            evidence = node.get("/api/reports/provenance", **asked).content
+        page = None if html is None else page_of(evidence, node.get("/api/policy").text)
+    output.write_bytes(evidence)
+    if html is not None and page is not None:
+        html.write_bytes(page)
+        written["html"] = str(html)
     if as_json:
         print_json(written)
     else:
         out.print(
             "wrote " + " and ".join(value for name, value in written.items() if name != "thing"), markup=False
         )
+
+
+def page_of(evidence: bytes, policy: str) -> bytes:
+    """The printable page of a report, made here of what verifies under the policy: it cannot say anything else.
+
+    Raises VerificationError for a report that does not verify.
+    """
+    from api.pages.report_file import report_file
+    from fabric.report import verify_report
+
+    verified = verify_report(parse_json(evidence), parse_policy(policy))
+    return report_file(verified, policy).encode()

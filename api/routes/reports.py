@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated
 from urllib.parse import quote, urlencode
@@ -12,9 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from api.answers import meant, view
-from api.pages.drawing import draw
-from api.pages.flow import MAX_BOXES, Marks, flow
-from api.pages.text import name
+from api.pages.report_file import drawing_of, report_file
 from api.services import Services
 from fabric.report import VerifiedReport, verify_report
 from fabric.report import html as rendering
@@ -62,7 +59,7 @@ def provenance(
     if format is Format.JSON:
         return Response(canonical(value), media_type="application/json", headers=_attached("json"))
     verified, policy = _verified(serving, value)
-    page = rendering.file(verified, policy, drawing_of(verified))
+    page = report_file(verified, policy)
     return Response(page, media_type="text/html; charset=utf-8", headers=_attached("html"))
 
 
@@ -113,16 +110,6 @@ def reporter(serving: Services) -> Reporter:
 def build(serving: Services, reader: Reader, question: Question) -> dict[str, JSON]:
     """The report on one question in the sight of one reader."""
     return reporter(serving).provenance(question, reader, asked=time_text(time.time_ns() // 1_000_000))
-
-
-def drawing_of(verified: VerifiedReport) -> str:
-    """The flow of a verified trace as SVG without links, or nothing where it would be too large to read."""
-    if len(verified.trace) > MAX_BOXES:
-        return ""
-    names = rendering.names_of(verified)
-    found = flow(verified.trace, names, Marks({}, {}))
-    boxes = [replace(node, href=None) for node in found.nodes]
-    return draw(boxes, found.arrows, f"Flow of {name(verified.report.question.thing, names)}")
 
 
 def _question(

@@ -20,6 +20,8 @@ import pytest
 
 from api.cli import main
 from api.cli.child import ChildNode
+from api.cli.client import Node
+from api.cli.report import page_of
 from fabric.scenario import demo_scenario
 from tests.simulator import START_MS
 
@@ -218,6 +220,45 @@ def test_verify_tells_what_a_proof_shows_and_what_a_report_concludes(served: Ser
     for lot, held in places_of(answer):
         assert any(line.strip().startswith(f"{held} ") and line.endswith(lot) for line in report.splitlines())
     assert "unaccounted:" in report
+
+
+def test_the_page_of_a_report_is_made_of_the_evidence_beside_it(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    get = Node.get
+
+    def counted(node: Node, path: str, **parameters: Any) -> httpx2.Response:
+        asked.append(path)
+        return get(node, path, **parameters)
+
+    monkeypatch.setattr(Node, "get", counted)
+    evidence, page = tmp_path / "report.json", tmp_path / "report.html"
+    done = served.run("report", served.lot, "-o", str(evidence), "--html", str(page))
+    assert done.code == 0, done.err
+    assert asked.count("/api/reports/provenance") == 1
+    assert served.run("policy", "-o", f"{tmp_path}/policy.txt").code == 0
+    assert page.read_bytes() == page_of(evidence.read_bytes(), (tmp_path / "policy.txt").read_text())
+    assert b"<svg" in page.read_bytes()
+
+
+def test_a_report_that_does_not_verify_makes_no_page(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get = Node.get
+
+    def forged(node: Node, path: str, **parameters: Any) -> httpx2.Response:
+        response = get(node, path, **parameters)
+        if path == "/api/reports/provenance":
+            changed = response.content.replace(b'"made":"', b'"made":"1', 1)
+            return httpx2.Response(200, content=changed)
+        return response
+
+    monkeypatch.setattr(Node, "get", forged)
+    evidence, page = tmp_path / "report.json", tmp_path / "report.html"
+    done = served.run("report", served.lot, "-o", str(evidence), "--html", str(page))
+    assert (done.code, evidence.exists(), page.exists()) == (1, False, False)
+    assert "step" in done.err
 
 
 def test_an_event_id_of_several_records_lists_them_for_people_and_for_programs(
