@@ -28,7 +28,9 @@ COMMANDS = {
     "policy": "Write the trust policy that a verifier pins",
     "verify": "Check a proof or a report offline",
     "witness": "Cosign checkpoints of logs, your own or others'",
+    "monitor": "Follow a log, and write down what proves that it misbehaved",
     "fsck": "Check a node's stored data against its log",
+    "backup": "Copy a node's data while it runs, or check such a copy",
     "rebuild": "Derive every projection again from the log",
     "generate": "Write a seeded supply-chain scenario with its truth",
 }
