@@ -18,6 +18,7 @@ _PUBLIC: Final = (
     "/metrics",
     "/log/checkpoint",
     "/log/vkey",
+    "/log/key-changes",
     "/log/tile/",
     "/api/policy",
 )

@@ -20,12 +20,14 @@ from typing import Final
 import structlog
 import uvicorn
 
+from fabric.capture.keyring import KeySources
 from fabric.capture.node import DATABASE, NodeSettings, exit_on_failure, open_node
 from fabric.capture.prepare import Limits
 from fabric.capture.witnessing import WitnessSettings
 from fabric.graph.projector import Projector
 
 from .app import create_app
+from .passphrase import passphrase_of
 from .settings import Settings, write_settings
 
 GRACE_S: Final = 10
@@ -119,7 +121,14 @@ def node_settings(settings: Settings) -> NodeSettings:
             settings.witness_timeout_s,
         ),
         companions=(Projector(settings.data / "graph", settings.database or settings.data / DATABASE),),
+        keys=key_sources(settings),
     )
+
+
+def key_sources(settings: Settings) -> KeySources:
+    """Where the node's keys come from besides its folder. Raises InvalidInput for a passphrase file that others read."""
+    passphrase = passphrase_of(settings.key_passphrase, settings.key_passphrase_file)
+    return KeySources(passphrase, settings.log_key, settings.next_log_key, settings.operator_signing_key)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -26,6 +26,8 @@ class Settings:
     their quorum. Sizes are bytes, times seconds. `high_water` is the file that remembers what was signed; in the folder by default.
     `operator_key` and `database` are secrets and never written to `node.toml`; `database` is a URL of SQLite or
     PostgreSQL, SQLite in the folder by default. `database_file` names a file that holds that URL.
+    The last five say where the node's keys come from besides its folder (docs/operating.md, "Keys"); all but
+    `key_passphrase_file` are secrets.
     """
 
     data: Path
@@ -47,10 +49,17 @@ class Settings:
     trace_budget_nodes: int = 1_000_000
     trace_budget_s: float = 20.0
     secure_cookies: bool = False
+    log_key: str | None = field(default=None, repr=False)
+    next_log_key: str | None = field(default=None, repr=False)
+    operator_signing_key: str | None = field(default=None, repr=False)
+    key_passphrase: str | None = field(default=None, repr=False)
+    key_passphrase_file: str | None = None
 
 
 # A database URL may hold a password.
-_SECRET = frozenset({"operator_key", "database"})
+_SECRET = frozenset(
+    {"operator_key", "database", "log_key", "next_log_key", "operator_signing_key", "key_passphrase"}
+)
 _TYPES = get_type_hints(Settings)
 _DATABASE = re.compile(r"(sqlite|postgresql)(\+[a-z]+)?:")
 

@@ -143,6 +143,10 @@ class Keyring:
             return self.service(member)
         return self._make_beside(self._folder / _SERVICE / member)
 
+    def held_service(self, member: str, public: bytes) -> Signer | None:
+        """The member's service key with this public half, or None where it is not held."""
+        return next((one for one in self._services(member) if one.public_bytes == public), None)
+
     def delegated(self, registry: Registry, member: str, time_ms: int) -> Signer | None:
         """The newest of the member's service keys in force at a time, else None: nobody delegated it, or it ended."""
         found = self._in_force(registry, member, time_ms)

@@ -23,14 +23,16 @@ from sqlalchemy import Engine
 
 from fabric.store import credentials
 from fabric.store.engine import reader_engine, writer_engine
-from fabric.store.migrate import mark_projections, migrate
+from fabric.store.migrate import mark_projections, migrate, require_current, revision
 from fabric.visibility.reader import Reader
 from fabric.visibility.sight import reader_of
 from ledger.ed25519 import Signer, key_id, possession_line
 from ledger.errors import InvalidInput
 from ledger.log.cosign import Witnesses
 from ledger.log.database import create_log, read_head
+from ledger.log.engine import is_postgres
 from ledger.log.guard import Mark, MarkSource, no_marks
+from ledger.log.lock import STORING, OnlyTurn, SequencerLock, take_turns
 from ledger.log.publish import Publisher
 from ledger.log.reader import LogReader
 from ledger.log.recover import open_sequencer
@@ -53,7 +55,10 @@ from .pool import PreparePool, Preparer, collect_rarely
 from .prepare import Draw, Limits
 from .proof import Prover
 from .rebuild import needs_rebuild, rebuild
+from .rotation import Rotation
 from .service import CaptureService
+from .shared import SharedWriter
+from .turns import Turns
 from .witnessing import WitnessSettings, open_witnesses
 from .writer import Writer
 
@@ -100,7 +105,7 @@ class Node:
         lock: NodeLock,
         engine: Engine,
         reading: Engine,
-        sequencer: Sequencer,
+        sequencer: Sequencer | Turns,
         writer: Writer,
         preparer: Preparer,
         keyring: Keyring,
@@ -116,6 +121,7 @@ class Node:
         self.prover = Prover(reading, self.log)
         self.capture = CaptureService(reading, preparer, writer, keyring, clock, draw)
         self.origin = sequencer.head.origin
+        self.rotation = Rotation(self.capture, keyring, clock)
         self._keyring = keyring
         self.new_operator_key = new_operator_key
         self.witnesses = witnesses
@@ -171,8 +177,15 @@ class Node:
             "origin": self.origin,
             "size": 0 if published is None else published.checkpoint.size,
             "queued": self._writer.queued,
+            **self._turn(),
             "children": self._companions.state(),
         }
+
+    def _turn(self) -> dict[str, Any]:
+        """Whether this node sequences, and the name of the one that does where the database is shared."""
+        if isinstance(self._sequencer, Turns):
+            return {"sequencing": self._sequencer.is_sequencing, "sequencer": self._sequencer.holder}
+        return {"sequencing": self._sequencer.read_only is None, "sequencer": None}
 
     def close(self) -> None:
         """Drain the writer, end the children, release the lock."""
@@ -216,15 +229,16 @@ def open_node(
         keyring.check()
         engine = writer_engine(_database(settings))
         _sign_alone(lock, engine, keyring)
-        migrate(engine)
+        _prepare_database(engine)
         fresh_key = _found(settings, engine, keyring, clock, draw)
         witnesses = _witnesses(settings, keyring)
-        sequencer = _open_sequencer(settings, engine, keyring, witnesses, clock)
-        if sequencer.read_only is None:
-            keyring.check(sequencer.registry)
-        _refresh_projections(engine, sequencer)
-        writer = _writer(engine, sequencer, keyring, clock, draw, on_failure)
-        writer.start()
+        sequencer = _sequencing(settings, engine, keyring, witnesses, clock)
+        writer = _writer(engine, sequencer, Intake(keyring, clock, draw), on_failure)
+        try:
+            writer.start()
+        except BaseException:
+            writer.stop()
+            raise
         companions = Companions(settings.companions)
         companions.start()
         collect_rarely()
@@ -258,13 +272,47 @@ def rebuild_folder(settings: NodeSettings, progress: Callable[[int, int], None] 
     try:
         keyring = Keyring(settings.data / "keys", settings.keys)
         _sign_alone(lock, engine, keyring)
-        migrate(engine)
+        _take_only_turn(lock, settings)
+        _prepare_database(engine)
         witnesses = _witnesses(settings, keyring)
-        sequencer = _open_sequencer(settings, engine, keyring, witnesses, now_ms)
+        publisher = _publisher(settings, keyring, witnesses)
+        sequencer = open_sequencer(engine, publisher, now_ms, marks=_marks(settings, witnesses))
         return rebuild(engine, sequencer.registry, progress)
     finally:
         engine.dispose()
         lock.release()
+
+
+def migrate_database(settings: NodeSettings) -> tuple[str | None, str | None]:
+    """Bring a stopped node's database to this version; gives its revision before and after.
+
+    Raises NewerDatabase, and Unavailable while a node holds the folder or sequences.
+    """
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = NodeLock()
+    lock.take(FolderLock(settings.data / "lock"))
+    engine = writer_engine(_database(settings))
+    try:
+        _take_only_turn(lock, settings)
+        before = revision(engine)
+        migrate(engine)
+        return before, revision(engine)
+    finally:
+        engine.dispose()
+        lock.release()
+
+
+def _prepare_database(engine: Engine) -> None:
+    # What several nodes share is changed when their operator says so, not by whichever starts first.
+    if engine.dialect.name == "sqlite":
+        migrate(engine)
+    else:
+        require_current(engine)
+
+
+def _take_only_turn(lock: NodeLock, settings: NodeSettings) -> None:
+    if is_postgres(_database(settings)):
+        lock.take(OnlyTurn(str(settings.database)))
 
 
 def now_ms() -> int:
@@ -303,6 +351,7 @@ def charter_envelope(settings: NodeSettings, keyring: Keyring, statement_id: str
 def _found(settings: NodeSettings, engine: Engine, keyring: Keyring, clock: Clock, draw: Draw) -> str | None:
     """Genesis, in one transaction, where there is none; the operator's API key; gives that key the first time."""
     with engine.begin() as connection:
+        take_turns(connection, STORING)
         create_log(connection, settings.origin)
         if read_head(connection).size == 0:
             # Died after this line: the charter is staged, and the same id is not drawn again.
@@ -329,20 +378,14 @@ def _found(settings: NodeSettings, engine: Engine, keyring: Keyring, clock: Cloc
         return key
 
 
-def _refresh_projections(engine: Engine, sequencer: Sequencer) -> None:
-    if needs_rebuild(engine):
-        rebuild(engine, sequencer.registry)
-
-
 def _writer(
     engine: Engine,
-    sequencer: Sequencer,
-    keyring: Keyring,
-    clock: Clock,
-    draw: Draw,
+    sequencer: Sequencer | Turns,
+    intake: Intake,
     on_failure: Callable[[BaseException], None] | None,
 ) -> Writer:
-    intake = Intake(keyring, clock, draw)
+    if isinstance(sequencer, Turns):
+        return SharedWriter(engine, sequencer, intake, on_failure=on_failure)
     return Writer(engine, sequencer, Indexer(sequencer.registry), intake, on_failure=on_failure)
 
 
@@ -366,19 +409,39 @@ def _witnesses(settings: NodeSettings, keyring: Keyring) -> Witnesses | None:
     return found
 
 
-def _open_sequencer(
-    settings: NodeSettings, engine: Engine, keyring: Keyring, witnesses: Witnesses | None, clock: Clock
-) -> Sequencer:
-    """The sequencer with everybody who cosigns or remembers; whoever opens the log publishes, and asks them."""
+def _publisher(settings: NodeSettings, keyring: Keyring, witnesses: Witnesses | None) -> Publisher:
     high_water = settings.high_water or settings.data / HIGH_WATER
     cosigners = [] if witnesses is None else [witnesses]
-    signers = keyring.load_log_keys()
-    publisher = Publisher(settings.data / "log", high_water, signers, cosigners=cosigners)
+    return Publisher(settings.data / "log", high_water, keyring.load_log_keys(), cosigners=cosigners)
+
+
+def _marks(settings: NodeSettings, witnesses: Witnesses | None) -> MarkSource:
+    """Everybody who remembers what was signed."""
 
     def marks(origin: str) -> Sequence[Mark]:
         return [*settings.marks(origin), *(() if witnesses is None else witnesses.marks(origin))]
 
-    return open_sequencer(engine, publisher, clock, marks=marks)
+    return marks
+
+
+def _sequencing(
+    settings: NodeSettings, engine: Engine, keyring: Keyring, witnesses: Witnesses | None, clock: Clock
+) -> Sequencer | Turns:
+    """The sequencer, whose opening publishes and asks who cosigns; or turns at it, where the database is shared."""
+    publisher, marks = _publisher(settings, keyring, witnesses), _marks(settings, witnesses)
+
+    def opened(guarded: MarkSource) -> Sequencer:
+        sequencer = open_sequencer(engine, publisher, clock, marks=guarded)
+        if sequencer.read_only is None:
+            keyring.check(sequencer.registry)
+        if needs_rebuild(engine):
+            rebuild(engine, sequencer.registry)
+        return sequencer
+
+    database = _database(settings)
+    if not is_postgres(database):
+        return opened(marks)
+    return Turns(engine, SequencerLock(str(database)), publisher, settings.origin, marks, opened)
 
 
 def _database(settings: NodeSettings) -> Path | str:

@@ -27,7 +27,7 @@ from ledger.log.stage import stage
 from ledger.statement import parse_envelope
 
 from . import erasing
-from .intake import Clock
+from .intake import Clock, LogView
 from .keyring import Keyring, require_member
 from .links import as_signed, in_custody, keep
 from .pool import Preparer
@@ -159,6 +159,10 @@ class CaptureService:
         if found is None:
             raise NotFound("no such statement", rule="unknown-statement")
         return Outcome(*found)
+
+    def log_view(self) -> LogView:
+        """What the log says now. Raises Unavailable before its first checkpoint."""
+        return self._writer.log_view()
 
     def delegation(self, member: str, until_ms: int) -> dict[str, str]:
         """What a member with a key of its own signs to let this node capture for it until a time."""
