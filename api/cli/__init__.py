@@ -31,6 +31,7 @@ COMMANDS = {
     "monitor": "Follow a log, and write down what proves that it misbehaved",
     "fsck": "Check a node's stored data against its log",
     "backup": "Copy a node's data while it runs, or check such a copy",
+    "migrate": "Bring the database to this version",
     "rebuild": "Derive every projection again from the log",
     "generate": "Write a seeded supply-chain scenario with its truth",
 }

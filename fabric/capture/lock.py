@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from ledger.errors import Unavailable
+from ledger.log.lock import OnlyTurn
 
 
 class FolderLock:
@@ -46,9 +47,9 @@ class NodeLock:
     """What one running node holds, let go of together."""
 
     def __init__(self) -> None:
-        self._held: list[FolderLock | KeyLock] = []
+        self._held: list[FolderLock | KeyLock | OnlyTurn] = []
 
-    def take(self, lock: FolderLock | KeyLock) -> None:
+    def take(self, lock: FolderLock | KeyLock | OnlyTurn) -> None:
         """Take one more. Raises Unavailable while another node holds it."""
         lock.acquire()
         self._held.append(lock)

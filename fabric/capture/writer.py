@@ -33,6 +33,7 @@ from .indexing import Indexer
 from .intake import Intake, LogView
 from .prepare import Prepared
 from .sweep import Sweeper
+from .turns import Turns
 
 QUEUE: Final = 64
 MOST_RECORDS: Final = 4096
@@ -82,7 +83,7 @@ class Ticket:
 
 
 @dataclass(slots=True)
-class _Work:
+class Work:
     """Something to do in the first transaction; `weight` is its number of records."""
 
     run: Callable[[Connection], Any]
@@ -96,7 +97,7 @@ class Writer:
     def __init__(
         self,
         engine: Engine,
-        sequencer: Sequencer,
+        sequencer: Sequencer | Turns,
         indexer: Indexer,
         intake: Intake,
         *,
@@ -109,14 +110,14 @@ class Writer:
         self._indexer = indexer
         self._intake = intake
         self._on_failure = on_failure
-        self._queue: queue.Queue[_Work | None] = queue.Queue(capacity)
+        self._queue: queue.Queue[Work | None] = queue.Queue(capacity)
         self._queued_records = 0
         self._counting = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._accepting = True
         self._ended = threading.Event()
         self.failure: BaseException | None = None
-        self.trouble: StorageFull | QuorumMissing | None = None
+        self.trouble: Unavailable | None = None
 
     def start(self) -> None:
         """Sequence what an earlier run left staged, then serve the queue; a read-only log is left alone."""
@@ -187,7 +188,7 @@ class Writer:
 
     def _submit(self, run: Callable[[Connection], Any], weight: int) -> Ticket:
         self._require_able()
-        work = _Work(run, weight, Ticket())
+        work = Work(run, weight, Ticket())
         try:
             self._count(weight)
             self._queue.put_nowait(work)
@@ -235,11 +236,15 @@ class Writer:
         try:
             first = self._queue.get(timeout=self._patience_s())
         except queue.Empty:
-            if self.trouble is not None or self._sequencer.is_lacking:
-                self._try_again()
+            self._idle()
             self._sweeper.run()
             return True
         return first is not None and self._round(first)
+
+    def _idle(self) -> None:
+        """What there is to do while nothing is sent."""
+        if self.trouble is not None or self._sequencer.is_lacking:
+            self._try_again()
 
     def _patience_s(self) -> float | None:
         """How long to wait for work before trying again what could not be done."""
@@ -248,7 +253,7 @@ class Writer:
             return sweep_s
         return TRY_AGAIN_S if sweep_s is None else min(TRY_AGAIN_S, sweep_s)
 
-    def _round(self, first: _Work) -> bool:
+    def _round(self, first: Work) -> bool:
         """Store and sequence one batch; False when it ended with the order to stop."""
         batch, go_on = self._batch(first)
         try:
@@ -256,21 +261,25 @@ class Writer:
             self._sequencer.check_marks()
             done = self._store_all(batch)
             for work, outcome in done:
-                _answer(work.ticket.stored, outcome)
+                answer(work.ticket.stored, outcome)
             self.sequence()
         except BaseException as error:
             told = storage_full(error) or error
             for work in batch:
                 is_stored = work.ticket.stored.done()
-                _answer(work.ticket.stored, told)
-                _answer(work.ticket.settled, _told_later(told) if is_stored else told)
+                answer(work.ticket.stored, told)
+                answer(work.ticket.settled, _told_later(told) if is_stored else told)
             self._suffer(error)
             return go_on
         self.trouble = None
-        for work in batch:
-            _answer(work.ticket.settled, None)
+        self._settle(batch)
         self._sweeper.run()
         return go_on
+
+    def _settle(self, batch: Sequence[Work]) -> None:
+        """Answer who waits for the end of what was stored: all that was staged has been decided."""
+        for work in batch:
+            answer(work.ticket.settled, None)
 
     def _suffer(self, error: BaseException) -> None:
         """Go on after a lack of room, which left nothing half done but what is remembered here; else raise.
@@ -302,7 +311,7 @@ class Writer:
         else:
             self.trouble = None
 
-    def _batch(self, first: _Work) -> tuple[list[_Work], bool]:
+    def _batch(self, first: Work) -> tuple[list[Work], bool]:
         batch, weight = [first], first.weight
         while weight < MOST_RECORDS:
             try:
@@ -317,10 +326,11 @@ class Writer:
         self._count(-weight)
         return batch, True
 
-    def _store_all(self, batch: list[_Work]) -> list[tuple[_Work, Any]]:
+    def _store_all(self, batch: list[Work]) -> list[tuple[Work, Any]]:
         """One transaction; a refusal undoes its own part only, because each part has a savepoint."""
-        done: list[tuple[_Work, Any]] = []
+        done: list[tuple[Work, Any]] = []
         with self._engine.begin() as connection:
+            self._begin(connection)
             for work in batch:
                 try:
                     with connection.begin_nested():
@@ -334,6 +344,9 @@ class Writer:
                     done.append((work, fault))
         return done
 
+    def _begin(self, connection: Connection) -> None:
+        """What comes first in a transaction that stores. Nothing, where only this writer writes."""
+
     def _abandon(self) -> None:
         while True:
             try:
@@ -343,8 +356,8 @@ class Writer:
             if work is not None:
                 self._count(-work.weight)
                 error = Unavailable("the writer stopped before this was stored; send it again")
-                _answer(work.ticket.stored, error)
-                _answer(work.ticket.settled, error)
+                answer(work.ticket.stored, error)
+                answer(work.ticket.settled, error)
 
 
 def _told_later(error: BaseException) -> BaseException:
@@ -354,7 +367,8 @@ def _told_later(error: BaseException) -> BaseException:
     return QuorumMissing(f"{error}; {_UNWITNESSED}") if isinstance(error, QuorumMissing) else error
 
 
-def _answer(future: Future[Any], outcome: Any) -> None:
+def answer(future: Future[Any], outcome: Any) -> None:
+    """Answer a future once: with an error, what is lost, or the outcome."""
     if future.done():
         return
     if isinstance(outcome, (LoomarkError, *_FAULTS)):

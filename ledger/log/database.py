@@ -98,6 +98,20 @@ def archive_note(connection: Connection, published: Published) -> None:
     )
 
 
+def last_published(connection: Connection) -> Published | None:
+    """The newest archived note and its head, or None before the first."""
+    table = schema.checkpoint
+    head = select(schema.head.c.origin).scalar_subquery()
+    query = select(head, table.c.size, table.c.root, table.c.note).where(table.c.note.is_not(None))
+    row = connection.execute(query.order_by(table.c.size.desc()).limit(1)).one_or_none()
+    return None if row is None else Published(Checkpoint(row[0], row[1], row[2]), row[3])
+
+
+def staged_rows(connection: Connection) -> frozenset[int]:
+    """The rows of all statements that wait."""
+    return frozenset(connection.execute(select(schema.statement.c.id).where(schema.is_waiting)).scalars())
+
+
 def has_archived_notes(connection: Connection) -> bool:
     """Whether this log was ever published, as far as the database knows."""
     first = select(schema.checkpoint.c.size).where(schema.checkpoint.c.note.is_not(None)).limit(1)

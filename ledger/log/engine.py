@@ -87,9 +87,18 @@ def is_postgres(database: Path | str) -> bool:
     return backend == "postgresql"
 
 
-def lock_engine(database: str) -> Engine:
-    """An engine of one connection that lives as long as a lock is held, and is noticed soon when it is lost."""
-    return _postgres_engine(database, _NOTICED_THERE, "AUTOCOMMIT", pool_size=1, pre_ping=False)
+def lock_engine(database: str, name: str) -> Engine:
+    """An engine of one connection that lives as long as a lock is held, and is noticed soon when it is lost.
+
+    `name` is what the server calls the connection.
+    """
+    engine = _postgres_engine(database, _NOTICED_THERE, "AUTOCOMMIT", pool_size=1, pre_ping=False)
+
+    @event.listens_for(engine, "do_connect")
+    def call(_dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
+        options["application_name"] = name
+
+    return engine
 
 
 def _url(text: str) -> URL:

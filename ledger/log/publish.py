@@ -104,6 +104,17 @@ class Publisher:
         self.tiles.remove_partials(growth)
         return Published(head, note)
 
+    def mirror(self, published: Published, growth: Growth) -> None:
+        """Make public here what another node of this log published: the same order, and nothing is signed.
+
+        Raises InvalidInput for a note that no key of this log signed, StorageFull, Unavailable.
+        """
+        self._verified(published.note, published.checkpoint.origin)
+        self._replace(self._high_water, published.checkpoint.text().encode())
+        self.tiles.write(growth)
+        self._replace(self._checkpoint, published.note)
+        self.tiles.remove_partials(growth)
+
     def _signer(self, key: VerifierKey) -> Signer:
         try:
             return self._signers[key.public]
@@ -153,8 +164,10 @@ class Publisher:
         note = self._files.read(self._checkpoint)
         if note is None:
             return None
-        keys = [VerifierKey(origin, ED25519, public) for public in self._signers]
-        return Published(verified_checkpoint(note, *keys), note)
+        return Published(self._verified(note, origin), note)
+
+    def _verified(self, note: bytes, origin: str) -> Checkpoint:
+        return verified_checkpoint(note, *[VerifierKey(origin, ED25519, public) for public in self._signers])
 
     def high_water(self) -> Checkpoint | None:
         """The last head that may have been signed; None when there is no such file. Raises InvalidInput."""

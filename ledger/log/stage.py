@@ -6,12 +6,18 @@ from hashlib import sha256
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy.dialects import postgresql
 
-from ..errors import Conflict, InvalidInput
+from ..errors import Conflict, InvalidInput, Unavailable
 from ..statement import Statement, UnverifiedEnvelope, parse_envelope
 from . import schema
+from .dialect import is_sqlite
 
 _ADD: Final = insert(schema.statement).returning(schema.statement.c.id)
+# Where several stage at once, another may have staged the same since it was looked for.
+_ADD_BESIDE: Final = (
+    postgresql.insert(schema.statement).on_conflict_do_nothing().returning(schema.statement.c.id)
+)
 _KNOWN: Final = select(schema.statement.c.id, schema.statement.c.payload_sha256).where(
     schema.statement.c.member == bindparam("name"), schema.statement.c.statement_id == bindparam("id")
 )
@@ -34,7 +40,7 @@ def stage(connection: Connection, envelope: bytes | UnverifiedEnvelope, *, origi
     if known is not None:
         return _same_row(known, digest, statement.id)
     added = connection.execute(
-        _ADD,
+        _ADD if is_sqlite(connection) else _ADD_BESIDE,
         {
             "member": statement.member,
             "statement_id": statement.id,
@@ -44,8 +50,13 @@ def stage(connection: Connection, envelope: bytes | UnverifiedEnvelope, *, origi
             "state": schema.STAGED,
             "staged_at": now_ms,
         },
-    )
-    return int(added.scalar_one())
+    ).scalar()
+    if added is not None:
+        return int(added)
+    known = _find(connection, statement)
+    if known is None:
+        raise Unavailable("expected the statement that another transaction staged, got none")
+    return _same_row(known, digest, statement.id)
 
 
 def _find(connection: Connection, statement: Statement) -> tuple[int, bytes] | None:

@@ -37,7 +37,7 @@ def test_secrets_are_read_from_variables_and_never_written(tmp_path: Path) -> No
         ('port = "many"', {}),
         ("", {"LOOMARK_PORT": "many"}),
         ("", {"LOOMARK_SECURE_COOKIES": "perhaps"}),
-        ("", {"LOOMARK_DATABASE": "postgresql://user:hidden@db.example/loomark"}),
+        ("", {"LOOMARK_DATABASE": "mysql://user:hidden@db.example/loomark"}),
     ],
 )
 def test_what_is_wrong_is_refused_without_showing_a_secret(
@@ -48,3 +48,32 @@ def test_what_is_wrong_is_refused_without_showing_a_secret(
         load_settings(tmp_path, {}, environment)
     assert refusal.value.rule == "bad-setting"
     assert "hidden" not in refusal.value.message
+
+
+def test_a_database_url_comes_from_the_environment_or_a_file_and_is_never_shown(tmp_path: Path) -> None:
+    url = "postgresql://loomark:hidden@db.example/loomark"
+    told = load_settings(tmp_path, {}, {"LOOMARK_DATABASE": url})
+    assert (told.database, told.database_file) == (url, None)
+    secret = tmp_path / "database-url"
+    secret.write_text(url + "\n")
+    read = load_settings(tmp_path, {}, {"LOOMARK_DATABASE_FILE": str(secret)})
+    assert read.database == url
+    for settings in (told, read):
+        assert "hidden" not in repr(settings)
+        write_settings(settings)
+        assert "hidden" not in (tmp_path / FILE_NAME).read_text()
+        (tmp_path / FILE_NAME).unlink()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"mysql://user:hidden@db.example/loomark", b"\xff"])
+def test_a_file_without_a_database_url_is_refused_without_showing_it(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "database-url"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InvalidInput) as refusal:
+        load_settings(tmp_path, {}, {"LOOMARK_DATABASE_FILE": str(path)})
+    assert refusal.value.rule == "bad-setting"
+    assert "hidden" not in str(refusal.value)
+    assert not (tmp_path / FILE_NAME).exists()
