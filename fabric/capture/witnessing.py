@@ -13,7 +13,6 @@ from ledger.note import VerifierKey
 from ledger.policy import MAX_POLICY_BYTES, Policy, parse_policy
 
 POLICY_FILE: Final = "witnesses.policy"
-SIZES_FILE: Final = "witness-sizes.json"
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,6 @@ def open_witnesses(
         policy,
         origin,
         log_keys,
-        data / SIZES_FILE,
         require=settings.require,
         timeout_s=settings.timeout_s,
     )

@@ -1,26 +1,24 @@
 """Asking witnesses: the client side of C2SP tlog-witness, as one `Cosigner` for all witnesses of a policy.
 
-    witnesses = Witnesses(policy, origin, log_keys, sizes_file, require=True)
+    witnesses = Witnesses(policy, origin, log_keys, require=True)
     Publisher(..., cosigners=[witnesses]);  open_sequencer(..., marks=witnesses.marks)
 
 All are asked at once. What a witness answers is believed as far as its signature goes: its own line, verified by the key
 that the policy gives, is kept; anything else is a refusal that is counted. A witness that has cosigned a larger tree
 than the head, or another one, is the sign of a fork: the log stops signing and says which witness told it.
 
-A size that a witness cosigned is remembered in a file, so that the next request fits at once; a wrong size costs one more
-request (409), never more.
+The size that a witness cosigned last is remembered in memory, and learnt again at a start from what it shows or from its
+409: a wrong size costs one more request, never more.
 """
 
 from __future__ import annotations
 
-import json
 import queue
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from ..checkpoint import Checkpoint, checkpoint_of
@@ -38,7 +36,6 @@ from ..note import (
 from ..policy import Policy
 from ..witness.exchange import ADD_CHECKPOINT, Answer, checkpoint_path, parse_size, request_bytes
 from .ask import Address, HttpAddress
-from .durable import DiskFiles, Files
 from .guard import Mark, ReadOnly, ReadOnlyLog
 from .publish import QuorumMissing
 from .tiles import TileStore, TileTree
@@ -143,11 +140,9 @@ class Witnesses:
         policy: Policy,
         origin: str,
         log_keys: Callable[[], Sequence[VerifierKey]],
-        sizes: Path,
         *,
         require: bool = False,
         timeout_s: float = TIMEOUT_S,
-        files: Files | None = None,
         addresses: Mapping[str, Address] | None = None,
     ) -> None:
         self.policy = policy
@@ -155,21 +150,15 @@ class Witnesses:
         self.require = require
         self._origin = origin
         self._log_keys = log_keys
-        self._files = files or DiskFiles()
-        self._sizes = sizes
         self._timeout_s = timeout_s
         self._learning = threading.Lock()
         self._marks: dict[str, Mark] = {}
         self._probed = False
         self._tree: tuple[TileStore, TileTree] | None = None
-        known = self._remembered()
         given = addresses or {
             name: HttpAddress(url, timeout_s) for name, url in policy.urls.items() if name in policy.witnesses
         }
-        self._witnesses = [
-            _Witness(name, policy.witnesses[name], address, known.get(name, 0))
-            for name, address in given.items()
-        ]
+        self._witnesses = [_Witness(name, policy.witnesses[name], address) for name, address in given.items()]
 
     def cosign(self, note: bytes, tiles: TileStore) -> Sequence[SignatureLine]:
         """The lines of all witnesses under a note, those that it carries already included.
@@ -186,12 +175,14 @@ class Witnesses:
                 raise ReadOnlyLog(self._sign_of_fork(request.head, reply.mark))
             if reply.line is not None:
                 have[reply.name] = reply.line
-        self._remember(request.size, have)
+        # Verifiers take no more lines than this, so further ones count for nothing.
+        room = MAX_SIGNATURES - len(request.note.signatures)
+        have = dict(list(have.items())[:room])
         if not self.policy.satisfied_by(have):
             self.counts.miss("withheld" if self.require else "published")
             if self.require:
                 raise QuorumMissing(self._missing(have))
-        return [*have.values()][: MAX_SIGNATURES - len(request.note.signatures)]
+        return list(have.values())
 
     def is_lacking(self, note: bytes) -> bool:
         """Whether the cosignatures under a note make no quorum yet."""
@@ -356,20 +347,6 @@ class Witnesses:
     def _missing(self, have: Mapping[str, SignatureLine]) -> str:
         names = ", ".join(have) or "none"
         return f"expected the quorum {self.policy.quorum} of witnesses, got cosignatures by {names}; it is asked again"
-
-    def _remembered(self) -> dict[str, int]:
-        try:
-            found = json.loads(self._files.read(self._sizes) or b"{}")
-        except (ValueError, Unavailable):
-            return {}
-        # It saves one request a witness and is believed by nobody: what does not fit is forgotten.
-        known = found if type(found) is dict else {}
-        return {name: size for name, size in known.items() if type(size) is int and size >= 0}
-
-    def _remember(self, size: int, have: Mapping[str, SignatureLine]) -> None:
-        sizes = {one.name: size if one.name in have else one.size for one in self._witnesses}
-        if sizes != self._remembered():
-            self._files.write(self._sizes, json.dumps(sizes).encode(), lasting=False)
 
 
 def _line_by(note: Note, key: VerifierKey) -> SignatureLine | None:
