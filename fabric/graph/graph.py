@@ -27,6 +27,8 @@ _VERSION: Final = NamedNode(term("loomark:mappingVersion"))
 _CLASS: Final = NamedNode(term("loomark:VisibilityClass"))
 _SEEN_BY: Final = NamedNode(term("loomark:seenBy"))
 _THING: Final = NamedNode(term("loomark:thing"))
+_DISPATCH: Final = NamedNode(term("loomark:dispatch"))
+_RECEIPT: Final = NamedNode(term("loomark:receipt"))
 _INTEGER: Final = NamedNode(term("xsd:integer"))
 _SHARED: Final = tuple(NamedNode(one[1:-1]) for one in SHARED_PREDICATES)
 _REMEMBERED: Final = 200_000
@@ -97,6 +99,16 @@ class Graph:
             self._written.clear()
             # One step for both: were the first gone alone after a crash, nothing would lead to the second.
             self._remove(obsolete | self._unsaid(obsolete, read_named))
+
+    def handed_over(self, record: str) -> set[str]:
+        """The things, by IRI, of which a hand-over has this record, by IRI, as its dispatch or receipt."""
+        found = set()
+        for predicate in (_DISPATCH, _RECEIPT):
+            for quad in self.store.quads_for_pattern(None, predicate, NamedNode(record), _PAIRED):
+                about = next(self.store.quads_for_pattern(quad.subject, _THING, None, _PAIRED), None)
+                if about is not None:
+                    found.add(_value(about.object))
+        return found
 
     def settle_handovers(self, things: Iterable[str], lines: list[str]) -> list[str]:
         """Take back hand-overs of things, by IRI, that are not in `lines`; gives the lines that are to be added."""

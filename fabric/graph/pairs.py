@@ -37,6 +37,7 @@ _PARENTS: Final = "SELECT DISTINCT parent FROM lineage_interval WHERE child IN (
 _CHILDREN: Final = "SELECT DISTINCT child FROM lineage_interval WHERE parent IN ({in})"
 _LEGS: Final = "SELECT s.thing, t.iri, s.body FROM lineage_summary s JOIN thing t ON t.id = s.thing WHERE s.thing IN ({in})"
 _IRIS: Final = "SELECT iri FROM thing WHERE id IN ({in})"
+_NUMBERS: Final = "SELECT id FROM thing WHERE iri IN ({in})"
 _RECORDS: Final = "SELECT id, commitment FROM record WHERE id IN ({in})"
 _LINES: Final = (
     "SELECT l.record, l.thing, t.iri FROM line l JOIN thing t ON t.id = l.thing WHERE l.record IN ({in})"
@@ -66,8 +67,14 @@ def affected_things(engine: Engine, records: Collection[int]) -> set[int]:
         # One of several records under an eventID may have begun, or ceased, to count.
         records = {*records, *(record for (record,) in select_in(connection, _SAME_ID, records))}
         named = {thing for (thing,) in select_in(connection, _NAMED, records)}
+    return affected_by(engine, named)
+
+
+def affected_by(engine: Engine, named: Collection[int]) -> set[int]:
+    """Things whose hand-overs a change to these things may have changed."""
+    with engine.connect() as connection:
         found = set(named)
-        waiting = named | {parent for (parent,) in select_in(connection, _PARENTS, named)}
+        waiting = found | {parent for (parent,) in select_in(connection, _PARENTS, named)}
         seen = set(waiting)
         while waiting:
             waiting = {child for (child,) in select_in(connection, _CHILDREN, waiting)} - seen
@@ -87,6 +94,12 @@ def handovers_of(engine: Engine, things: Collection[int]) -> Iterator[str]:
         # A thing that neither record names is there by its carrier, whose own hand-over says so.
         if any(one.thing in part for part in named):
             yield from _quads(one, names, named[0].keys() & named[1].keys(), named[0])
+
+
+def things_of(engine: Engine, iris: Collection[str]) -> set[int]:
+    """The things of these IRIs, where they still have a number."""
+    with engine.connect() as connection:
+        return {number for (number,) in select_in(connection, _NUMBERS, iris)}
 
 
 def iris_of(engine: Engine, things: Collection[int]) -> list[str]:

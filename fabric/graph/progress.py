@@ -17,6 +17,7 @@ from .source import Place
 _TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS placed (record INTEGER PRIMARY KEY, class INTEGER, partial INTEGER, void_by INTEGER)",
     "CREATE TABLE IF NOT EXISTS class (id INTEGER PRIMARY KEY, members TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS purged (id INTEGER PRIMARY KEY CHECK (id = 1), erasure INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS reached (id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL)",
 )
 _PLACES: Final = (
@@ -41,6 +42,16 @@ class Progress:
         """The tree size below which every record was written."""
         row = self._database.execute("SELECT size FROM reached").fetchone()
         return 0 if row is None else int(row[0])
+
+    def purged(self) -> int | None:
+        """The log index of the last erasure of which no file of the graph holds anything; None for a new graph."""
+        row = self._database.execute("SELECT erasure FROM purged").fetchone()
+        return None if row is None else int(row[0])
+
+    def note_purged(self, erasure: int) -> None:
+        """Erasures up to a log index, -1 for none so far, have no trace in the files of the graph."""
+        with self._database:
+            self._database.execute("INSERT OR REPLACE INTO purged VALUES (1, ?)", (erasure,))
 
     def note(self, places: Iterable[Place], reached: int | None = None) -> None:
         """Records that were written where `places` say; `reached` moves on when all below it were."""

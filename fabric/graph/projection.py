@@ -11,6 +11,7 @@ all records instead: the store may have been rebuilt. Doing any part of it again
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,10 +20,11 @@ from typing import Final
 from pyoxigraph import Store
 
 from .graph import Graph
-from .pairs import affected_things, handovers_of, iris_of
+from .names import record_iri
+from .pairs import affected_by, affected_things, handovers_of, iris_of, things_of
 from .progress import Progress
 from .snapshots import Snapshot, current, publish
-from .source import Placed, Source
+from .source import Erased, Placed, Source
 
 BATCH: Final = 2_000
 """Records written at once."""
@@ -32,6 +34,8 @@ PASS: Final = 4 * BATCH
 
 _STRETCH: Final = 20_000
 STORE: Final = "store"
+NEW: Final = "store.new"
+OLD: Final = "store.old"
 PROGRESS: Final = "progress.db"
 
 
@@ -46,6 +50,8 @@ class Projection:
         self._compares_all = graph.covered() > 0 or progress.reached() > 0
         # After a crash the last batch may be in the graph although no note says so.
         self._certain = False
+        # The last erasure that the store, but not yet every snapshot, has forgotten.
+        self._erased: int | None = None
 
     @property
     def covered(self) -> int:
@@ -59,25 +65,36 @@ class Projection:
 
     def advance(self, is_stopping: Callable[[], bool] = lambda: False) -> bool:
         """One pass. True when the covered size moved; False when there was nothing to do, or it was stopped."""
-        if self._source.size() == self.covered:
+        if self._source.size() == self.covered and self._erasures(self.covered) is None:
             return False
         head = self._source.end_of(self.covered, PASS)
         if not self._progress.agree_on_classes(self._source.classes()):
             self._compares_all = True
         if not (self._write_new(head, is_stopping) and self._write_moved(head, is_stopping)):
             return False
+        erased = self._write_erased(head)
         self._compares_all = False
         self._graph.drop_unused_classes()
         self._graph.cover(head)
+        if erased is not None:
+            self._renew()
+            self._erased = erased
         return True
 
-    def publish(self) -> Snapshot:
-        """Publish the graph as it covers a size; nothing when that size is published already."""
+    def publish(self, *, anew: bool = False) -> Snapshot:
+        """Publish the graph as it covers a size; nothing when that size is published already, unless `anew`."""
         published = current(self._folder)
         size = self.covered
-        if published is not None and published.size == size:
+        is_new = published is None or published.size != size or self._erased is not None
+        if published is not None and not (is_new or anew):
             return published
-        return publish(self._graph.store, self._folder, size)
+        if self._erased is None:
+            return publish(self._graph.store, self._folder, size)
+        # Older snapshots hold what was erased; only once they are gone is it noted that nothing does.
+        published = publish(self._graph.store, self._folder, size, kept=1)
+        self._progress.note_purged(self._erased)
+        self._erased = None
+        return published
 
     def close(self) -> None:
         """Close notes and store; this object is of no use afterwards."""
@@ -129,6 +146,49 @@ class Projection:
             self._progress.note([one.place for one in found if one.place])
         return True
 
+    def _erasures(self, head: int) -> tuple[int, int] | None:
+        """The log indices of erasures below a head that the files have not forgotten: after one, up to another."""
+        purged = self._progress.purged()
+        after = max(-1 if purged is None else purged, -1 if self._erased is None else self._erased)
+        last = min(self._source.last_erasure(), head - 1)
+        return (after, last) if last > after else None
+
+    def _write_erased(self, head: int) -> int | None:
+        """Take out what was erased since the last time; gives the log index of the last erasure, None without one."""
+        span = self._erasures(head)
+        if span is None:
+            return None
+        found = self._source.erased(*span)
+        for start in range(0, len(found), BATCH):
+            self._take_back(found[start : start + BATCH])
+        return span[1]
+
+    def _take_back(self, erased: Sequence[Erased]) -> None:
+        names = {record_iri(one.commitment): one for one in erased}
+        things = {name for one in erased for name in one.names}
+        things |= {thing for record in names for thing in self._graph.handed_over(record)}
+        now: dict[str, list[Placed]] = {record: [] for record in names}
+        commitments = [one.commitment for one in erased]
+        for placed in (*self._source.events_named(commitments), *self._source.masters_named(commitments)):
+            now[placed.iri].append(placed)
+        self._graph.replace(now, self._source.events_named)
+        engine = self._source.engine
+        affected = affected_by(engine, things_of(engine, things))
+        lines = list(handovers_of(engine, affected))
+        self._graph.add([], self._graph.settle_handovers({*things, *iris_of(engine, affected)}, lines))
+
+    def _renew(self) -> None:
+        """Copy what the store says into a new one: a store keeps on disk, and in its dictionary, what it deleted."""
+        fresh = self._folder / NEW
+        shutil.rmtree(fresh, ignore_errors=True)
+        copy = Store(str(fresh))
+        copy.bulk_extend(self._graph.store)
+        copy.flush()
+        # A store has no method to close it: its lock goes with its last reference.
+        del copy, self._graph
+        swap_in(self._folder)
+        self._graph = Graph(self._folder / STORE)
+
     def _moved(self, head: int) -> Iterator[list[int]]:
         """Records that were changed since the covered size and are not written so yet."""
         for places in self._source.touched(self.covered, head, BATCH):
@@ -158,6 +218,10 @@ class Projection:
 def open_projection(folder: Path, source: Source) -> Projection:
     """Open the graph of a folder, making it anew when another mapping made it or the database is behind it."""
     folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / STORE).exists():
+        swap_in(folder)
+    for left in (NEW, OLD):
+        shutil.rmtree(folder / left, ignore_errors=True)
     graph, progress = Graph(folder / STORE), Progress(folder / PROGRESS)
     if not graph.is_of_this_mapping() or max(graph.covered(), progress.reached()) > source.size():
         progress.close()
@@ -165,7 +229,22 @@ def open_projection(folder: Path, source: Source) -> Projection:
         _remove(folder)
         graph, progress = Graph(folder / STORE), Progress(folder / PROGRESS)
         graph.cover(0)
+    if progress.purged() is None and graph.covered() == 0 and progress.reached() == 0:
+        # What is written from now on was never erased before now; snapshots of an earlier graph may hold what was.
+        progress.note_purged(source.last_erasure() if current(folder) is None else -1)
     return Projection(folder, graph, progress, source)
+
+
+def swap_in(folder: Path) -> None:
+    """Put the new store in the place of the old one. Dying between the steps, the next start ends what was begun."""
+    store, fresh, old = folder / STORE, folder / NEW, folder / OLD
+    if not fresh.exists():
+        return
+    if store.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        os.replace(store, old)
+    os.replace(fresh, store)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def rebuild(folder: Path, source: Source, progress: Callable[[int], None] | None = None) -> Snapshot:
@@ -181,7 +260,7 @@ def rebuild(folder: Path, source: Source, progress: Callable[[int], None] | None
             if progress is not None:
                 progress(projection.covered)
         projection.store.optimize()
-        return publish(projection.store, folder, projection.covered)
+        return projection.publish(anew=True)
     finally:
         projection.close()
 

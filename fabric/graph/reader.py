@@ -72,6 +72,10 @@ class GraphReader:
     def size(self) -> int:
         """The tree size that the published graph covers; 0 before the first snapshot."""
         published = current(self._folder)
+        with self._lock:
+            # A snapshot that was removed keeps its room on disk, and what it says, for as long as it is open.
+            if self._open is not None and self._open[0] != published:
+                self._open = None
         return 0 if published is None else published.size
 
     def view(self) -> View:

@@ -40,20 +40,23 @@ def current(folder: Path) -> Snapshot | None:
     return None if match is None else Snapshot(name, int(match[1]))
 
 
-def publish(store: Store, folder: Path, size: int) -> Snapshot:
-    """Make a snapshot of a store and point to it. If the process dies in between, the old pointer holds."""
+def publish(store: Store, folder: Path, size: int, kept: int = KEPT) -> Snapshot:
+    """Make a snapshot of a store and point to it. If the process dies in between, the old pointer holds.
+
+    The newest `kept` snapshots stay.
+    """
     numbers = [int(match[2]) for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))]
     snapshot = Snapshot(f"snap-{size}-{1 + max(numbers, default=0)}", size)
     store.backup(str(folder / snapshot.name))
     pointer = folder / f"{CURRENT}.new"
     pointer.write_text(snapshot.name + "\n", encoding="ascii")
     os.replace(pointer, folder / CURRENT)
-    _remove_old(folder, snapshot.name)
+    _remove_old(folder, snapshot.name, kept)
     return snapshot
 
 
-def _remove_old(folder: Path, newest: str) -> None:
+def _remove_old(folder: Path, newest: str, kept: int) -> None:
     found = [(int(match[2]), path) for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))]
-    for _, path in sorted(found, reverse=True)[KEPT:]:
+    for _, path in sorted(found, reverse=True)[kept:]:
         if path.name != newest:
             shutil.rmtree(path, ignore_errors=True)

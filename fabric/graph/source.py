@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from fabric.epcis.contexts import PACKAGED, ContextTable
 from fabric.lineage.creation import shown_units
 from fabric.store.bulk import fetch, select_in
+from fabric.store.erasures import erased_between, last_erasure, names_of
 from fabric.visibility.classes import load as load_classes
 from ledger.log.sequencer import BATCH as SEQUENCED
 
@@ -48,6 +49,9 @@ _MASTERS: Final = (
 _BY_COMMITMENT: Final = (
     "SELECT e.record FROM record r JOIN event e ON e.record = r.id WHERE r.commitment IN ({in})"
 )
+_MASTER_BY_COMMITMENT: Final = (
+    "SELECT m.record FROM record r JOIN master m ON m.record = r.id WHERE r.commitment IN ({in})"
+)
 _SEAL: Final = "SELECT time FROM seal WHERE idx > ? ORDER BY idx LIMIT 1"
 _LONGEST_PLAN: Final = 2 * SEQUENCED + 1
 """Entries of one transaction: its statements, each with a seal at most, and the last seal."""
@@ -60,6 +64,13 @@ class Place(NamedTuple):
     class_id: int
     partial: int | None
     void_by: int | None
+
+
+class Erased(NamedTuple):
+    """A record of which something was erased, and the things that this had named, as far as others name them."""
+
+    commitment: bytes
+    names: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +176,25 @@ class Source:
             records = [record for (record,) in select_in(connection, _BY_COMMITMENT, commitments)]
         return self.events(records)
 
+    def masters_named(self, commitments: Iterable[bytes]) -> list[Placed]:
+        """What the master-data records with these commitments claim."""
+        with self._engine.connect() as connection:
+            records = [record for (record,) in select_in(connection, _MASTER_BY_COMMITMENT, commitments)]
+        return self.masters(records)
+
+    def last_erasure(self) -> int:
+        """The log index of the last erasure; -1 before the first."""
+        with self._engine.connect() as connection:
+            return last_erasure(connection)
+
+    def erased(self, after: int, until: int) -> list[Erased]:
+        """The records of erasures with `after` < log index <= `until`."""
+        with self._engine.connect() as connection:
+            return [
+                Erased(commitment, frozenset(names_of(connection, record)))
+                for record, commitment in erased_between(connection, after, until)
+            ]
+
     def _event(self, row: Any, classes: Mapping[int, frozenset[str]]) -> Placed:
         about = About(
             record_iri(row.commitment), row.member, row.seq, _record(row.void_by), _record(row.duplicate_of)
@@ -200,4 +230,4 @@ def _record(commitment: bytes | None) -> str | None:
     return None if commitment is None else record_iri(commitment)
 
 
-__all__ = ["Place", "Placed", "Source"]
+__all__ = ["Erased", "Place", "Placed", "Source"]
