@@ -1,6 +1,7 @@
 """What commands print, and how they end.
 
-Exit codes: 0 done, 1 refused or not verified, 2 wrong use, 3 the node cannot be reached or cannot answer now.
+Exit codes: 0 done, 1 refused or not verified, 2 wrong use, 3 the node cannot be reached or cannot answer now, 4 a log
+misbehaved and a file proves it, 5 a log is suspected of something that nothing proves.
 With ``--json`` standard output carries one JSON document and nothing else; people read standard error.
 """
 
@@ -28,6 +29,8 @@ _FINDINGS = 20
 REFUSED = 1
 WRONG_USE = 2
 UNAVAILABLE = 3
+MISBEHAVED = 4
+SUSPECTED = 5
 
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)

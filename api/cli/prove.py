@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -28,6 +28,10 @@ def prove(
         list[str] | None,
         typer.Option(help="JSON pointer of what the proof shows; repeat. None: everything."),
     ] = None,
+    form: Annotated[
+        Literal["bundle", "tlog"],
+        typer.Option("--format", help="tlog: C2SP text that its statement is in the log, for other tools."),
+    ] = "bundle",
     url: Url = DEFAULT_URL,
     api_key_file: ApiKeyFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -36,7 +40,7 @@ def prove(
     with connect(url, api_key_file) as node:
         try:
             with operator_told(node):
-                response = node.get(f"/api/records/{segment(record)}/proof", show=show or None)
+                response = node.get(f"/api/records/{segment(record)}/proof", show=show or None, format=form)
         except Conflict as several:
             if several.rule != _SEVERAL:
                 raise

@@ -1,24 +1,27 @@
-"""`loomark verify`: check proofs and reports offline. No network, no server library.
+"""`loomark verify`: check proofs, reports and evidence of misbehaviour offline. No network, no server library.
 
-Exit status 0 only when everything in the file verifies.
+Exit status 0 only when everything in the file verifies; 4 when what verifies is that the log misbehaved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from ledger import misbehaviour
 from ledger.bundle import MAX_BUNDLE_BYTES, bundle_of
 from ledger.canonical import parse_json
 from ledger.errors import InvalidInput, VerificationError
+from ledger.misbehaviour import misbehaviour_of, verify_misbehaviour
 from ledger.policy import Policy, parse_policy
+from ledger.tlog_proof import is_tlog_proof
 from ledger.verify import STEPS, UNWITNESSED, VerifiedBundle, verify_all
 
-from .output import REFUSED, out, print_json, print_lines
+from .log_verdict import entry_verdict, show_entry, show_misbehaviour, utc_text
+from .output import MISBEHAVED, REFUSED, out, print_json, print_lines
 from .verdict_text import conclusions, counted, shown_lines
 
 app = typer.Typer(add_completion=False)
@@ -26,28 +29,42 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def verify(
-    file: Annotated[Path, typer.Argument(help="A proof (prove) or a provenance report (report).")],
+    file: Annotated[
+        Path, typer.Argument(help="A proof (prove), a provenance report (report) or evidence (monitor).")
+    ],
     policy: Annotated[Path, typer.Option(help="The trust policy: which log, which witnesses.")],
+    entry: Annotated[
+        Path | None, typer.Option(help="The log entry that a tlog-proof is of; else the one it carries.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
 ) -> None:
-    """Verify FILE under the policy and print every step; what remains the operator's word is listed as such."""
+    """Verify FILE under the policy and print every step; what remains the operator's word is listed as such.
+
+    Exit code 0: it verifies, 1: it does not, 4: it is evidence of a log's misbehaviour, and it holds.
+    """
     trusted = parse_policy(_read(policy).decode("utf-8", "replace"))
+    data, value = _read(file), None
     try:
-        value = _parsed(_read(file))
-        verdict = _verdict(value, trusted)
+        if is_tlog_proof(data):
+            verdict = entry_verdict(data, None if entry is None else _read(entry), trusted)
+        else:
+            value = _parsed(data)
+            verdict = _verdict(value, trusted)
     except VerificationError as error:
-        _show_failure(error, as_json)
+        _show_failure(error, as_json, _step_names(value))
         raise SystemExit(REFUSED) from error
     if as_json:
         print_json(verdict)
-    elif verdict["kind"] == "report":
-        _show_report(verdict, value)
     else:
-        _show(verdict)
+        _SHOW[verdict["kind"]](verdict, value)
+    if verdict["kind"] == "misbehaviour":
+        raise SystemExit(MISBEHAVED)
 
 
 def verdict_of(data: bytes, policy: Policy) -> dict[str, Any]:
-    """The verdict on a proof or a report as a JSON value; raises VerificationError with step and place."""
+    """The verdict on a file as a JSON value; raises VerificationError with step and place."""
+    if is_tlog_proof(data):
+        return entry_verdict(data, None, policy)
     return _verdict(_parsed(data), policy)
 
 
@@ -65,6 +82,9 @@ def _verdict(value: Any, policy: Policy) -> dict[str, Any]:
         from fabric.report.verify import verify_report
 
         return verify_report(value, policy).as_json()
+    if isinstance(value, dict) and "misbehaviour" in value:
+        found = verify_misbehaviour(misbehaviour_of(value), policy)
+        return {"verified": True, "kind": "misbehaviour", "misbehaviour": found.as_json()}
     bundles = verify_all(bundle_of(value), policy)
     return {"verified": True, "kind": "proof", "records": [_record(bundle) for bundle in bundles]}
 
@@ -79,8 +99,8 @@ def _record(bundle: VerifiedBundle) -> dict[str, Any]:
         "member": bundle.member,
         "custody": bundle.custody,
         "full": bundle.opened.full,
-        "notBefore": _time(bundle.not_before_s),
-        "notAfter": _time(bundle.not_after_s),
+        "notBefore": utc_text(bundle.not_before_s),
+        "notAfter": utc_text(bundle.not_after_s),
         "issued": bundle.statement.issued,
         "sealTime": bundle.seal_time,
         "disputedFrom": bundle.disputed_from,
@@ -102,7 +122,7 @@ def _operators_word(bundle: VerifiedBundle) -> list[str]:
     return words
 
 
-def _show(verdict: dict[str, Any]) -> None:
+def _show(verdict: dict[str, Any], _: Any) -> None:
     for record in verdict["records"]:
         out.print(f"record {record['record']} by {record['member']}", markup=False)
         _show_steps(record["steps"])
@@ -126,13 +146,21 @@ def _show_report(verdict: dict[str, Any], value: Mapping[str, Any]) -> None:
     )
 
 
+_SHOW: Mapping[str, Callable[[dict[str, Any], Any], None]] = {
+    "proof": _show,
+    "report": _show_report,
+    "entry": show_entry,
+    "misbehaviour": show_misbehaviour,
+}
+
+
 def _show_steps(steps: list[dict[str, Any]]) -> None:
     for step in steps:
         out.print(f"  {step['number']:>2} {step['name']}: {step['detail']}", markup=False)
 
 
-def _show_failure(error: VerificationError, as_json: bool) -> None:
-    name = STEPS.get(error.step) or _report_steps()[error.step]
+def _show_failure(error: VerificationError, as_json: bool, names: Mapping[int, str]) -> None:
+    name = names.get(error.step) or _report_steps()[error.step]
     if as_json:
         failure = {"step": error.step, "name": name, "place": error.place, "message": error.message}
         print_json({"verified": False, "failure": failure})
@@ -141,15 +169,15 @@ def _show_failure(error: VerificationError, as_json: bool) -> None:
         out.print(f"  at {error.place or '/'}\n  {error.message}", markup=False)
 
 
+def _step_names(value: Any) -> Mapping[int, str]:
+    return misbehaviour.STEPS if isinstance(value, dict) and "misbehaviour" in value else STEPS
+
+
 def _report_steps() -> Mapping[int, str]:
     """The steps of a report; only a report fails at one beyond those of a proof."""
     from fabric.report import document
 
     return document.STEPS
-
-
-def _time(seconds: int | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _read(path: Path) -> bytes:

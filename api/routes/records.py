@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
 from api.services import Services
 from fabric.capture.naming import commitment_named
 from fabric.visibility.reader import Reader
+from ledger import tlog_proof
+from ledger.errors import InvalidInput
 
 from .asking import Reading, Serving
 
@@ -24,13 +26,27 @@ def proof(
     show: Annotated[
         list[str] | None, Query(description="JSON pointer of what is shown; none: everything.")
     ] = None,
+    form: Annotated[
+        Literal["bundle", "tlog"],
+        Query(
+            alias="format",
+            description="`tlog`: C2SP tlog-proof text of the statement that carries the record.",
+        ),
+    ] = "bundle",
 ) -> Response:
     """A proof bundle (`loomark/proof/v1`): with `show` a partial disclosure, else the record in full.
 
-    `record_id` is a record's commitment, its IRI, or an event ID; an event ID that several records carry is
+    `format=tlog` gives what any tool for transparency logs reads: that the statement is in the log, and nothing of
+    the record. `record_id` is a record's commitment, its IRI, or an event ID; an event ID that several records carry is
     answered with 409 and their list.
     """
     name = _name(serving, record_id, reading)
+    if form == "tlog":
+        if show:
+            raise InvalidInput("expected no pointers: a tlog-proof shows no record", rule="bad-parameter")
+        text = serving.node.prover.tlog_proof_for(name, reading)
+        headers = {"Content-Disposition": f'attachment; filename="{name[:16]}.tlog-proof"'}
+        return Response(text, media_type=tlog_proof.MEDIA_TYPE, headers=headers)
     data = serving.node.prover.bundle_for(name, reading, show)
     headers = {"Content-Disposition": f'attachment; filename="{name[:16]}.loomark-proof.json"'}
     return Response(data, media_type="application/json", headers=headers)

@@ -23,6 +23,7 @@ from ledger.disclosure import disclose
 from ledger.errors import Forbidden, InvalidInput, NotFound, Unavailable
 from ledger.log.reader import LogReader, StatementProof
 from ledger.seal import parse_seal
+from ledger.tlog_proof import tlog_proof_bytes
 
 _TREES: Final = 256
 
@@ -70,6 +71,16 @@ class Prover:
         """
         found, seen = self.record(name, reader)
         return self.bundle([Disclosed(found, _allowed(found, seen, pointers))]).to_bytes()
+
+    def tlog_proof_for(self, name: str, reader: Reader) -> bytes:
+        """The C2SP tlog-proof of the statement that carries a record, with the statement in its extra line.
+
+        It shows nothing of the record itself. Raises NotFound, Unavailable as :meth:`bundle_for`.
+        """
+        found, _ = self.record(name, reader)
+        parts = self._log.proof_parts(_index(found.capture))
+        entry = parts.entry
+        return tlog_proof_bytes(entry.index, entry.path, parts.published.note, entry.data)
 
     def bundle(self, disclosed: Iterable[Disclosed]) -> BundleBuilder:
         """One bundle of records, all against the checkpoint that is published now."""
