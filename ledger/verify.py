@@ -171,9 +171,9 @@ class Verifier:
         logs = [key for key in self.policy.logs if key.name == origin]
         if not logs:
             raise InvalidInput(f"expected a log of the policy, got {origin}", rule="unknown-log")
+        if not {(key.name, key.key_id) for key in logs} & {(one.name, one.key_id) for one in note.signatures}:
+            raise _by_no_known_key(note, origin)
         signatures = verify_note(note, [*logs, *self.policy.witnesses.values()])
-        if not any(one.key in logs for one in signatures):
-            raise InvalidInput("expected the log's own signature, got none", rule="log-signature")
         if self.policy.quorum is None:
             return VerifiedCheckpoint(signatures, True, None, None)
         not_after = self.policy.quorum_time_s(signatures)
@@ -294,7 +294,7 @@ class _Check:
         except InvalidInput as error:
             # Too few cosignatures only cost the lower bound, and a log or key that the policy does not name is for
             # step 9 to report; a false signature would be evidence against somebody.
-            if error.rule in ("no-quorum", "unknown-log", "unsigned-note", "log-signature"):
+            if error.rule in ("no-quorum", "unknown-log", "unknown-log-key", "log-signature"):
                 return None
             raise
 
@@ -376,11 +376,31 @@ class _Check:
             5: f"entry {entry.index} of {self.bundle.checkpoint.size}",
             6: f"sealed at {self.bundle.seals[entry.seal].index}",
             7: f"active {self.bundle.keys[entry.key].record.use} key",
-            8: "not disputed at this entry",
+            8: _dispute(self.bundle.latest[entry.latest].record),
             9: UNWITNESSED if head.unwitnessed else "signed by the log and the quorum",
             10: "none carried",
         }
         return tuple([StepResult(number, name, True, details[number]) for number, name in STEPS.items()])
+
+
+def _dispute(record: KeyRecord) -> str:
+    """What the latest record of a key says to somebody whose entry it does not dispute."""
+    if record.disputed_from is not None:
+        return f"not disputed at this entry; the key was {record.state}, and is disputed from {record.disputed_from} on"
+    return "not disputed at this entry" + (
+        "" if record.state == "active" else f"; the key was {record.state} since"
+    )
+
+
+def _by_no_known_key(note: Note, origin: str) -> InvalidInput:
+    others = [line.key_id.hex() for line in note.signatures if line.name == origin]
+    if not others:
+        return InvalidInput("expected the log's own signature, got none", rule="log-signature")
+    return InvalidInput(
+        f"expected a signature by a log key of the policy, got one by key {', '.join(others)}: if the log announced that"
+        " it changed its key, its announcement extends the policy (loomark policy --update)",
+        rule="unknown-log-key",
+    )
 
 
 def _check_registered(row: KeyRow, registry: tuple[int, bytes]) -> None:
