@@ -26,7 +26,7 @@ def fsck(
 ) -> None:
     """Check log, documents, records and projections, changing nothing. Exit code 0: clean, 1: faults were found."""
     from api.settings import load_settings
-    from fabric.capture.fsck import check_node
+    from fabric.integrity import check_node
 
     settings = load_settings(data, {}, os.environ)
     with progress_bar() as shown:

@@ -36,7 +36,6 @@ from .tile_check import TileCheck
 from .tiles import TileStore, TileTree
 
 _CHUNK: Final = 2048
-MAX_FAULTS: Final = 100
 _DAMAGED: Final = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 """What reading a damaged row raises where its columns are of other types than they were written with."""
 

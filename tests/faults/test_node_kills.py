@@ -20,7 +20,7 @@ import pytest
 
 from api.cli.child import LOG_FILE
 from bench.serving import Served
-from fabric.capture.fsck import check_node
+from fabric.integrity import check_node
 from ledger.bundle import parse_bundle
 from ledger.note import parse_vkey
 from ledger.policy import parse_policy

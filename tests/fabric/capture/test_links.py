@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from api.answers import view
-from fabric.capture.fsck import check_node
+from fabric.integrity import check_node
 from fabric.lineage.sql import dump, rebuild
 from fabric.trace import Direction, Question, trace
 from fabric.visibility.reader import EVERYBODY, Reader
@@ -300,9 +300,9 @@ def test_a_link_that_sequencing_refuses_has_no_effect(sim: Simulator) -> None:
         ("UPDATE link SET parties = 'farm packer'", "link-parties"),
         ("UPDATE link SET idx = 0", "link-index"),
         ("DELETE FROM link", "link-missing"),
-        ("DELETE FROM same WHERE thing = (SELECT max(thing) FROM same)", "projection"),
-        ("DELETE FROM lineage_edge WHERE kind = 5 AND src < dst", "projection"),
-        ("UPDATE same SET statement = 'ab'", "projection"),
+        ("DELETE FROM same WHERE thing = (SELECT max(thing) FROM same)", "projection-same"),
+        ("DELETE FROM lineage_edge WHERE kind = 5 AND src < dst", "projection-lineage_edge"),
+        ("UPDATE same SET statement = 'ab'", "projection-same"),
     ],
 )
 def test_fsck_names_what_was_done_to_a_link(sim: Simulator, damage: str, rule: str) -> None:

@@ -1,0 +1,62 @@
+"""What fsck cannot tell: fields that nothing else in the folder says again. The tests of tampering use this table,
+and docs/operating.md shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Uncovered:
+    """A field, or a kind of file, whose change may go unnoticed; `why`, and what a change of it can do."""
+
+    place: str
+    why: str
+
+
+COLUMNS: Final = (
+    Uncovered("document.received_at", "this node's clock; shown to the submitter, decides nothing"),
+    Uncovered("document.media_type", "known again only where a capture's header record names it"),
+    Uncovered("capture.created_at", "this node's clock; shown to the submitter, decides nothing"),
+    Uncovered("job.created_at", "this node's clock; orders a member's list of jobs"),
+    Uncovered("job.id", "a random name that only the submitter knows; a changed one is not found"),
+    Uncovered("job.notes", "warnings and duplicates as they were told then; only the shape is checked"),
+    Uncovered("link.created_at", "this node's clock; shown to the sender, decides nothing"),
+    Uncovered("statement.staged_at", "this node's clock; decides nothing"),
+    Uncovered("statement.rule", "why a statement was refused; the log holds nothing of refused ones"),
+    Uncovered("statement.reason", "why a statement was refused; the log holds nothing of refused ones"),
+    Uncovered("credential.hash", "the only copy; a changed one is a key that no longer works"),
+    Uncovered("credential.id", "a number that sessions name; a changed one ends them"),
+    Uncovered("credential.created_at", "this node's clock; decides nothing"),
+    Uncovered("credential.revoked_at", "the only copy: clearing it brings a revoked API key back"),
+    Uncovered("touched.seq", "which batch changed a record last; checked to be one behind the record's own"),
+    Uncovered("touched.record", "a lost row delays the graph, which is compared by itself"),
+    Uncovered("class.members", "only of classes that no record is in"),
+    Uncovered("class.id", "only of classes that no record is in"),
+)
+
+FILES: Final = (
+    Uncovered("lock", "empty; held while a node runs"),
+    Uncovered("node.toml", "settings, for people to read; what does not parse is refused"),
+    Uncovered("keys/session.key", "random bytes; another value ends the sessions of pages"),
+    Uncovered("loomark.db-shm", "an index of the write-ahead log that the next opener makes anew"),
+    Uncovered("graph/*/LOG", "notes of the engine for people"),
+    Uncovered("graph/*/LOG.old.*", "notes of the engine for people"),
+    Uncovered("graph/*/LOCK", "empty; held while the projector runs"),
+    Uncovered("graph/*/IDENTITY", "a name that the engine gives a store; nothing reads it"),
+    Uncovered("graph/*/OPTIONS-*", "settings of the engine; nothing reads them when a store is opened"),
+    Uncovered("graph/snap-*", "a superseded snapshot; nobody opens it, the next publication removes it"),
+    Uncovered("*.partial", "what a write that was cut short leaves; nobody reads it"),
+)
+
+BYTES: Final = (
+    Uncovered("free space of database pages", "holds no row; zeroed when a row is deleted (secure_delete)"),
+    Uncovered("padding bits of a packed document", "unpacking gives the same bytes"),
+    Uncovered(
+        "bytes of graph files that answer no query",
+        "all quads are read in all six orders; nothing else is served",
+    ),
+)
+
+NOT_COVERED: Final = (*COLUMNS, *FILES, *BYTES)
