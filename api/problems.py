@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from fabric.capture.tombstone import ErasedRecord
 from ledger.errors import (
     Conflict,
+    Erased,
     Finding,
     Forbidden,
     InvalidInput,
@@ -58,6 +61,7 @@ _STATUS: tuple[tuple[type[LoomarkError], HTTPStatus], ...] = (
     (TooMany, HTTPStatus.TOO_MANY_REQUESTS),
     (Conflict, HTTPStatus.CONFLICT),
     (Forbidden, HTTPStatus.FORBIDDEN),
+    (Erased, HTTPStatus.GONE),
     (NotFound, HTTPStatus.NOT_FOUND),
     (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (VerificationError, HTTPStatus.UNPROCESSABLE_ENTITY),
@@ -90,13 +94,15 @@ def problem(
     detail: str,
     findings: tuple[Finding, ...] = (),
     headers: Mapping[str, str] | None = None,
+    more: Mapping[str, object] = MappingProxyType({}),
 ) -> Response:
-    """One problem document as a response."""
+    """One problem document as a response; `more` are members of its own."""
     body: dict[str, object] = {
         "type": f"urn:loomark:problem:{rule}",
         "title": rule.replace("-", " ").capitalize(),
         "status": int(status),
         "detail": detail,
+        **more,
     }
     if findings:
         body["findings"] = [finding.as_json() for finding in findings[:MAX_FINDINGS]]
@@ -115,7 +121,8 @@ def response_for(error: LoomarkError) -> Response:
         headers["Retry-After"] = _RETRY_AFTER_S
     if isinstance(error, InvalidInput):
         findings = error.findings or _finding_about_the_whole(error, status)
-        return problem(status, error.rule, error.message, findings, headers)
+        more = {"tombstone": error.tombstone} if isinstance(error, ErasedRecord) else {}
+        return problem(status, error.rule, error.message, findings, headers, more)
     if isinstance(error, VerificationError):
         return problem(status, "verification-failed", str(error), headers=headers)
     rule = error.rule if isinstance(error, Unavailable) else "unavailable"

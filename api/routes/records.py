@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Response
 
@@ -38,7 +39,9 @@ def proof(
 
     `format=tlog` gives what any tool for transparency logs reads: that the statement is in the log, and nothing of
     the record. `record_id` is a record's commitment, its IRI, or an event ID; an event ID that several records carry is
-    answered with 409 and their list.
+    answered with 409 and their list. An erased record is answered with 410 and its tombstone; of one that was erased
+    in part everything that stays is shown
+    instead of the whole, and the header `Loomark-Erased` lists what is gone.
     """
     name = _name(serving, record_id, reading)
     if form == "tlog":
@@ -47,14 +50,22 @@ def proof(
         text = serving.node.prover.tlog_proof_for(name, reading)
         headers = {"Content-Disposition": f'attachment; filename="{name[:16]}.tlog-proof"'}
         return Response(text, media_type=tlog_proof.MEDIA_TYPE, headers=headers)
-    data = serving.node.prover.bundle_for(name, reading, show)
+    prover = serving.node.prover
+    data = prover.bundle_for(name, reading, show)
     headers = {"Content-Disposition": f'attachment; filename="{name[:16]}.loomark-proof.json"'}
+    stone = prover.tombstone(name, reading)
+    if stone is not None and stone["units"]:
+        headers["Loomark-Erased"] = ",".join(quote(unit, safe="/~") for unit in stone["units"])
     return Response(data, media_type="application/json", headers=headers)
 
 
 @router.get("/records/{record_id:path}", summary="A record", response_class=Response)
 def record(record_id: str, serving: Serving, reading: Reading) -> Response:
-    """The committed value of a record as far as its reader sees it, and where it stands in the log."""
+    """The committed value of a record as far as its reader sees it, and where it stands in the log.
+
+    `erased` is null, or says what was erased of it and by which statements. A record that was erased as a whole is
+    answered with 410 and its tombstone.
+    """
     prover = serving.node.prover
     name = _name(serving, record_id, reading)
     found, sight = prover.record(name, reading)
@@ -66,6 +77,7 @@ def record(record_id: str, serving: Serving, reading: Reading) -> Response:
         "custody": "service" if found.capture.custody else "member",
         "sight": sight.value,
         "value": prover.value(name, reading),
+        "erased": prover.tombstone(name, reading),
     }
     return Response(json.dumps(body, ensure_ascii=False), media_type="application/json")
 

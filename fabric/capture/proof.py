@@ -6,6 +6,7 @@ Nothing is verified here: whoever gets the bytes does that.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -13,17 +14,21 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Engine
 
 from fabric.store import records
+from fabric.store.erasures import Tombstone, tombstones
 from fabric.store.records import RECORD_IRI, StoredCapture, StoredRecord
 from fabric.visibility.handover import creation_pointers
 from fabric.visibility.reader import Reader
 from fabric.visibility.sight import Sight, shown_value, sight
 from ledger import merkle
 from ledger.bundle import BundleBuilder
-from ledger.disclosure import disclose
-from ledger.errors import Forbidden, InvalidInput, NotFound, Unavailable
+from ledger.canonical import JSON
+from ledger.disclosure import disclose, narrow
+from ledger.errors import Erased, Forbidden, InvalidInput, NotFound, Unavailable
 from ledger.log.reader import LogReader, StatementProof
 from ledger.seal import parse_seal
 from ledger.tlog_proof import tlog_proof_bytes
+
+from .tombstone import ErasedRecord, tombstone_json
 
 _TREES: Final = 256
 
@@ -56,20 +61,39 @@ class Prover:
         raise NotFound("no such record", rule="unknown-record")
 
     def value(self, name: str, reader: Reader) -> dict[str, Any]:
-        """What the reader sees of a record's committed value. Raises NotFound."""
+        """What the reader sees of a record's committed value. Raises NotFound, ErasedRecord."""
+        found, seen = self._kept(name, reader)
+        return shown_value(seen, found.value() or {})
+
+    def tombstone(self, name: str, reader: Reader) -> dict[str, Any] | None:
+        """What was erased of a record, as the reader may see it; None when nothing was. Raises NotFound."""
         found, seen = self.record(name, reader)
-        value = found.value()
-        if value is None:
-            raise NotFound("this record was erased", rule="erased")
-        return shown_value(seen, value)
+        stone = self._stone(found.id)
+        return None if stone is None else tombstone_json(found, stone, seen, reader)
+
+    def _kept(self, name: str, reader: Reader) -> tuple[StoredRecord, Sight]:
+        """A record of which something is kept. Raises NotFound, ErasedRecord."""
+        found, seen = self.record(name, reader)
+        if found.body is None:
+            stone = self._stone(found.id)
+            if stone is None:
+                raise Unavailable("expected the tombstone of a record without a body: run loomark fsck")
+            raise ErasedRecord(tombstone_json(found, stone, seen, reader))
+        return found, seen
+
+    def _stone(self, record: int) -> Tombstone | None:
+        with self._engine.connect() as connection:
+            return tombstones(connection, [record]).get(record)
 
     def bundle_for(self, name: str, reader: Reader, pointers: Sequence[str] | None = None) -> bytes:
         """The proof of one record: in full, or with what the pointers name.
 
         A reader who sees a part is given that part, and may ask for less. Raises NotFound, Forbidden for a
-        pointer beyond it, Unavailable while the record waits for its index.
+        pointer beyond it, Unavailable while the record waits for its index. Of a record that was erased in part,
+        everything that stays is opened instead of the whole; Erased for a pointer to what is gone, ErasedRecord when
+        all is.
         """
-        found, seen = self.record(name, reader)
+        found, seen = self._kept(name, reader)
         return self.bundle([Disclosed(found, _allowed(found, seen, pointers))]).to_bytes()
 
     def tlog_proof_for(self, name: str, reader: Reader) -> bytes:
@@ -111,15 +135,21 @@ class Prover:
 
     def _add_record(self, builder: BundleBuilder, entry: int, item: Disclosed) -> None:
         record = item.record
-        value = record.value()
-        if value is None or record.salt is None:
-            raise NotFound("this record was erased", rule="erased")
+        disclosure = self._disclosure(record, item.pointers)
         levels = self._tree(record.capture.id)
         path = merkle.inclusion_path_from(
             lambda level, index: levels[level][index], record.position, record.capture.count
         )
-        disclosure = disclose(value, record.salt, item.pointers)
         builder.record(entry, record.position, path, record.commitment, disclosure)
+
+    def _disclosure(self, record: StoredRecord, pointers: Sequence[str] | None) -> dict[str, JSON]:
+        value = record.value()
+        if value is not None and record.salt is not None:
+            return disclose(value, record.salt, pointers)
+        stone = self._stone(record.id)
+        if stone is None or stone.remains is None:
+            raise Erased("this record was erased")
+        return narrow(json.loads(stone.remains), pointers)
 
     def _read_tree(self, capture_id: int) -> list[list[bytes]]:
         """The complete subtrees over a capture's record commitments, by level."""

@@ -49,7 +49,9 @@ _MASTERS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """The records of an answer in the order of the log, with whether each may be disclosed in full.
+    """The records of an answer in the order of the log, with whether the reader sees each whole.
+
+    Of a record that was erased in part, everything that stays is disclosed where the reader sees it whole.
 
     `document` is the trace as the store gives it, hidden parts included; `links` are the `same` links it read.
     """
@@ -264,7 +266,7 @@ def _stored(connection: Connection, wanted: Mapping[int, bool]) -> list[tuple[St
     found = []
     for part in _chunks(sorted(wanted)):
         for row in connection.execute(select(record_table).where(record_table.c.id.in_(part))):
-            if row.body is None or row.salt is None:
+            if row.body is None:
                 continue
             if row.capture not in captures:
                 captures[row.capture] = load_capture(connection, row.capture)

@@ -183,18 +183,18 @@ def _canonical(one: Identifier) -> str:
 
 
 def _disclosed(one: tuple[Any, bool]) -> Disclosed:
-    stored, full = one
+    stored, whole = one
     value = stored.value() or {}
-    pointers = None if full else creation_pointers(value)
+    pointers = None if whole else creation_pointers(value)
     return Disclosed(stored, pointers)
 
 
 def _dossier(gathered: Gathered) -> Dossier:
     """The records as the verifier will read them."""
     records = []
-    for number, (stored, full) in enumerate(gathered.records):
+    for number, (stored, whole) in enumerate(gathered.records):
         value = stored.value() or {}
-        if not full:
+        if not whole:
             value = shown_units(value)
         if stored.capture.idx is None:
             raise InvalidInput("expected a record that is in the log", rule="not-sequenced")
@@ -206,7 +206,8 @@ def _dossier(gathered: Gathered) -> Dossier:
                 member=stored.capture.member,
                 index=stored.capture.idx,
                 position=stored.position,
-                full=full,
+                # Without its salt a record cannot be opened in full: the verifier reads it as one shown in part.
+                full=whole and stored.salt is not None,
             )
         )
     return Dossier(records)

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from fabric.lineage.creation import seen, shown_units
 from fabric.store.bulk import fetch, select_in, select_keys
+from fabric.store.erasures import tombstones
 from fabric.store.records import StoredRecord
 from fabric.store.schema import EVENT, MASTER
 from ledger.registry import Registry
@@ -65,6 +66,8 @@ def sight(connection: Connection, reader: Reader, record: StoredRecord) -> Sight
         return Sight.WHOLE
     if record.capture.idx is None or record.kind not in (MASTER, EVENT):
         return Sight.NOTHING
+    if record.body is None:
+        return _sight_of_erased(connection, reader, record.id)
     if record.kind == MASTER:
         return _sight_of_master(connection, reader, record.id)
     classes = load(connection)
@@ -106,6 +109,16 @@ def _has_instance(connection: Connection, classes: Collection[int], product: str
     """Whether a lot or serial of a product class is named. In the order of texts `0` follows `/`."""
     query = _INSTANCE.replace("{seen}", seen(classes))
     return bool(fetch(connection, query, f"{product}/", f"{product}0"))
+
+
+def _sight_of_erased(connection: Connection, reader: Reader, record: int) -> Sight:
+    """An erased record has no class any more: its tombstone says who saw it."""
+    stone = tombstones(connection, [record]).get(record)
+    if stone is None:
+        return Sight.NOTHING
+    if reader.sees(stone.parties):
+        return Sight.WHOLE
+    return Sight.PART if reader.sees(stone.partial) else Sight.NOTHING
 
 
 def _sight_of_master(connection: Connection, reader: Reader, record: int) -> Sight:
