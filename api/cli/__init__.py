@@ -19,6 +19,7 @@ COMMANDS = {
     "serve": "Start a node on one data folder",
     "demo": "Play the main job from capture to offline verification",
     "keygen": "Make a signing key and print its public line",
+    "key": "Encrypt key files, name programs that sign, go over to new keys",
     "member": "Admit members, rotate and revoke keys, grant roles",
     "capture": "Send EPCIS documents, signed with your own key or in custody",
     "link": "Say that two names are one lot or serial",

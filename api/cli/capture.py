@@ -13,14 +13,14 @@ import typer
 
 from ledger.capture import CAPTURE_SALT_SIZE_BYTES
 from ledger.commitment import RECORD_SALT_SIZE_BYTES
-from ledger.ed25519 import SigningKey
+from ledger.ed25519 import Signer
 from ledger.errors import InvalidInput
-from ledger.keyfile import read_key_file
 from ledger.submission import MEDIA_TYPE as SUBMISSION
 from ledger.submission import build_submission
 
 from .client import DEFAULT_URL, ApiKeyFile, Node, Url, connect
 from .columns import printable
+from .key_source import Hand, PassphraseFile, hand_of_command, hand_of_file, public_key_of
 from .output import REFUSED, print_json, print_lines
 from .seen import Pinned, see
 from .signing import now_text
@@ -40,6 +40,16 @@ def capture(
     key: Annotated[
         Path | None, typer.Option(help="Your key file; without it the node signs in custody.")
     ] = None,
+    signer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND", help="Program that signs in the place of a key file; see key external."
+        ),
+    ] = None,
+    public_key: Annotated[
+        str | None, typer.Option(help="The public key of --signer; without it your only active one.")
+    ] = None,
+    passphrase_file: PassphraseFile = None,
     url: Url = DEFAULT_URL,
     api_key_file: ApiKeyFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the capture jobs as JSON.")] = False,
@@ -47,10 +57,11 @@ def capture(
     """Capture documents and wait until each is in the log, or refused."""
     jobs = []
     with connect(url, api_key_file) as node:
+        hand = _hand(node, key, passphrase_file, signer, public_key)
         for file in files:
             with _named(file):
                 before = checkpoint_size(node)
-                job = capture_file(node, file, key)
+                job = capture_file(node, file, hand)
             jobs.append(job)
             if not as_json:
                 print_lines(told(file, job, before, _indices(node, job)))
@@ -58,6 +69,37 @@ def capture(
         print_json(jobs)
     if not all(job["state"] in _IN_THE_LOG for job in jobs):
         raise SystemExit(REFUSED)
+
+
+def _hand(
+    node: Node, key: Path | None, passphrase_file: Path | None, signer: str | None, public_key: str | None
+) -> Hand | None:
+    """Who signs, None for the node in custody."""
+    if signer is None:
+        if public_key is not None:
+            raise InvalidInput("--public-key goes with --signer: a key file has its own", rule="wrong-use")
+        return None if key is None else hand_of_file(key, passphrase_file)
+    if key is not None:
+        raise InvalidInput("expected --key or --signer, got both", rule="wrong-use")
+    return hand_of_command(signer, _active_key(node) if public_key is None else public_key_of(public_key))
+
+
+def _active_key(node: Node) -> bytes:
+    """The caller's only active key of its own; what the program signs is verified with it."""
+    answer = node.get_json("/api/members")
+    keys = [
+        public_key_of(str(key["key"]))
+        for member in answer["members"]
+        if member["id"] == answer["self"]
+        for key in member["keys"]
+        if (key["use"], key["state"]) == ("member", "active")
+    ]
+    if len(keys) != 1:
+        raise InvalidInput(
+            f"expected --public-key with --signer: {answer['self']} has {len(keys)} active keys",
+            rule="wrong-use",
+        )
+    return keys[0]
 
 
 def _indices(node: Node, job: dict[str, Any]) -> dict[str, int]:
@@ -86,22 +128,22 @@ def _named(file: Path) -> Iterator[None]:
         raise
 
 
-def capture_file(node: Node, file: Path, key_file: Path | None) -> dict[str, Any]:
-    """Post one document, signed locally when a key file is given, and give its job once it is settled."""
+def capture_file(node: Node, file: Path, hand: Hand | None) -> dict[str, Any]:
+    """Post one document, signed locally when somebody signs, and give its job once it is settled."""
     try:
         document = file.read_bytes()
     except OSError as error:
         raise InvalidInput(f"cannot read {file}: {error.strerror}", rule="bad-file") from error
-    if key_file is None:
+    if hand is None:
         response = node.post("/epcis/capture", document, EPCIS_JSON)
     else:
         member = str(node.get_json("/api/members")["self"])
-        body = signed_submission(document, member, read_key_file(key_file), see(node, key_file))
+        body = signed_submission(document, member, hand.signer, see(node, hand.memory))
         response = node.post("/epcis/capture", body, SUBMISSION)
     return node.wait_for_capture(response.headers["location"])
 
 
-def signed_submission(document: bytes, member: str, key: SigningKey, pinned: Pinned) -> bytes:
+def signed_submission(document: bytes, member: str, key: Signer, pinned: Pinned) -> bytes:
     """Commit to a document's records and sign them on this machine: the body of a member-signed capture."""
     from fabric.epcis import read_document
 

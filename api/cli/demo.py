@@ -191,13 +191,14 @@ def _state(node: Node, statement: dict[str, Any]) -> dict[str, Any]:
 def _capture(child: ChildNode, data: Path, story: dict[str, Any], keys: dict[str, str]) -> str:
     """Capture every document under its member's own key; gives a record of the partner's."""
     from .capture import capture_file
+    from .key_source import hand_of_file
 
     files = [(m["id"], file) for m in story["members"] for file in _documents(data, m)]
     records, own_record = 0, ""
     with progress() as shown:
         for member, file in shown.track(files, description="capturing"):
             with Node(child.url, keys[member]) as node:
-                job = capture_file(node, file, data / "keys" / f"{member}.key")
+                job = capture_file(node, file, hand_of_file(data / "keys" / f"{member}.key", None))
             if job["state"] != "sequenced":
                 raise InvalidInput(f"{file} was {job['state']}: {job['reason']}", rule="demo")
             records += len(job["records"])

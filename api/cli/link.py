@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from ledger.commitment import RECORD_SALT_SIZE_BYTES
-from ledger.keyfile import read_key_file
 
 from .client import DEFAULT_URL, ApiKeyFile, Node, Url, connect
+from .key_source import Hand, PassphraseFile, hand_of_file
 from .output import out, print_json
 from .seen import see
 from .signing import signed_statement
@@ -29,6 +29,7 @@ def link(
     key: Annotated[
         Path | None, typer.Option(help="Your key file; without it the node signs in custody.")
     ] = None,
+    passphrase_file: PassphraseFile = None,
     url: Url = DEFAULT_URL,
     api_key_file: ApiKeyFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -39,7 +40,7 @@ def link(
         if key is None:
             body: dict[str, Any] = {"same": [one, other], "reason": reason, "parties": parties}
         else:
-            body = _signed(node, key, [one, other], reason, parties)
+            body = _signed(node, hand_of_file(key, passphrase_file), [one, other], reason, parties)
         answer = node.post("/api/links", json.dumps(body).encode(), "application/json").json()
     if as_json:
         print_json(answer)
@@ -48,7 +49,7 @@ def link(
 
 
 def _signed(
-    node: Node, key_file: Path, names: list[str], reason: str | None, parties: list[str]
+    node: Node, hand: Hand, names: list[str], reason: str | None, parties: list[str]
 ) -> dict[str, Any]:
     from fabric.epcis.link import link_of
 
@@ -56,5 +57,5 @@ def _signed(
     member = str(node.get_json("/api/members")["self"])
     salt = secrets.token_bytes(RECORD_SALT_SIZE_BYTES)
     told = {"parties": sorted({member, *parties}), "commitment": made.commitment(salt).hex()}
-    envelope = signed_statement(see(node, key_file), "link", member, read_key_file(key_file), told)
+    envelope = signed_statement(see(node, hand.memory), "link", member, hand.signer, told)
     return {"envelope": json.loads(envelope), "salt": salt.hex(), "body": made.as_json()}

@@ -12,11 +12,11 @@ import typer
 
 from ledger.ed25519 import admit_public_key, key_id
 from ledger.errors import InvalidInput, NotFound
-from ledger.keyfile import read_key_file
 from ledger.shape import time_text
 
 from .client import DEFAULT_URL, ApiKeyFile, Node, Url, connect, segment
 from .columns import printable
+from .key_source import PassphraseFile, signer_of
 from .output import out, print_json, print_lines
 from .seen import see
 from .signing import signed_statement
@@ -120,6 +120,7 @@ def rotate(
     member_id: Annotated[str, typer.Argument(metavar="ID")],
     new: Annotated[str, typer.Option("--public-key", help="The new key's line from keygen.")],
     key: Annotated[Path, typer.Option("--key", help="File of the old key, which signs the change.")],
+    passphrase_file: PassphraseFile = None,
     url: Url = DEFAULT_URL,
     api_key_file: ApiKeyFile = None,
     as_json: AsJson = False,
@@ -128,7 +129,7 @@ def rotate(
     admit_public_key(new)
     with connect(url, api_key_file) as node:
         body = {"action": "rotate", "publicKey": new}
-        envelope = signed_statement(see(node, key), "key", member_id, read_key_file(key), body)
+        envelope = signed_statement(see(node, key), "key", member_id, signer_of(key, passphrase_file), body)
         answer = node.post("/api/statements", envelope, "application/json").json()
     _report(answer, f"{member_id} signs with {key_id(admit_public_key(new))}", as_json)
 

@@ -1,7 +1,7 @@
 """What a signer has seen of a log: every statement says which checkpoint its member had verified last.
 
 So members are witnesses too. The log's key is pinned at first use, in a file beside the signing key; from
-then on each new checkpoint must be signed by that key and must extend the one before.
+then on each new checkpoint must be signed by that key, or by one that it announced, and must extend the one before.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from pathlib import Path
 
 from ledger.checkpoint import Checkpoint, checkpoint_of
 from ledger.errors import InvalidInput, VerificationError
+from ledger.key_change import extended_policy, parse_evidence
 from ledger.merkle import consistency_path_from, verify_consistency
 from ledger.note import parse_note, parse_vkey, verify_note
+from ledger.policy import parse_policy
 from ledger.tile import TILE_HEIGHT, TILE_WIDTH, Tile, hash_reader, split_hashes
 
 from .client import Node
@@ -38,8 +40,11 @@ def see(node: Node, key_file: Path) -> Pinned:
     """
     memory = key_file.with_name(key_file.name + ".log")
     before = _load(memory)
-    vkey = before.vkey if before else node.get("/log/vkey").text.strip()
-    checkpoint = _verified(node.get("/log/checkpoint").content, vkey)
+    vkey = before.vkey if before else node.get("/log/vkey").text.partition("\n")[0]
+    note = node.get("/log/checkpoint").content
+    if before is not None and not _is_signed(note, vkey):
+        vkey = _successor(vkey, node.get("/log/key-changes").content)
+    checkpoint = _verified(note, vkey)
     if before is not None:
         _check_growth(node, before, checkpoint)
     pinned = Pinned(vkey, checkpoint.origin, checkpoint.size, checkpoint.root)
@@ -56,6 +61,17 @@ def _verified(note_data: bytes, vkey: str) -> Checkpoint:
         raise VerificationError(
             f"the checkpoint is not signed by the log key pinned earlier: {error.message}", 9, "/checkpoint"
         ) from error
+
+
+def _is_signed(note_data: bytes, vkey: str) -> bool:
+    key = parse_vkey(vkey)
+    return (key.name, key.key_id) in [(line.name, line.key_id) for line in parse_note(note_data).signatures]
+
+
+def _successor(vkey: str, evidence: bytes) -> str:
+    """The log's newest key that the pinned one leads to, by what each signed of the next; the pinned one at worst."""
+    policy, _ = extended_policy(f"log {vkey}\nquorum none\n", parse_evidence(evidence))
+    return parse_policy(policy).logs[-1].text()
 
 
 def _check_growth(node: Node, before: Pinned, now: Checkpoint) -> None:

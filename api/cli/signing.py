@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from ledger.canonical import JSON
-from ledger.ed25519 import SigningKey, key_id
+from ledger.ed25519 import Signer, key_id
 from ledger.shape import time_text
 from ledger.statement import Statement, payload_bytes, sign_statement
 
@@ -20,7 +20,7 @@ def now_text() -> str:
 
 
 def signed_statement(
-    pinned: Pinned, kind: str, member: str, key: SigningKey, body: Mapping[str, JSON]
+    pinned: Pinned, kind: str, member: str, key: Signer, body: Mapping[str, JSON]
 ) -> bytes:
     """The envelope of one statement, to post to `/api/statements`."""
     statement = Statement(
