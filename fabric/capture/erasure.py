@@ -30,6 +30,7 @@ from fabric.store.erasures import (
     forget_names,
     put_names,
     put_tombstones,
+    seers,
     tombstones,
 )
 from fabric.store.records import RECORD_IRI
@@ -113,6 +114,7 @@ class Eraser:
         self._drop_refused_copies(connection, one.member, fresh)
         _drop_documents(connection, one, fresh)
         put_tombstones(connection, one.id, [*stays, *(known[row.id] for row in rows if row not in fresh)])
+        self.visibility.own_classes(connection, seers(connection))
         for left in stays:
             if not left.whole:
                 self.reproject(connection, left.record)

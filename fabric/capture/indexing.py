@@ -22,7 +22,7 @@ from fabric.lineage.same import NewSame, index_links
 from fabric.lineage.schema import VERSION as LINEAGE_VERSION
 from fabric.lineage.sql import NewFact, index_facts
 from fabric.store.bulk import fetch, insert_rows, select_in, update_rows
-from fabric.store.erasures import mark_erasures, waiting_erasures
+from fabric.store.erasures import mark_erasures, seers, waiting_erasures
 from fabric.store.links import StoredLink, mark_links, waiting_links
 from fabric.store.records import StoredCapture, load_capture, load_captures
 from fabric.store.schema import EVENT, MASTER, capture, master
@@ -161,6 +161,10 @@ class Indexer:
         found = load_capture(connection, row[0])
         if found.idx is not None:
             self.project(connection, [_load(connection, found, only=number)])
+
+    def name_seers(self, connection: Connection) -> None:
+        """Give a class to those who saw what was erased: by it a reader is told that there was something."""
+        self._visibility.own_classes(connection, seers(connection))
 
     def project_links(self, connection: Connection, links: Sequence[StoredLink]) -> None:
         """Write the rows of links that have their index: both things, both edges, who may see them."""

@@ -51,6 +51,7 @@ def project_all(connection: Connection, indexer: Indexer, progress: Progress | N
         if progress is not None:
             progress(done, len(waiting))
     indexer.project_links(connection, sequenced_links(connection))
+    indexer.name_seers(connection)
     return done
 
 

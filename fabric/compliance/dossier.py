@@ -13,7 +13,7 @@ from fabric.epcis.identifiers import Position, read_name
 from fabric.epcis.master_data import MASTER_DATA_POSITION
 from fabric.epcis.record import read_untrusted_event
 from fabric.lineage import Fact, fact_of
-from fabric.lineage.creation import shown_part, with_action
+from fabric.lineage.creation import shown_part, shown_units, with_action
 from ledger.canonical import canonical
 from ledger.errors import InvalidInput
 
@@ -70,7 +70,9 @@ def read_record(
         return plain
     if "element" in value:
         return replace(plain, claim=_claim(value))
-    event = read_untrusted_event(value) if full else _read_part(value)
+    # What a hand-over shows of a creation is never this much: some units of a record seen whole were erased.
+    whole = full or not value.keys() <= shown_units(value).keys()
+    event = read_untrusted_event(value) if whole else _read_part(value)
     fact = fact_of(
         event,
         record=number,
@@ -80,7 +82,7 @@ def read_record(
         member=member,
         seq=index,
     )
-    return replace(plain, event=event, fact=fact if full else shown_part(fact))
+    return replace(plain, event=event, fact=fact if whole else shown_part(fact))
 
 
 class Dossier:

@@ -59,7 +59,8 @@ def told_by_operator(document: Mapping[str, Any]) -> dict[str, Any]:
         (hit["thing"], hit["kind"], hit.get("filling"), hit["continues"]) for hit in document["affected"]
     ]
     stops = [one for one in document["stops"] if one["reason"] == "hidden"]
-    return {"hidden": document["hidden"], "continues": continues, "stops": stops}
+    told = {"hidden": document["hidden"], "continues": continues, "stops": stops}
+    return told | {"erased": document["erased"]} if "erased" in document else told
 
 
 def with_operators_word(document: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,13 +72,16 @@ def with_operators_word(document: Mapping[str, Any], told: Mapping[str, Any]) ->
     ]
     stops = [*document["stops"], *told["stops"]]
     stops.sort(key=lambda one: (one["thing"], one["reason"], one["detail"]))
-    return {**document, "affected": affected, "stops": stops, "hidden": told["hidden"]}
+    changed = {**document, "affected": affected, "stops": stops, "hidden": told["hidden"]}
+    return changed | {"erased": told["erased"]} if "erased" in told else changed
 
 
 def without_operators_word(document: Mapping[str, Any]) -> dict[str, Any]:
     """A trace as it would be for a reader from whom nothing is hidden: what can be computed again."""
     affected, stops = document.get("affected"), document.get("stops")
     changed = dict(document)
+    if _is_erased(document.get("erased")):
+        del changed["erased"]
     if document.get("hidden") in HIDDEN:
         changed["hidden"] = "none"
     if isinstance(affected, list):
@@ -87,6 +91,23 @@ def without_operators_word(document: Mapping[str, Any]) -> dict[str, Any]:
             one for one in stops if not (isinstance(one, dict) and one.get("reason") == "hidden")
         ]
     return changed
+
+
+def _is_erased(value: Any) -> bool:
+    """Whether a value counts erased records by thing: what nobody can compute again, but can be read strictly."""
+    if (
+        not isinstance(value, dict)
+        or value.keys() != {"records", "things"}
+        or type(value["things"]) is not list
+    ):
+        return False
+    return type(value["records"]) is int and all(
+        isinstance(one, dict)
+        and one.keys() == {"thing", "records"}
+        and type(one["thing"]) is str
+        and type(one["records"]) is int
+        for one in value["things"]
+    )
 
 
 def _whole(hit: Any) -> Any:

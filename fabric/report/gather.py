@@ -26,7 +26,7 @@ from fabric.trace import Coverage, Question, trace
 from fabric.trace.catalogue import SqlCatalogue
 from fabric.trace.derived import DerivedSource
 from fabric.trace.search import product_of
-from fabric.trace.source import LinkRow, Thing
+from fabric.trace.source import ErasedRecords, LinkRow, Thing
 from fabric.visibility.classes import visible_classes
 from fabric.visibility.reader import Reader
 from ledger.errors import InvalidInput, NotFound
@@ -138,6 +138,9 @@ class _NotedCatalogue:
 
     def hidden(self, things: Collection[Thing]) -> tuple[int, frozenset[Thing]] | None:
         return self._catalogue.hidden(things)
+
+    def erased(self, things: Collection[Thing]) -> ErasedRecords:
+        return self._catalogue.erased(things)
 
 
 def gather(

@@ -229,6 +229,8 @@ def _words(report: UnverifiedReport, records: Sequence[VerifiedBundle]) -> Itera
         yield "links: that members stated these same links in the log, and no others that belong here"
     if any(hit["continues"] is not None for hit in report.value["answer"]["affected"]):
         yield f"hidden records: {report.value['answer']['hidden']} that this reader may not see, and where they continue"
+    if (erased := report.value["answer"].get("erased")) is not None:
+        yield f"erased records: {erased['records']} that named things shown here; what they said is unknown"
     if report.reader is not None:
         yield f"that these are all the records that {report.reader} may see about it"
     if records[0].unwitnessed:

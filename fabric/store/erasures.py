@@ -22,9 +22,8 @@ _BY: Final = (
     " JOIN erasure e ON e.id = b.erasure WHERE b.record IN ({in})"
 )
 _NAMED: Final = (
-    "SELECT n.iri, n.record, x.parties, x.partial, b.erasure, e.idx FROM erased_name n"
-    " JOIN erased x ON x.record = n.record JOIN erased_by b ON b.record = n.record"
-    " JOIN erasure e ON e.id = b.erasure WHERE n.iri IN ({in})"
+    "SELECT n.iri, n.record, x.parties, x.partial, c.idx FROM erased_name n JOIN erased x ON x.record = n.record"
+    " JOIN record r ON r.id = n.record JOIN capture c ON c.id = r.capture WHERE n.iri IN ({in})"
 )
 
 
@@ -88,7 +87,7 @@ class Tombstone(NamedTuple):
 
 
 class ErasedName(NamedTuple):
-    """A record of which what named a thing was erased, and who saw it; `seq` is the index of the first erasure."""
+    """A record of which what named a thing was erased, and who saw it; `seq` is the log index of its capture."""
 
     iri: str
     record: int
@@ -220,19 +219,22 @@ def forget_names(connection: Connection, iris: Iterable[str]) -> None:
 
 def erased_naming(connection: Connection, iris: Iterable[str]) -> list[ErasedName]:
     """The erased records that named any of these things, each once a thing."""
-    found: dict[tuple[str, int], ErasedName] = {}
-    for row in select_in(connection, _NAMED, iris):
-        key = (row.iri, row.record)
-        one = ErasedName(
+    return [
+        ErasedName(
             row.iri,
             row.record,
             frozenset(row.parties.split()),
             frozenset((row.partial or "").split()),
-            row.idx,
+            -1 if row.idx is None else row.idx,
         )
-        if key not in found or row.idx < found[key].seq:
-            found[key] = one
-    return list(found.values())
+        for row in select_in(connection, _NAMED, iris)
+    ]
+
+
+def seers(connection: Connection) -> set[frozenset[str]]:
+    """The sets of members who saw records of which something was erased."""
+    rows = connection.execute(select(erased.c.parties, erased.c.partial).distinct())
+    return {frozenset(text.split()) for row in rows for text in row if text}
 
 
 def stored_erasure(row: Row[Any]) -> StoredErasure:

@@ -18,7 +18,7 @@ from .carrying import Held, Window, carrying
 from .events import Calendar, Occurrence, occurrences
 from .question import Question
 from .reach import Direction, Node, Reach
-from .source import ContradictionRow, Course, Coverage, LegRow, ThingRow, TraceSource
+from .source import ContradictionRow, Course, Coverage, ErasedRecords, LegRow, ThingRow, TraceSource
 
 SCHEMA = "loomark/trace/v1"
 FILLING = "filling"
@@ -187,6 +187,11 @@ class Trace:
     def hidden(self) -> tuple[int, frozenset[Node]]:
         """How many hidden records name a member's thing, and which things they name."""
         return self.source.hidden(self.named) if self.source.limited else (0, frozenset())
+
+    @cached_property
+    def erased(self) -> ErasedRecords:
+        """For each thing of a member, the records that this reader saw of which what named it was erased."""
+        return self.source.erased(self.named)
 
     @cached_property
     def ends(self) -> list[tuple[str, int]]:

@@ -22,9 +22,11 @@ from fabric.lineage.memory import conflict_of
 from fabric.lineage.reader import SqlReader, load_names, load_sorts
 from fabric.lineage.rows import SELECT_FACT, Row, fact_from
 from fabric.store.bulk import fetch, select_keys
+from fabric.store.erasures import ErasedName, erased_naming
+from fabric.visibility.classes import load as load_classes
 
 from .search import Entry
-from .source import LinkRow, Thing
+from .source import ErasedRecords, LinkRow, Thing
 
 _SEEN: Final = f'l.thing, e.record, e.seq, e."class", e.partial, e.void_seq, e.void_by, {SHOWN_LINE}'
 _NAMING: Final = (
@@ -193,6 +195,24 @@ class SqlCatalogue:
             if row[4] not in self._classes:
                 records.add(row[1])
         return len(records), frozenset(touched)
+
+    def erased(self, things: Collection[Thing]) -> ErasedRecords:
+        """Records that this reader saw, of which what named any of the things was erased."""
+        if fetch(self._connection, "SELECT 1 FROM erased_name LIMIT 1") == []:
+            return {}
+        numbers = {iri: thing for thing, iri in self.iris(things).items()}
+        seen = None if self._classes is None else load_classes(self._connection)
+        found: dict[Thing, set[int]] = {}
+        for one in erased_naming(self._connection, numbers):
+            is_later = self._below is not None and one.seq >= self._below
+            if not is_later and (seen is None or self._saw(one, seen)):
+                found.setdefault(numbers[one.iri], set()).add(one.record)
+        return {thing: frozenset(records) for thing, records in found.items()}
+
+    def _saw(self, one: ErasedName, classes: Mapping[int, frozenset[str]]) -> bool:
+        """Whether this reader saw a record before it was erased; the sets who did are still classes."""
+        visible = {classes[number] for number in self._classes or () if number in classes}
+        return one.parties in visible or one.partial in visible
 
     def _visible(self, entries: list[Entry]) -> list[Entry]:
         seen = self._named([entry.thing for entry in entries])

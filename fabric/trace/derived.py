@@ -33,6 +33,7 @@ from .source import (
     ContradictionRow,
     Course,
     Coverage,
+    ErasedRecords,
     FillingRow,
     IntervalRow,
     LinkRow,
@@ -80,6 +81,9 @@ class Catalogue(Protocol):
 
     def hidden(self, things: Collection[Thing]) -> tuple[int, frozenset[Thing]] | None:
         """How many hidden records name any of the things, and which; None for a reader who sees everything."""
+
+    def erased(self, things: Collection[Thing]) -> ErasedRecords:
+        """Records that this reader saw, of which what named any of the things was erased."""
 
 
 class DerivedSource:
@@ -212,6 +216,10 @@ class DerivedSource:
     def hidden(self, things: Collection[Thing]) -> tuple[int, frozenset[Thing]]:
         """How many hidden records name any of the things, and which things they name."""
         return self._catalogue.hidden(things) or (0, frozenset())
+
+    def erased(self, things: Collection[Thing]) -> ErasedRecords:
+        """Records that this reader saw, of which what named any of the things was erased."""
+        return self._catalogue.erased(things)
 
     def iris(self, things: Collection[Thing]) -> Mapping[Thing, str]:
         """Canonical IRIs."""

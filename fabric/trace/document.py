@@ -45,6 +45,7 @@ def document(trace: Trace) -> Object:
         "contradictions": contradictions(trace),
         "stops": stops(trace),
         "hidden": bucket(trace.hidden[0]),
+        **_erased(trace),
         "coverage": {
             "size": coverage.size,
             "graph_size": coverage.graph_size,
@@ -165,6 +166,17 @@ def stops(trace: Trace) -> list[Object]:
     return _sorted(_stop(*one) for one in set(_stops(trace)))
 
 
+def erased(trace: Trace) -> Object:
+    """How many records that named members were erased, wholly or in units, and how many named each."""
+    names = trace.source.iris(trace.erased)
+    return {
+        "records": len(frozenset().union(*trace.erased.values())),
+        "things": _sorted(
+            {"thing": names[thing], "records": len(records)} for thing, records in trace.erased.items()
+        ),
+    }
+
+
 def bucket(count: int) -> str:
     """The one thing that is told about how much is hidden."""
     return next((name for limit, name in _BUCKETS if count <= limit), "100+")
@@ -186,6 +198,10 @@ def offset_text(minutes: int) -> str:
 def _exposed(trace: Trace) -> Object:
     hours = trace.question.options.exposed_h
     return {} if hours is None else {"exposed": exposed(trace, hours)}
+
+
+def _erased(trace: Trace) -> Object:
+    return {"erased": erased(trace)} if trace.erased else {}
 
 
 def _named(hit: Hit) -> Object:

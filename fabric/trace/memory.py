@@ -11,7 +11,7 @@ from fabric.lineage.memory import MemoryReader
 from fabric.lineage.occurrence import voided
 
 from .derived import DerivedSource
-from .source import Coverage, LinkRow, Thing
+from .source import Coverage, ErasedRecords, LinkRow, Thing
 
 
 class MemoryCatalogue:
@@ -105,6 +105,10 @@ class MemoryCatalogue:
         wanted = frozenset(things)
         touching = [named & wanted for _, named in self._hidden if named & wanted]
         return len(touching), frozenset().union(*touching)
+
+    def erased(self, _things: Collection[Thing]) -> ErasedRecords:
+        """None: facts know nothing of what was erased."""
+        return {}
 
 
 def memory_source(

@@ -63,6 +63,10 @@ class Coverage:
     graph_size: int | None = None
 
 
+ErasedRecords: TypeAlias = Mapping[Thing, frozenset[int]]
+"""For each thing, the records of which what named it was erased."""
+
+
 class TraceSource(Protocol):
     """Lineage, as one reader sees it at one tree size."""
 
@@ -119,6 +123,9 @@ class TraceSource(Protocol):
     def hidden(self, things: Collection[Thing]) -> tuple[int, frozenset[Thing]]:
         """How many hidden records name any of the things, and which things they name."""
 
+    def erased(self, things: Collection[Thing]) -> ErasedRecords:
+        """Records that this reader saw, of which what named any of the things was erased."""
+
     def iris(self, things: Collection[Thing]) -> Mapping[Thing, str]:
         """Canonical IRIs."""
 
@@ -133,6 +140,7 @@ __all__ = [
     "ContradictionRow",
     "Course",
     "Coverage",
+    "ErasedRecords",
     "FillingRow",
     "IntervalRow",
     "LegRow",

@@ -26,6 +26,7 @@ from .source import (
     ContradictionRow,
     Course,
     Coverage,
+    ErasedRecords,
     FillingRow,
     IntervalRow,
     Thing,
@@ -187,6 +188,10 @@ class StoredSource:
     def hidden(self, things: Collection[Thing]) -> tuple[int, frozenset[Thing]]:
         """Nothing is hidden from this reader."""
         return 0, frozenset()
+
+    def erased(self, things: Collection[Thing]) -> ErasedRecords:
+        """Records of which what named any of the things was erased."""
+        return self._catalogue.erased(things)
 
     def iris(self, things: Collection[Thing]) -> Mapping[Thing, str]:
         """Canonical IRIs."""
