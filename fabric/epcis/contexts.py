@@ -241,7 +241,7 @@ def check_context(context: Any, where: str, report: Reporter) -> bool:
                 if problem:
                     good = False
                     report.refuse(f"{place}/{escape(name)}", *problem)
-                elif GS1_PREFIXES.get(name, value) != value:
+                elif name in GS1_PREFIXES and GS1_PREFIXES[name] != value:
                     report.warn(
                         f"{place}/{name}", "protected-prefix", f"{GS1_PREFIXES[name]}, which stays", value
                     )

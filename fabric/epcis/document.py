@@ -282,10 +282,14 @@ class _Reader:
         effective = effective_context(committed, table)
         for url in effective.unresolved:
             self.unresolved[url] = None
-        for url in entries if sent else ():
-            if isinstance(url, str) and url in (sent or {}) and (sent or {})[url] != table.digest(url):
+        for entry in entries if sent else ():
+            if (
+                isinstance(entry, str)
+                and entry in (sent or {})
+                and (sent or {})[entry] != table.digest(entry)
+            ):
                 self.found.warn(
-                    "/@context", "context-digest", f"{table.digest(url)} for {url}", (sent or {})[url]
+                    "/@context", "context-digest", f"{table.digest(entry)} for {entry}", (sent or {})[entry]
                 )
         return committed, effective
 
