@@ -1,0 +1,257 @@
+"""A live node as strangers read it: the packages of the formats' author, and our own monitor over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from bench.serving import Served
+
+GO_FOLDER = Path(__file__).parent / "go"
+GO_PATH = Path("/usr/share/gocode")
+CONTEXT = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
+
+
+class Node(Served):
+    """A served node with one member that captures."""
+
+    api_key: str
+    vkey: str
+    captured: int
+
+    def __enter__(self) -> Node:
+        super().__enter__()
+        self.captured = 0
+        self.api_key = self.admit({"members": [{"id": "farm", "name": "Farm", "parties": []}]})["farm"]
+        with self.client(self.api_key) as http:
+            self.vkey = http.get("/log/vkey").text.splitlines()[0]
+        return self
+
+    def capture(self, count: int) -> list[dict[str, Any]]:
+        """Capture this many documents one by one; the jobs once all are in the log."""
+        numbers = range(self.captured, self.captured + count)
+        self.captured += count
+        with self.client(self.api_key) as http, ThreadPoolExecutor(4) as pool:
+            jobs = list(pool.map(lambda number: _capture(http, number), numbers))
+            return [http.get(job, headers={"Prefer": "wait=30"}).json() for job in jobs]
+
+
+def _capture(http: httpx2.Client, number: int) -> str:
+    event = {
+        "type": "ObjectEvent",
+        "eventTime": "2026-05-01T08:00:00Z",
+        "eventTimeZoneOffset": "+00:00",
+        "action": "OBSERVE",
+        "epcList": [f"https://id.gs1.org/01/09506000134352/21/{number}"],
+        "bizStep": "inspecting",
+    }
+    document = {
+        "@context": CONTEXT,
+        "type": "EPCISDocument",
+        "schemaVersion": "2.0",
+        "creationDate": "2026-05-02T00:00:00Z",
+        "epcisBody": {"eventList": [event]},
+    }
+    headers = {"Content-Type": "application/ld+json"}
+    answer = http.post("/epcis/capture", content=json.dumps(document).encode(), headers=headers)
+    assert answer.status_code == 202, answer.text
+    return str(answer.headers["location"])
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    with Node(tmp_path_factory.mktemp("node")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def follower(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Go program, compiled without the network against the distribution's own golang.org/x/mod."""
+    go = shutil.which("go")
+    if go is None:
+        pytest.skip("no Go here (Debian: apt-get install golang-go golang-golang-x-mod-dev)")
+    if not (GO_PATH / "src/golang.org/x/mod/sumdb/tlog").is_dir():
+        pytest.skip(f"no golang.org/x/mod below {GO_PATH} (Debian: golang-golang-x-mod-dev)")
+    folder = tmp_path_factory.mktemp("go")
+    binary = folder / "follow"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "GO111MODULE": "off",
+        "GOPATH": str(GO_PATH),
+        "GOCACHE": str(folder / "cache"),
+        "GOPROXY": "off",
+    }
+    command = [go, "build", "-o", str(binary), "follow.go"]
+    done = subprocess.run(
+        command, cwd=GO_FOLDER, env=environment, capture_output=True, text=True, timeout=150, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return binary
+
+
+class Following:
+    """The Go program at work; each `look` is one more."""
+
+    def __init__(self, binary: Path, node: Node, vkey: str, *api_key: str) -> None:
+        self.process = subprocess.Popen(
+            [str(binary), f"{node.url}/log", vkey, *api_key],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def look(self) -> dict[str, Any]:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write("look\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise AssertionError(self.end()[1])
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def end(self) -> tuple[int, str]:
+        _, said = self.process.communicate(timeout=30)
+        return self.process.returncode, said
+
+
+def test_the_packages_of_the_formats_author_follow_a_live_log(node: Node, follower: Path) -> None:
+    following = Following(follower, node, node.vkey, node.api_key)
+    sizes: list[int] = []
+    for more in (3, 270, 30, 220):
+        node.capture(more)
+        found = following.look()
+        assert found["inclusions"] == found["size"] > sum(sizes[-1:]) + more
+        assert set(sizes) <= set(found["consistency"])
+        assert {1, 2, 3, found["size"] // 2, found["size"]} <= set(found["consistency"])
+        sizes.append(found["size"])
+    assert following.end() == (0, "")
+    assert sizes[-1] > 512
+    assert {255, 256, 257, 511, 512, 513} <= set(found["consistency"])
+    assert found["fullTiles"] >= 2
+    assert found["partialTiles"] >= 2
+
+
+def test_the_go_program_refuses_another_key_and_needs_one_for_entries(node: Node, follower: Path) -> None:
+    node.capture(1)
+    name, keyid, encoded = node.vkey.split("+", 2)
+    from ledger.ed25519 import SigningKey
+    from ledger.note import ED25519, VerifierKey
+
+    other = VerifierKey(name, ED25519, SigningKey(bytes(32)).public_bytes).text()
+    assert other != "+".join([name, keyid, encoded])
+    for vkey, keys, said in ((other, [node.api_key], "signature of the checkpoint"), (node.vkey, [], "401")):
+        following = Following(follower, node, vkey, *keys)
+        with pytest.raises(AssertionError, match=said):
+            following.look()
+        assert following.process.returncode == 1
+
+
+def monitor_command(node: Node, folder: Path, *more: str) -> list[str]:
+    return [
+        sys.executable,
+        "-m",
+        "api.cli",
+        "monitor",
+        node.url,
+        "--vkey",
+        node.vkey,
+        "--data",
+        str(folder),
+        "--json",
+        *more,
+    ]
+
+
+def look_once(node: Node, folder: Path, api_key: str | None) -> tuple[int, dict[str, Any]]:
+    environment = {**os.environ, **({"LOOMARK_API_KEY": api_key} if api_key else {})}
+    done = subprocess.run(
+        monitor_command(node, folder, "--once"),
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_a_monitor_follows_a_live_log_through_its_own_restarts(node: Node, tmp_path: Path) -> None:
+    folder = tmp_path / "monitor"
+    sizes = []
+    for more in (2, 40, 5):
+        node.capture(more)
+        code, report = look_once(node, folder, node.api_key)
+        assert (code, report["suspicions"], report["evidence"], report["limits"]) == (0, [], [], [])
+        assert report["entries"] == report["size"]
+        sizes.append(report["size"])
+    assert sizes == sorted(set(sizes))
+    assert report["checkpoints"] == 3
+    assert len((folder / "heads").read_bytes().splitlines()) == 3
+
+
+def test_a_monitor_that_goes_on_is_killed_and_resumes(node: Node, tmp_path: Path) -> None:
+    folder = tmp_path / "monitor"
+    environment = {**os.environ, "LOOMARK_API_KEY": node.api_key}
+    command = monitor_command(node, folder, "--interval", "0.1")
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        node.capture(20)
+        later = first
+        while later["entries"] < first["entries"] + 20:
+            later = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGKILL)
+    node.capture(1)
+    code, report = look_once(node, folder, node.api_key)
+    assert (code, report["suspicions"], report["evidence"]) == (0, [], [])
+    assert report["entries"] > later["entries"]
+
+
+def test_without_an_api_key_growth_is_checked_and_the_rest_is_said(node: Node, tmp_path: Path) -> None:
+    node.capture(1)
+    code, report = look_once(node, tmp_path / "monitor", None)
+    assert (code, report["entries"], report["suspicions"]) == (0, 0, [])
+    assert report["size"] > 2
+    assert "entries are not shown" in report["limits"][0]
+
+
+def run(node: Node, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "LOOMARK_API_KEY": node.api_key, "LOOMARK_URL": node.url}
+    command = [sys.executable, "-m", "api.cli", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_tlog_proof_goes_from_the_node_to_an_offline_verdict(node: Node, tmp_path: Path) -> None:
+    record = node.capture(1)[0]["records"][-1]["record"]
+    proof, policy = tmp_path / "one.tlog-proof", tmp_path / "policy.txt"
+    assert run(node, "policy", "-o", str(policy)).returncode == 0
+    assert run(node, "prove", record, "--format", "tlog", "-o", str(proof)).returncode == 0
+    done = run(node, "verify", str(proof), "--policy", str(policy), "--json")
+    verdict = json.loads(done.stdout)
+    assert (done.returncode, verdict["kind"], verdict["entry"]["type"]) == (0, "entry", "capture")
+    assert verdict["entry"]["member"] == "farm"
+    assert "neither what it commits to" in verdict["operatorsWord"][0]
+    other = tmp_path / "entry"
+    other.write_bytes(b"another entry")
+    refused = run(node, "verify", str(proof), "--policy", str(policy), "--entry", str(other), "--json")
+    assert (refused.returncode, json.loads(refused.stdout)["failure"]["step"]) == (1, 5)
+    with node.client(node.api_key) as http:
+        answer = http.get(f"/api/records/{record}/proof", params={"format": "tlog", "show": "/type"})
+        assert (answer.status_code, answer.json()["type"]) == (400, "urn:loomark:problem:bad-parameter")
+        assert http.get(f"/api/records/{'00' * 32}/proof", params={"format": "tlog"}).status_code == 404
