@@ -50,11 +50,16 @@ STEPS: Mapping[int, str] = {
 }
 UNWITNESSED = "unwitnessed: the operator alone vouches for order and registry"
 _MAX_REMEMBERED = 4_096
+_DISPUTED = "disputed"
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """One step that holds; a step that fails raises instead, so ``ok`` is always true here."""
+    """One step that holds; a step that fails raises instead.
+
+    ``ok`` is false only for step 8 of a record whose key is disputed at its entry, and only by a verifier that was
+    asked to show such records (:class:`Verifier`).
+    """
 
     number: int
     name: str
@@ -78,7 +83,7 @@ class VerifiedBundle:
 
     ``custody`` is ``member`` or ``service``, by the signing key's record. ``not_before_s`` and ``not_after_s`` are
     POSIX seconds or None; ``statement.issued`` and ``seal_time`` are claims of signer and log. ``disputed_from`` is
-    an index above ``index``, or None.
+    an index or None; it is above ``index`` unless the verifier shows disputed records.
     """
 
     opened: OpenedRecord
@@ -112,6 +117,11 @@ class VerifiedBundle:
         return self.statement.member
 
     @property
+    def is_disputed(self) -> bool:
+        """Whether the signing key was revoked as disputed at this entry: whoever had it may have made the record."""
+        return self.disputed_from is not None and self.disputed_from <= self.index
+
+    @property
     def custody(self) -> str:
         """Who held the signing key: the ``member``, or the node's ``service`` for it."""
         return self.key.use
@@ -130,11 +140,14 @@ def verify_all(bundle: UnverifiedBundle, policy: Policy) -> tuple[VerifiedBundle
 class Verifier:
     """Verifies bundles under one policy and remembers the checkpoints it has verified.
 
-    Use one for many bundles that share a checkpoint. What is remembered never depends on a bundle that failed.
+    Use one for many bundles that share a checkpoint. What is remembered never depends on a bundle that failed. With
+    ``shows_disputed`` a record whose key is disputed at its entry does not fail at step 8 but says so: a report that
+    dropped it, or fell with it, would hide what a reader has to know.
     """
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, *, shows_disputed: bool = False) -> None:
         self.policy = policy
+        self.shows_disputed = shows_disputed
         self._checkpoints: dict[Note, VerifiedCheckpoint] = {}
 
     def verify(self, bundle: UnverifiedBundle) -> VerifiedBundle:
@@ -348,7 +361,7 @@ class _Check:
                     "expected the latest record of the signing key, got another's", rule="wrong-key"
                 )
             disputed = row.record.disputed_from
-            if disputed is not None and disputed <= entry.index:
+            if disputed is not None and disputed <= entry.index and not self.verifier.shows_disputed:
                 raise InvalidInput(
                     f"expected an undisputed key, got one disputed from {disputed}", rule="disputed"
                 )
@@ -376,15 +389,23 @@ class _Check:
             5: f"entry {entry.index} of {self.bundle.checkpoint.size}",
             6: f"sealed at {self.bundle.seals[entry.seal].index}",
             7: f"active {self.bundle.keys[entry.key].record.use} key",
-            8: _dispute(self.bundle.latest[entry.latest].record),
+            8: _dispute(self.bundle.latest[entry.latest].record, entry.index),
             9: UNWITNESSED if head.unwitnessed else "signed by the log and the quorum",
             10: "none carried",
         }
-        return tuple([StepResult(number, name, True, details[number]) for number, name in STEPS.items()])
+        disputed = details[8].startswith(_DISPUTED)
+        return tuple(
+            [
+                StepResult(number, name, number != 8 or not disputed, details[number])
+                for number, name in STEPS.items()
+            ]
+        )
 
 
-def _dispute(record: KeyRecord) -> str:
-    """What the latest record of a key says to somebody whose entry it does not dispute."""
+def _dispute(record: KeyRecord, index: int) -> str:
+    """What the latest record of a key says of an entry that it signed."""
+    if record.disputed_from is not None and record.disputed_from <= index:
+        return f"{_DISPUTED} from {record.disputed_from} on: whoever had the key may have signed this"
     if record.disputed_from is not None:
         return f"not disputed at this entry; the key was {record.state}, and is disputed from {record.disputed_from} on"
     return "not disputed at this entry" + (

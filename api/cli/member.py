@@ -112,7 +112,37 @@ def _member_lines(member: dict[str, Any]) -> Iterator[str]:
     for party in member["parties"]:
         yield f"  holds    {printable(party['value'])}"
     for key in member["keys"]:
-        yield f"  key      {key['keyid']} {key['use']} {key['state']}"
+        yield f"  key      {key['keyid']} {key['use']} {key['state']}{_disputed(key)}"
+
+
+def _disputed(key: dict[str, Any]) -> str:
+    return "" if key["disputedFrom"] is None else f", disputed from {key['disputedFrom']}"
+
+
+@app.command("show")
+def show(
+    member_id: Annotated[str, typer.Argument(metavar="ID")],
+    url: Url = DEFAULT_URL,
+    api_key_file: ApiKeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a member: each of its keys, the range of the log it signed, and what is disputed of that."""
+    with connect(url, api_key_file) as node:
+        answer = node.get_json(f"/api/members/{segment(member_id)}")
+    if as_json:
+        print_json(answer)
+        return
+    rest = {**answer, "keys": []}
+    print_lines([*_member_lines(rest), *[line for key in answer["keys"] for line in _key_lines(key)]])
+
+
+def _key_lines(key: dict[str, Any]) -> Iterator[str]:
+    yield f"  key      {key['keyid']} {key['use']} {key['state']}"
+    last = "now" if key["signedTo"] is None else f"index {key['signedTo']}"
+    until = f", until {key['until']}" if key["until"] else ""
+    yield f"    signs    from index {key['since']} to {last}{until}"
+    if key["disputedFrom"] is not None:
+        yield f"    DISPUTED from index {key['disputedFrom']} on: whoever had the key may have signed what lies there"
 
 
 @app.command("rotate")

@@ -14,7 +14,9 @@ from api.services import Services
 from fabric.capture.service import Outcome, Posted
 from fabric.capture.writer import Ticket
 from fabric.store.credentials import OPERATOR
-from ledger.errors import Forbidden, InvalidInput
+from ledger.errors import Forbidden, InvalidInput, NotFound
+from ledger.key_record import KeyRecord
+from ledger.log_key import LogKey
 from ledger.registry import Registry
 from ledger.shape import base64_text, time_text
 from ledger.statement import MAX_ENVELOPE_BYTES
@@ -29,7 +31,28 @@ def members(serving: Serving, calling: Calling) -> dict[str, Any]:
     """The registry under the last published seal; `self` is the caller's member id."""
     registry = serving.node.log.registry()
     listed = [_member_json(registry, name) for name in sorted(registry.members)]
-    return {"self": calling.member, "role": calling.role, "log": serving.node.origin, "members": listed}
+    return {
+        "self": calling.member,
+        "role": calling.role,
+        "log": serving.node.origin,
+        "logKeys": [_log_key_json(one) for one in registry.log_keys],
+        "members": listed,
+    }
+
+
+@router.get("/members/{member_id}", summary="One member: its keys, what each signed, and what is disputed")
+def member(member_id: str, serving: Serving, calling: Calling) -> dict[str, Any]:
+    """As in the list of members, for one. `disputed` has the ranges of the log that a revocation called in question."""
+    registry = serving.node.log.registry()
+    if member_id not in registry.members:
+        raise NotFound("no such member", rule="unknown-member")
+    shown = _member_json(registry, member_id)
+    ranges = [
+        {"keyid": key["keyid"], "use": key["use"], "from": key["disputedFrom"], "to": key["signedTo"]}
+        for key in shown["keys"]
+        if key["disputedFrom"] is not None
+    ]
+    return shown | {"disputed": ranges, "size": serving.node.log.size}
 
 
 @router.post(
@@ -96,7 +119,7 @@ def _member_json(registry: Registry, name: str) -> dict[str, Any]:
             if held.member == name
         ],
         "keys": [
-            _key_json(keyid, record)
+            _key_json(keyid, record, registry.ended.get(keyid))
             for keyid, record in sorted(registry.records.items())
             if record.member == name
         ],
@@ -112,7 +135,8 @@ def _member_json(registry: Registry, name: str) -> dict[str, Any]:
     }
 
 
-def _key_json(keyid: str, record: Any) -> Mapping[str, Any]:
+def _key_json(keyid: str, record: KeyRecord, ended: int | None) -> Mapping[str, Any]:
+    """A key with the range of the log that it may have signed: from `since`, to before the statement that ended it."""
     return {
         "keyid": keyid,
         "key": base64_text(record.key),
@@ -120,5 +144,11 @@ def _key_json(keyid: str, record: Any) -> Mapping[str, Any]:
         "party": record.party,
         "state": record.state,
         "since": record.since,
+        "until": record.until,
+        "signedTo": None if ended is None else ended - 1,
         "disputedFrom": record.disputed_from,
     }
+
+
+def _log_key_json(key: LogKey) -> Mapping[str, Any]:
+    return {"vkey": key.vkey.text(), "since": key.since, "until": key.until}

@@ -40,6 +40,7 @@ ALWAYS_OPERATORS_WORD: Final = (
 
 _RECOMPUTED: Final = ("answer", "fsma204")
 _SHOWN: Final = 120
+_DISPUTE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,14 @@ class VerifiedReport:
             ),
             "notAfter": _time(first.not_after_s),
             "unwitnessed": first.unwitnessed,
+            "disputed": sum(one.is_disputed for one in self.records),
             "steps": [
-                {"number": number, "name": name, "ok": True, "detail": detail}
+                {
+                    "number": number,
+                    "name": name,
+                    "ok": number != _DISPUTE or not _disputed(self.records),
+                    "detail": detail,
+                }
                 for (number, name), detail in zip(STEPS.items(), self._details(), strict=True)
             ],
             "records": [_record_json(one) for one in self.records],
@@ -107,7 +114,8 @@ class VerifiedReport:
         yield f"{captures} entries of {first.tree_size}"
         yield f"{len({one.seal_index for one in self.records})} seals"
         yield f"{len({one.key.keyid for one in self.records})} active keys"
-        yield "no key disputed at its entries"
+        disputed = sum(one.is_disputed for one in self.records)
+        yield f"{disputed} records by a key that is disputed" if disputed else "no key disputed at its entries"
         yield UNWITNESSED if first.unwitnessed else "signed by the log and the quorum"
         yield "none carried"
         yield f"signed by operator key {self.report.operator.record.keyid[:16]}…"
@@ -122,7 +130,7 @@ def verify_report(value: JSON, policy: Policy) -> VerifiedReport:
     Raises VerificationError with the first step that fails and the JSON pointer of the place.
     """
     report = parse_report(value)
-    records = Verifier(policy).verify_all(report.evidence)
+    records = Verifier(policy, shows_disputed=True).verify_all(report.evidence)
     _check_operator(report)
     found_digests = digests(report.value)
     _check_sections(report, found_digests, [name for name in SECTIONS if name not in _RECOMPUTED])
@@ -235,11 +243,25 @@ def _words(report: UnverifiedReport, records: Sequence[VerifiedBundle]) -> Itera
         yield f"that these are all the records that {report.reader} may see about it"
     if records[0].unwitnessed:
         yield UNWITNESSED
+    for keyid, disputed in sorted(_disputed(records).items()):
+        first = disputed[0]
+        yield (
+            f"disputed: {len(disputed)} records in the name of {first.member} were signed with key {keyid[:16]}…, which is"
+            f" disputed from index {first.disputed_from} on; whoever had the key may have made them"
+        )
     kept = sorted({one.member for one in records if one.custody == "service"})
     if kept:
         yield f"custody: records of {', '.join(kept)} were authenticated by API key and signed by the node"
     if any(one.not_before_s is None for one in records):
         yield "no independent lower bound of time for some records: issued is the signer's claim"
+
+
+def _disputed(records: Sequence[VerifiedBundle]) -> dict[str, list[VerifiedBundle]]:
+    found: dict[str, list[VerifiedBundle]] = {}
+    for one in records:
+        if one.is_disputed:
+            found.setdefault(one.key.keyid, []).append(one)
+    return found
 
 
 def _record_json(one: VerifiedBundle) -> dict[str, Any]:
@@ -253,6 +275,7 @@ def _record_json(one: VerifiedBundle) -> dict[str, Any]:
         "issued": one.statement.issued,
         "sealTime": one.seal_time,
         "disputedFrom": one.disputed_from,
+        "disputed": one.is_disputed,
     }
 
 
