@@ -21,7 +21,7 @@ from ledger.submission import build_submission
 from .client import DEFAULT_URL, ApiKeyFile, Node, Url, connect
 from .columns import printable
 from .key_source import Hand, PassphraseFile, hand_of_command, hand_of_file, public_key_of
-from .output import REFUSED, print_json, print_lines
+from .output import REFUSED, WRONG_USE, fail, out, print_json, print_lines
 from .seen import Pinned, see
 from .signing import now_text
 from .verdict_text import counted
@@ -50,11 +50,19 @@ def capture(
         str | None, typer.Option(help="The public key of --signer; without it your only active one.")
     ] = None,
     passphrase_file: PassphraseFile = None,
+    receipt: Annotated[
+        Path | None,
+        typer.Option(
+            help="File for the receipt: the proofs of all records of one FILE, for `loomark verify`."
+        ),
+    ] = None,
     url: Url = DEFAULT_URL,
     api_key_file: ApiKeyFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the capture jobs as JSON.")] = False,
 ) -> None:
     """Capture documents and wait until each is in the log, or refused."""
+    if receipt is not None and len(files) != 1:
+        fail("a receipt is of one document: give --receipt with one FILE", WRONG_USE)
     jobs = []
     with connect(url, api_key_file) as node:
         hand = _hand(node, key, passphrase_file, signer, public_key)
@@ -63,10 +71,14 @@ def capture(
                 before = checkpoint_size(node)
                 job = capture_file(node, file, hand)
             jobs.append(job)
+            if receipt is not None and job["receipt"] is not None:
+                receipt.write_bytes(node.get(job["receipt"]).content)
             if not as_json:
                 print_lines(told(file, job, before, _indices(node, job)))
     if as_json:
         print_json(jobs)
+    if receipt is not None and not as_json and jobs[0]["receipt"] is not None:
+        out.print(f"  receipt: {receipt}; check it with loomark verify", markup=False)
     if not all(job["state"] in _IN_THE_LOG for job in jobs):
         raise SystemExit(REFUSED)
 

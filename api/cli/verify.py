@@ -1,4 +1,4 @@
-"""`loomark verify`: check proofs, reports and evidence of misbehaviour offline. No network, no server library.
+"""`loomark verify`: check proofs, receipts, reports and evidence of misbehaviour offline. No network, no server library.
 
 Exit status 0 only when everything in the file verifies; 4 when what verifies is that the log misbehaved.
 """
@@ -12,14 +12,16 @@ from typing import Annotated, Any
 import typer
 
 from ledger import misbehaviour
-from ledger.bundle import MAX_BUNDLE_BYTES, bundle_of
+from ledger.bundle import bundle_of
 from ledger.canonical import parse_json
 from ledger.errors import InvalidInput, VerificationError
 from ledger.misbehaviour import misbehaviour_of, verify_misbehaviour
 from ledger.policy import Policy, parse_policy
+from ledger.receipt import MAX_RECEIPT_BYTES, verify_receipt
 from ledger.tlog_proof import is_tlog_proof
 from ledger.verify import STEPS, UNWITNESSED, VerifiedBundle, verify_all
 
+from .columns import printable
 from .log_verdict import entry_verdict, show_entry, show_misbehaviour, utc_text
 from .output import MISBEHAVED, REFUSED, out, print_json, print_lines
 from .verdict_text import conclusions, counted, shown_lines
@@ -30,7 +32,10 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def verify(
     file: Annotated[
-        Path, typer.Argument(help="A proof (prove), a provenance report (report) or evidence (monitor).")
+        Path,
+        typer.Argument(
+            help="A proof (prove), a receipt (capture --receipt), a report (report) or evidence (monitor)."
+        ),
     ],
     policy: Annotated[Path, typer.Option(help="The trust policy: which log, which witnesses.")],
     entry: Annotated[
@@ -69,8 +74,8 @@ def verdict_of(data: bytes, policy: Policy) -> dict[str, Any]:
 
 
 def _parsed(data: bytes) -> Any:
-    if len(data) > MAX_BUNDLE_BYTES * 4:
-        raise VerificationError(f"expected a file of at most {MAX_BUNDLE_BYTES * 4} bytes", 1, "")
+    if len(data) > MAX_RECEIPT_BYTES:
+        raise VerificationError(f"expected a file of at most {MAX_RECEIPT_BYTES} bytes", 1, "")
     try:
         return parse_json(data)
     except InvalidInput as error:
@@ -85,6 +90,10 @@ def _verdict(value: Any, policy: Policy) -> dict[str, Any]:
     if isinstance(value, dict) and "misbehaviour" in value:
         found = verify_misbehaviour(misbehaviour_of(value), policy)
         return {"verified": True, "kind": "misbehaviour", "misbehaviour": found.as_json()}
+    if isinstance(value, dict) and "receipt" in value:
+        receipt = verify_receipt(value, policy)
+        told = {"count": receipt.count, "erased": list(receipt.erased)}
+        return {"verified": True, "kind": "receipt", **told, "records": list(map(_record, receipt.records))}
     bundles = verify_all(bundle_of(value), policy)
     return {"verified": True, "kind": "proof", "records": [_record(bundle) for bundle in bundles]}
 
@@ -132,6 +141,23 @@ def _show(verdict: dict[str, Any], _: Any) -> None:
     out.print(f"[green]verified[/green]: {counted(len(verdict['records']), 'record')}, every step holds")
 
 
+def _show_receipt(verdict: dict[str, Any], _: Any) -> None:
+    """The shared steps once, and a line a record: its submitter knows what is in them."""
+    first = verdict["records"][0]
+    out.print(f"receipt of capture {first['index']} of {first['log']} by {first['member']}", markup=False)
+    _show_steps(first["steps"])
+    for record in verdict["records"]:
+        name = record["shown"].get("eventID") or record["shown"].get("type") or ""
+        out.print(f"  {record['position']:>5}  {record['record']}  {printable(str(name))}", markup=False)
+    for position in verdict["erased"]:
+        out.print(f"  {position:>5}  erased since", markup=False)
+    for word in sorted({word for record in verdict["records"] for word in record["operatorsWord"]}):
+        out.print(f"operator's word: {word}", markup=False)
+    out.print(
+        f"[green]verified[/green]: the whole capture of {counted(verdict['count'], 'record')}, every step holds"
+    )
+
+
 def _show_report(verdict: dict[str, Any], value: Mapping[str, Any]) -> None:
     out.print(f"report on {verdict['thing']}, {verdict['direction']}", markup=False)
     out.print(f"of {verdict['log']} at size {verdict['size']}, sealed {verdict['time']}", markup=False)
@@ -148,6 +174,7 @@ def _show_report(verdict: dict[str, Any], value: Mapping[str, Any]) -> None:
 
 _SHOW: Mapping[str, Callable[[dict[str, Any], Any], None]] = {
     "proof": _show,
+    "receipt": _show_receipt,
     "report": _show_report,
     "entry": show_entry,
     "misbehaviour": show_misbehaviour,

@@ -20,7 +20,7 @@ from api.services import Services
 from fabric.capture.naming import CapturedRecord, records_of
 from fabric.capture.writer import Ticket
 from fabric.store.jobs import Job
-from ledger.errors import Unavailable
+from ledger.errors import Conflict, Unavailable
 from ledger.submission import MEDIA_TYPE as SUBMISSION
 
 from .asking import Serving, Submitting
@@ -28,6 +28,8 @@ from .asking import Serving, Submitting
 router = APIRouter(prefix="/epcis", tags=["epcis"])
 
 ACCEPTED = ("application/ld+json", "application/json", SUBMISSION)
+RECEIPT_RELATION = "urn:loomark:rel:receipt"
+"""What a job's `Link` header calls its receipt."""
 _LONGEST_WAIT_S = 60.0
 
 
@@ -68,7 +70,27 @@ async def job(
         found = await asyncio.to_thread(_job, serving, job_id, member)
     records = await asyncio.to_thread(_records, serving, found)
     headers = {"Preference-Applied": f"wait={wait_s:g}"} if wait_s else {}
-    return Response(json.dumps(job_json(found, records)), media_type="application/json", headers=headers)
+    body = job_json(found, records)
+    if body["receipt"] is not None:
+        headers["Link"] = f'<{body["receipt"]}>; rel="{RECEIPT_RELATION}"; type="application/json"'
+    return Response(json.dumps(body), media_type="application/json", headers=headers)
+
+
+@router.get("/capture/{job_id}/receipt", summary="Receipt of a capture", response_class=Response)
+def receipt(job_id: str, serving: Serving, member: Submitting) -> Response:
+    """The proofs of all records of a capture against one checkpoint (`loomark/receipt/v1`), for its submitter only.
+
+    `loomark verify` checks it offline. 503 while the capture waits for its place in the log, 409 (rule `no-receipt`)
+    for a job that put nothing there.
+    """
+    found = _job(serving, job_id, member)
+    if found.state == "staged":
+        raise Unavailable("this capture waits for its place in the log; try again")
+    if found.capture is None or found.state != "sequenced":
+        raise Conflict(f"expected a capture in the log, got a {found.state} one", rule="no-receipt")
+    headers = {"Content-Disposition": f'attachment; filename="{job_id[:16]}.loomark-receipt.json"'}
+    data = serving.node.prover.receipt(found.capture)
+    return Response(data, media_type="application/json", headers=headers)
 
 
 @router.get("/capture/{job_id}/document", summary="The document as submitted", response_class=Response)
@@ -127,6 +149,7 @@ def job_json(job: Job, records: Sequence[CapturedRecord]) -> dict[str, Any]:
         "rule": job.rule,
         "index": job.index,
         "custody": None if job.capture is None else "service" if job.custody else "member",
+        "receipt": f"/epcis/capture/{job.id}/receipt" if job.state == "sequenced" else None,
         "records": [_record_json(one) for one in records],
         "warnings": job.notes.get("warnings", []),
         "duplicates": job.notes.get("duplicates", []),
@@ -135,7 +158,7 @@ def job_json(job: Job, records: Sequence[CapturedRecord]) -> dict[str, Any]:
 
 
 def _record_json(one: CapturedRecord) -> dict[str, Any]:
-    """A record of a job; `proof` is where its receipt is, once the job is sequenced."""
+    """A record of a job; `proof` is where its own proof is, once the job is sequenced."""
     name = one.commitment.hex()
     place = {"record": name, "position": one.position, "eventID": one.event_id}
     return {**place, "proof": f"/api/records/{name}/proof"}

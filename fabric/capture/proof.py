@@ -7,7 +7,7 @@ Nothing is verified here: whoever gets the bytes does that.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -20,17 +20,22 @@ from fabric.visibility.handover import creation_pointers
 from fabric.visibility.reader import Reader
 from fabric.visibility.sight import Sight, shown_value, sight
 from ledger import merkle
-from ledger.bundle import BundleBuilder
+from ledger.bundle import MAX_BUNDLE_BYTES, BundleBuilder
 from ledger.canonical import JSON
 from ledger.disclosure import disclose, narrow
-from ledger.errors import Erased, Forbidden, InvalidInput, NotFound, Unavailable
+from ledger.errors import Erased, Forbidden, InvalidInput, NotFound, TooLarge, Unavailable
 from ledger.log.reader import LogReader, StatementProof
+from ledger.receipt import MAX_RECEIPT_BYTES, receipt_bytes
 from ledger.seal import parse_seal
 from ledger.tlog_proof import tlog_proof_bytes
 
 from .tombstone import ErasedRecord, tombstone_json
 
 _TREES: Final = 256
+_ROW_BYTES: Final = 2_048
+"""More than a record's row has beside its value: a path of at most 16 hashes, commitment, salt, names."""
+_SHARE_BYTES: Final = MAX_BUNDLE_BYTES - 1024 * 1024
+"""What the rows of one bundle may take; the rest is for what they share."""
 
 
 class Disclosed(NamedTuple):
@@ -126,6 +131,36 @@ class Prover:
             self._add_record(builder, entries[item.record.capture.id], item)
         return builder
 
+    def receipt(self, capture_id: int) -> bytes:
+        """The receipt of a whole capture (docs/spec/receipt.md), for its submitter.
+
+        Raises Unavailable while it waits for its place in the log, Erased when nothing of it is kept, TooLarge
+        where only the proofs of its records one by one can be had.
+        """
+        with self._engine.connect() as connection:
+            found = records.load_capture(connection, capture_id)
+            stored = list(records.records_of(connection, found))
+        parts = self._latest_parts(_index(found))
+        erased = [one.position for one in stored if one.body is None]
+        kept = [one for one in stored if one.body is not None]
+        if not kept:
+            raise Erased("every record of this capture was erased")
+        bundles = []
+        for share in _shares(kept):
+            builder = BundleBuilder(parts.published.note, parts.last_seal.data, parts.last_seal.path)
+            entry = _add_entry(builder, found, parts)
+            for record in share:
+                self._add_record(builder, entry, Disclosed(record, None))
+            bundles.append(builder.as_json())
+        data = receipt_bytes(bundles, erased)
+        if len(data) > MAX_RECEIPT_BYTES:
+            raise TooLarge(
+                f"expected a receipt of at most {MAX_RECEIPT_BYTES} bytes, got {len(data)};"
+                " ask for the proofs of its records",
+                rule="receipt-size",
+            )
+        return data
+
     def _latest_parts(self, index: int) -> StatementProof:
         try:
             return self._log.proof_parts(index)
@@ -160,6 +195,22 @@ class Prover:
             pairs = range(0, len(below) - 1, 2)
             levels.append([merkle.node_hash(below[at], below[at + 1]) for at in pairs])
         return levels
+
+
+def _shares(kept: Sequence[StoredRecord]) -> Iterator[list[StoredRecord]]:
+    """Records in order, as many together as one bundle has room for."""
+    share: list[StoredRecord] = []
+    size_bytes = 0
+    for record in kept:
+        # What stays of a record beside erased units is opened unit by unit, each with salt and path.
+        spread = 1 if record.salt is not None else 8
+        own_bytes = len(record.body or b"") * spread + _ROW_BYTES
+        if share and size_bytes + own_bytes > _SHARE_BYTES:
+            yield share
+            share, size_bytes = [], 0
+        share.append(record)
+        size_bytes += own_bytes
+    yield share
 
 
 def _add_entry(builder: BundleBuilder, found: StoredCapture, parts: StatementProof) -> int:

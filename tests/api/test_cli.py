@@ -367,6 +367,33 @@ def test_capture_names_its_records_and_says_what_is_in_the_log_already(served: S
     assert "already in the log at" in again.out
 
 
+def test_a_receipt_is_kept_and_verified_away_from_the_node(served: Served, tmp_path: Path) -> None:
+    def one_event(value: dict[str, Any]) -> None:
+        (event, *_) = value["epcisBody"]["eventList"]
+        value["epcisBody"]["eventList"] = [
+            event | {"eventID": f"urn:uuid:{'3' * 8}-3333-4333-8333-{'3' * 12}"}
+        ]
+        value.pop("epcisHeader", None)
+
+    file, receipt = _document(served.folder, one_event), tmp_path / "receipt.json"
+    done = served.run("capture", str(file), "--receipt", str(receipt), key="farm")
+    assert done.code == 0, done.err
+    assert str(receipt) in done.out
+    assert served.run("policy", "-o", f"{tmp_path}/policy.txt").code == 0
+    verdict = inside("verify", str(receipt), "--policy", f"{tmp_path}/policy.txt")
+    assert verdict.code == 0, verdict.err
+    assert "the whole capture of 2 records" in verdict.out
+    assert f"urn:uuid:{'3' * 8}" in verdict.out
+    receipt.write_bytes(receipt.read_bytes().replace(b'"eventTime":"20', b'"eventTime":"19', 1))
+    assert inside("verify", str(receipt), "--policy", f"{tmp_path}/policy.txt").code == 1
+
+
+def test_a_receipt_of_several_files_is_wrong_use_and_sends_nothing(served: Served, tmp_path: Path) -> None:
+    before, receipt = served.size(), tmp_path / "receipt.json"
+    done = served.run("capture", "a.json", "b.json", "--receipt", str(receipt), key="farm")
+    assert (done.code, receipt.exists(), served.size()) == (2, False, before)
+
+
 def test_a_refused_document_is_named_with_its_fault_once_and_the_word_meant(served: Served) -> None:
     def mistype(value: dict[str, Any]) -> None:
         value["epcisBody"]["eventList"][0]["bizStep"] = "shiping"
