@@ -22,6 +22,15 @@ COLUMNS: Final = (
     Uncovered("job.created_at", "this node's clock; orders a member's list of jobs"),
     Uncovered("job.id", "a random name that only the submitter knows; a changed one is not found"),
     Uncovered("job.notes", "warnings and duplicates as they were told then; only the shape is checked"),
+    Uncovered("erasure.created_at", "this node's clock; shown to the member, decides nothing"),
+    Uncovered(
+        "erasure.swept", "cleared, the files are swept once more; set, they are not until the next erasure"
+    ),
+    Uncovered("erased.parties", "who saw what was erased; only that its own member is among them is checked"),
+    Uncovered("erased.partial", "who saw a part of what was erased"),
+    Uncovered("erased_name.iri", "what an erased record named, if something else still does"),
+    Uncovered("erased_name.record", "as above; a lost row lowers a count in traces"),
+    Uncovered("retention", "settings of members; `loomark retention show` tells who set them and when"),
     Uncovered("link.created_at", "this node's clock; shown to the sender, decides nothing"),
     Uncovered("statement.staged_at", "this node's clock; decides nothing"),
     Uncovered("statement.rule", "why a statement was refused; the log holds nothing of refused ones"),

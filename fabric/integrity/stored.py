@@ -22,6 +22,7 @@ from fabric.store.bulk import select_in
 from fabric.store.credentials import MEMBER, OPERATOR
 from fabric.store.links import StoredLink, stored_link
 from fabric.store.schema import EVENT, HEADER, MASTER, capture, credential, document, job, link, record
+from fabric.store.schema import erasure as erasure_table
 from ledger.canonical import canonical
 from ledger.capture import capture_commitment
 from ledger.commitment import record_commitment
@@ -60,6 +61,8 @@ def check_stored(run: Run) -> None:
         _jobs(run)
     with run.part("table credential"):
         _credentials(run)
+    with run.part("table erasure"):
+        erasure.check_erasures(run)
     with run.part("table statement"):
         _bodies(run)
 
@@ -69,9 +72,11 @@ def _documents(run: Run) -> None:
     for row in run.rows(document):
         place = f"document {row.id}"
         with run.row("document", place, member=str(row.member)):
-            if row.body is None:
+            if not row.body:
                 erasure.document(run, row)
                 continue
+            if row.dropped_by is not None:
+                run.faults.note("document", place, "expected no erasure of bytes that are kept, got one")
             try:
                 unpacked = zlib.decompressobj()
                 body = unpacked.decompress(row.body) + unpacked.flush()
@@ -399,6 +404,7 @@ def _bodies(run: Run) -> None:
     kinds: tuple[tuple[str, Table, Any], ...] = (
         ("capture", capture, capture.c.statement),
         ("link", link, link.c.statement),
+        ("erasure", erasure_table, erasure_table.c.statement),
     )
     for kind, kept, key in kinds:
         joined = log.statement.outerjoin(kept, and_(key == table.id))
