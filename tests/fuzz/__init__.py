@@ -1,0 +1,1 @@
+"""Every parser under the verifier, fed with what nobody meant."""

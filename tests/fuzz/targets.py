@@ -1,0 +1,320 @@
+"""What is fuzzed: each parser that reads what somebody else wrote, with valid samples of what it reads.
+
+A target takes bytes and returns; it may raise :data:`VERDICTS` and nothing else. Where a parser's output goes into a
+verifier, the target goes on into it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ledger import merkle, shape, tile
+from ledger.bundle import bundle_of, parse_bundle
+from ledger.canonical import canonical, parse_json
+from ledger.checkpoint import parse_checkpoint
+from ledger.disclosure import disclose, open_disclosure
+from ledger.ed25519 import admit_public_key, possession_line
+from ledger.entry import parse_entry
+from ledger.errors import InvalidInput, VerificationError
+from ledger.identifier import read_parties
+from ledger.key_change import parse_evidence
+from ledger.key_record import key_record_of
+from ledger.keyfile import parse_key_text
+from ledger.misbehaviour import parse_misbehaviour, verify_misbehaviour
+from ledger.note import parse_note, parse_signature_lines, parse_vkey, verify_note
+from ledger.policy import Policy, parse_policy, policy_text
+from ledger.registry import Registry
+from ledger.replay import Replay
+from ledger.seal import parse_seal, seal_bytes
+from ledger.statement import parse_envelope, parse_statement
+from ledger.submission import build_submission, parse_submission, verify_submission
+from ledger.tlog_proof import parse_tlog_proof, tlog_proof_bytes, verify_tlog_proof
+from ledger.verify import Verifier
+from ledger.witness.decision import LastSeen, Signed, authenticate, decide
+from ledger.witness.exchange import parse_request, parse_size, request_bytes
+from ledger.witness.settings import parse_settings
+
+from ..ledger.consortium import START_MS, Consortium, key_of, seeded
+from ..ledger.monitor.hostile import BREAKING
+from ..ledger.scene import EVENT, HEADER, bundle_bytes, scene
+from ..ledger.test_misbehaviour import evidence
+from ..ledger.vectors import founded
+from ..ledger.vectors import statement as statement_vectors
+
+VERDICTS = (InvalidInput, VerificationError)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A function that must raise verdicts only, and valid samples of what it reads."""
+
+    run: Callable[[bytes], object]
+    seeds: Callable[[], list[bytes]]
+
+
+def _text(read: Callable[[str], object]) -> Callable[[bytes], object]:
+    return lambda data: read(data.decode("utf-8", "replace"))
+
+
+def _json(read: Callable[[Any], object]) -> Callable[[bytes], object]:
+    return lambda data: read(parse_json(data))
+
+
+@cache
+def _consortium() -> Consortium:
+    return scene()[0]
+
+
+def _newest() -> bytes:
+    one = _consortium()
+    return one.archive[max(one.archive)]
+
+
+def _canonical(data: bytes) -> None:
+    value = parse_json(data)
+    again = canonical(value)
+    assert canonical(parse_json(again)) == again
+
+
+def _note(data: bytes) -> None:
+    one = _consortium()
+    note = parse_note(data)
+    assert parse_note(note.data()) == note
+    verify_note(note, [one.log_vkey(), *one.witness_vkeys()])
+
+
+def _policy(data: bytes) -> None:
+    policy = parse_policy(data.decode("utf-8", "replace"))
+    policy.satisfied_by(policy.witnesses)
+    policy.satisfied_by(())
+    assert parse_policy(policy.text()).quorum == policy.quorum
+
+
+def _policies() -> list[bytes]:
+    one = _consortium()
+    named = {f"w{number}": vkey for number, vkey in enumerate(one.witness_vkeys())}
+    grouped = (
+        f"# comment\nlog {one.log_vkey().text()} https://log.example/log\n"
+        + "".join([f"witness {name} {vkey.text()} https://w.example\n" for name, vkey in named.items()])
+        + "group a any w0 w1\ngroup b all a w2\nquorum b\n"
+    )
+    return [policy_text(one.log_vkey(), named, 2).encode(), grouped.encode()]
+
+
+def _tile_path(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    assert tile.parse_tile_path(text).path == text
+
+
+def _bundle(data: bytes) -> None:
+    Verifier(_consortium().policy(2)).verify_all(parse_bundle(data))
+
+
+def _tlog_proof(data: bytes) -> None:
+    proof = parse_tlog_proof(data)
+    entry = scene()[1].envelope if proof.extra is None else proof.extra
+    verify_tlog_proof(proof, entry, Verifier(_consortium().policy(2)))
+
+
+def _tlog_proofs() -> list[bytes]:
+    one, own, _ = scene()
+    size = max(one.archive)
+    path = merkle.inclusion_path(one.hashes(size), own.index)
+    return [tlog_proof_bytes(own.index, path, one.archive[size], extra) for extra in (None, own.envelope)]
+
+
+def _misbehaviour(data: bytes) -> None:
+    verify_misbehaviour(parse_misbehaviour(data), _consortium().policy(0))
+
+
+@cache
+def _vector_log() -> tuple[str, list[bytes]]:
+    one, _ = founded()
+    return one.origin, one.entries
+
+
+def _replay(data: bytes) -> None:
+    """Entries as a bundle has them, in place of the last entries of a sound log or from its beginning."""
+    origin, entries = _vector_log()
+    more = tile.split_entries(data)
+    for start in (0, len(entries) - 4):
+        replay = Replay(origin)
+        for entry in [*entries[:start], *more]:
+            replay.take(entry)
+
+
+def _replays() -> list[bytes]:
+    entries = _vector_log()[1]
+    return [tile.bundle_entries(entries), tile.bundle_entries(entries[-4:]), tile.bundle_entries(entries[:2])]
+
+
+def _authority(data: bytes) -> None:
+    registry = _consortium().registry
+    envelope = parse_envelope(data)
+    registry.apply(_consortium().replay.size, envelope)
+    Registry().apply(0, envelope)
+    registry.authorise(envelope, START_MS)
+
+
+def _submission(data: bytes) -> None:
+    submission = parse_submission(data)
+    verify_submission(submission, [HEADER, EVENT])
+
+
+def _submissions() -> list[bytes]:
+    one = _consortium()
+    options: dict[str, Any] = {"key": key_of("farm"), "log": one.origin, "member": "farm"}
+    options |= {"seen": one.last_seen(), "issued": "2026-01-01T00:00:00.000Z", "statement_id": "ab" * 16}
+    salts = [seeded("a"), seeded("b")]
+    contexts = {"https://example.org/epcis": None, "https://example.org/other": "ab" * 32}
+    return [
+        build_submission(
+            b'{"a":1}', [HEADER, EVENT], contexts, capture_salt=seeded("c"), record_salts=salts, **options
+        )
+    ]
+
+
+def _envelopes() -> list[bytes]:
+    return [one["envelope"].encode() for one in statement_vectors()["envelopes"]]
+
+
+def _payloads() -> list[bytes]:
+    return [one["payload"].encode() for one in statement_vectors()["envelopes"]]
+
+
+def _seals() -> list[bytes]:
+    return [seal_bytes(one.seal) for one in _consortium().replay.seals[-2:]]
+
+
+def _key_records() -> list[bytes]:
+    registry = _consortium().registry
+    return [registry.record(keyid).leaf() for keyid in registry.keyids[:3]]
+
+
+def _disclosures() -> list[bytes]:
+    pointers: list[list[str] | None] = [None, [], ["/epcList/1", "/readPoint/id"], ["/ilmd"]]
+    return [canonical(disclose(EVENT, seeded("salt"), one)) for one in pointers]
+
+
+def _parties() -> list[bytes]:
+    start, end = "2026-01-01T00:00:00.000Z", "2027-01-01T00:00:00.000Z"
+    kinds = [("gln", "4012345000009"), ("prefix", "4012345"), ("iri", "https://example.org/party")]
+    return [canonical([{"kind": kind, "value": value, "from": start, "until": end} for kind, value in kinds])]
+
+
+def _key_files() -> list[bytes]:
+    from ledger.ed25519 import key_id
+
+    key = key_of("farm")
+    head = f"keyid {key_id(key.public_bytes)}\n"
+    public = shape.base64_text(key.public_bytes)
+    return [
+        f"loomark/key/v1\n{head}seed {shape.base64_text(key.seed_bytes())}\n".encode(),
+        f'loomark/signer/v1\n{head}public {public}\ntimeout 5\ncommand ["sign"]\n'.encode(),
+    ]
+
+
+def _witnessed(data: bytes) -> None:
+    one = _consortium()
+    parse_request(data)
+    signed = authenticate(data, {one.origin: [one.log_vkey()]})
+    if isinstance(signed, Signed):
+        decide(signed, LastSeen(2, merkle.root(one.hashes(2))))
+
+
+def _requests() -> list[bytes]:
+    one = _consortium()
+    size = max(one.archive)
+    proof = merkle.consistency_path(one.hashes(size), 2)
+    return [request_bytes(2, proof, one.archive[size]), request_bytes(0, [], one.archive[size])]
+
+
+def _settings() -> list[bytes]:
+    vkey = _consortium().log_vkey().text()
+    return [f'name = "w.example/one"\n\n[[log]]\nvkey = ["{vkey}"]\nurl = "https://x.example/log"\n'.encode()]
+
+
+def _changes() -> list[bytes]:
+    envelope = json.loads(_envelopes()[0])
+    change = {"envelope": envelope, "index": 3, "path": ["ab" * 32], "checkpoint": _newest().decode()}
+    return [canonical({"format": "loomark/log-key-change/v1", "changes": [change]})]
+
+
+@cache
+def _reported() -> tuple[bytes, Policy]:
+    """A report of a real node, small and whole, and the policy under which it verifies."""
+    from fabric.report.provenance import Reporter
+    from fabric.trace import Direction, Question
+    from fabric.visibility.reader import EVERYBODY
+    from tests.simulator import Simulator
+
+    thing = "https://id.gs1.org/01/09506000134352/21/1"
+    with TemporaryDirectory() as folder, Simulator(Path(folder)) as sim:
+        sim.admit("farm", parties=["9506000134352"])
+        sim.capture("farm", [sim.event(epcList=[thing], bizStep="commissioning", action="ADD")])
+        node = sim.node
+        reporter = Reporter(node.reading, node.log, node.operator)
+        asked = "2026-11-22T10:00:00.000Z"
+        value = reporter.provenance(Question(thing, Direction("both")), EVERYBODY, asked=asked)
+        return canonical(value), parse_policy(f"log {node.vkey}\nquorum none\n")
+
+
+def _report(data: bytes) -> None:
+    from fabric.report.verify import verify_report
+
+    verify_report(parse_json(data), _reported()[1])
+
+
+TARGETS: Mapping[str, Target] = {
+    "canonical": Target(_canonical, lambda: [canonical(EVENT), b'[1,-0.5,1e21,null,true,"\\u00e9"]']),
+    "note": Target(_note, lambda: [_newest()]),
+    "signature-lines": Target(parse_signature_lines, lambda: [_newest().split(b"\n\n")[1]]),
+    "checkpoint": Target(_text(parse_checkpoint), lambda: [_newest().split(b"\n\n")[0] + b"\n"]),
+    "vkey": Target(_text(parse_vkey), lambda: [_consortium().log_vkey().text().encode()]),
+    "policy": Target(_policy, _policies),
+    "tile-path": Target(_tile_path, lambda: [b"0/x001/x234/067", b"entries/000.p/5", b"63/000"]),
+    "hash-tile": Target(tile.split_hashes, lambda: [bytes(96)]),
+    "entry-bundle": Target(tile.split_entries, lambda: [tile.bundle_entries([b"a", b"", b"ccc"])]),
+    "tlog-proof": Target(_tlog_proof, _tlog_proofs),
+    "envelope": Target(parse_envelope, _envelopes),
+    "statement": Target(parse_statement, _payloads),
+    "seal": Target(parse_seal, _seals),
+    "entry": Target(parse_entry, lambda: [*_envelopes()[:3], *_seals()]),
+    "replay": Target(_replay, _replays),
+    "authority": Target(_authority, lambda: [scene()[1].envelope, *_envelopes()]),
+    "key-record": Target(_json(key_record_of), _key_records),
+    "parties": Target(_json(read_parties), _parties),
+    "possession": Target(_text(admit_public_key), lambda: [possession_line(key_of("farm")).encode()]),
+    "disclosure": Target(_json(open_disclosure), _disclosures),
+    "bundle": Target(_bundle, lambda: [bundle_bytes(True, None), bundle_bytes(False, ("/epcList/1",))]),
+    "bundle-value": Target(_json(bundle_of), lambda: [bundle_bytes(True, None)]),
+    "report": Target(_report, lambda: [_reported()[0]]),
+    "misbehaviour": Target(_misbehaviour, lambda: [evidence(name) for name in sorted(BREAKING)]),
+    "submission": Target(_submission, _submissions),
+    "key-file": Target(_text(lambda text: parse_key_text(text, "a file")), _key_files),
+    "log-key-change": Target(parse_evidence, _changes),
+    "witness-request": Target(_witnessed, _requests),
+    "witness-size": Target(parse_size, lambda: [b"12\n"]),
+    "witness-settings": Target(_text(parse_settings), _settings),
+}
+
+
+@cache
+def samples(name: str) -> list[bytes]:
+    """The valid samples of a target."""
+    return TARGETS[name].seeds()
+
+
+def survives(name: str, data: bytes) -> str:
+    """What became of the bytes: `accepted`, or the kind of verdict. Anything else passes through as it was raised."""
+    try:
+        TARGETS[name].run(data)
+    except VERDICTS as verdict:
+        return type(verdict).__name__
+    return "accepted"
