@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -16,42 +15,24 @@ from ledger.bundle import parse_bundle
 from ledger.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from ledger.ed25519 import key_id, possession_line
 from ledger.errors import InvalidInput, VerificationError
-from ledger.key_change import UnverifiedChange, evidence_bytes, extended_policy, parse_evidence
+from ledger.key_change import UnverifiedChange, extended_policy, parse_evidence
 from ledger.log_key import (
     Announcement,
     LogKey,
-    announce,
     require_no_gap,
     signing_keys,
     verify_announcement,
     with_change,
 )
-from ledger.note import COSIGNATURE, ED25519, VerifierKey, cosign, note_bytes, parse_note, sign, verify_note
-from ledger.policy import parse_policy, policy_text
+from ledger.note import COSIGNATURE, VerifierKey, cosign, note_bytes, parse_note, sign, verify_note
+from ledger.policy import parse_policy
 from ledger.registry import Registry
 from ledger.shape import time_text
 from ledger.statement import parse_envelope
 from ledger.verify import Verifier, verify
 
-from .consortium import ORIGIN, START_MS, Captured, Consortium, key_of
-from .proofs import Prover
-from .vectors import RECORDS
-
-UNTIL_MS = START_MS + 3_600_000
-UNTIL = time_text(UNTIL_MS)
-
-
-def vkey(name: str, kind: int = ED25519, origin: str = ORIGIN) -> VerifierKey:
-    return VerifierKey(origin, kind, key_of(name).public_bytes)
-
-
-def note(old: str = "log", new: str = "log 2", until: str = UNTIL, origin: str = ORIGIN) -> str:
-    return announce(origin, key_of(old), key_of(new), until)
-
-
-def body(announcement: str) -> dict[str, Any]:
-    return {"action": "log", "announcement": announcement}
-
+from .changing import RECORD, UNTIL, UNTIL_MS, Changing, body, note, policy, proof_of, vkey
+from .consortium import ORIGIN, key_of
 
 # -- the announcement -------------------------------------------------------------------------------------
 
@@ -121,48 +102,6 @@ def test_no_changed_character_makes_another_announcement(at: int, sign_: str) ->
 
 
 # -- in the registry ---------------------------------------------------------------------------------------
-
-
-@dataclass
-class Changing(Consortium):
-    """A consortium whose log changes its key: checkpoints are signed by whoever the entries name."""
-
-    changes: list[UnverifiedChange] = field(default_factory=list)
-
-    def change(self, old: str, new: str, until: str = UNTIL) -> int:
-        index = self.state("key", body(note(old, new, until)), by="operator")
-        assert index not in self.replay.void, self.replay.void
-        published = self.publish()
-        path = merkle.inclusion_path(self.hashes(), index)
-        envelope = parse_envelope(self.entries[index])
-        self.changes.append(UnverifiedChange(envelope, index, tuple(path), published))
-        return index
-
-    def checkpoint(self, size: int) -> bytes:
-        lines = parse_note(super().checkpoint(size)).signatures[1:]
-        keys = {key_of(name).public_bytes: key_of(name) for name in ("log", "log 2", "log 3")}
-        last = next(one for one in reversed(self.replay.seals) if one.index < size)
-        names = signing_keys(self.registry.log_keys, last.seal.time_ms)
-        point = Checkpoint(self.origin, size, merkle.root(self.hashes(size)))
-        return sign_checkpoint(point, [keys[one.public] for one in names], lines)
-
-    def signers(self, published: bytes) -> list[str]:
-        known = {vkey(name).key_id: name for name in ("log", "log 2", "log 3")}
-        return [known[line.key_id] for line in parse_note(published).signatures if line.name == ORIGIN]
-
-    def evidence(self) -> bytes:
-        return evidence_bytes(self.changes)
-
-    def proof(self) -> bytes:
-        captured = self.capture("farm", RECORDS[:1])
-        self.publish()
-        return proof_of(self, captured)
-
-
-def proof_of(one: Consortium, captured: Captured) -> bytes:
-    prover = Prover(one)
-    prover.add(captured)
-    return prover.builder.to_bytes()
 
 
 def consortium(*members: str) -> Changing:
@@ -262,11 +201,6 @@ def test_a_change_that_is_no_change_of_these_keys_leaves_them() -> None:
 
 
 # -- verifiers follow offline ----------------------------------------------------------------------------------
-
-
-def policy(*names: str, witnesses: int = 0, one: Consortium | None = None) -> str:
-    named = {f"w{n}": each for n, each in enumerate(one.witness_vkeys())} if one and witnesses else {}
-    return policy_text([vkey(name) for name in names], named, witnesses)
 
 
 def test_an_old_policy_verifies_to_the_end_of_the_overlap_and_then_fails_plainly() -> None:
@@ -420,8 +354,8 @@ def test_the_registry_says_by_which_statement_a_key_ended() -> None:
 
 def test_the_disputed_range_of_a_key_shows_in_the_proof_before_it_and_fails_the_one_in_it() -> None:
     one = consortium()
-    early = one.capture("farm", RECORDS[:1])
-    late = one.capture("farm", RECORDS[:1])
+    early = one.capture("farm", [RECORD])
+    late = one.capture("farm", [RECORD])
     one.publish()
     target = key_id(key_of("farm").public_bytes)
     one.state("key", {"action": "revoke", "target": target, "since": late.index}, by="operator")

@@ -16,10 +16,12 @@ from ledger.capture import capture_commitment
 from ledger.commitment import commitment_nodes, record_commitment
 from ledger.disclosure import disclose
 from ledger.ed25519 import key_id, possession_line
+from ledger.key_change import extended_policy, parse_evidence
 from ledger.policy import policy_text
 from ledger.shape import time_text
 from ledger.statement import parse_envelope, pre_authentication
 
+from .changing import UNTIL_MS, Changing, policy
 from .consortium import START_MS, Captured, Consortium, key_of, seeded
 from .proofs import Prover
 
@@ -303,11 +305,32 @@ def _proof(
     return prover.builder.as_json()
 
 
+def log_key() -> dict[str, Any]:
+    """A log that changes its key twice: announcements, checkpoints by who signs them, evidence, policies."""
+    one = Changing.founded("farm")
+    assert isinstance(one, Changing)
+    for old, new in (("log", "log 2"), ("log 2", "log 3")):
+        one.change(old, new)
+    one.clock_ms = UNTIL_MS
+    one.admit("packer")
+    one.publish()
+    old, evidence = policy("log", witnesses=2, one=one), one.evidence()
+    text, _ = extended_policy(old, parse_evidence(evidence))
+    return {
+        "keys": [_key(name) for name in ("log", "log 2", "log 3")],
+        "announcements": [change.envelope.statement.body["announcement"] for change in one.changes],
+        "checkpoints": [one.archive[size].decode() for size in sorted(one.archive)],
+        "evidence": evidence.decode(),
+        "policy": {"old": old, "extended": text},
+    }
+
+
 FILES: dict[str, Callable[[], dict[str, Any]]] = {
     "commitment.json": commitment,
     "statement.json": statement,
     "seal-and-registry.json": seal_and_registry,
     "bundle.json": bundle,
+    "log-key.json": log_key,
 }
 
 
