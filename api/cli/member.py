@@ -38,7 +38,10 @@ def add(
     party: Annotated[
         list[str] | None, typer.Option(help="GLN, company prefix or party IRI it holds.")
     ] = None,
-    role: Annotated[list[str] | None, typer.Option(help="member, auditor or recall.")] = None,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(help="member (the default), auditor or recall; repeat. Only a member captures."),
+    ] = None,
     member_id: Annotated[
         str | None, typer.Option("--id", help="Member id: 1 to 64 of a-z, 0-9 and -.")
     ] = None,

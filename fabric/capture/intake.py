@@ -62,6 +62,7 @@ class Intake:
 
         Raises Conflict (`event-id-conflict`, `statement-id-reused`), Forbidden, InvalidInput.
         """
+        _require_role(log.registry, member)
         known = documents.find(connection, member, prepared.sha256)
         if known is not None:
             first = jobs.first_of_document(connection, known)
@@ -159,6 +160,16 @@ class _Plan:
     masters: Sequence[tuple[str, str, str]]
     events: Sequence[Any]
     duplicates: dict[int, Same]
+
+
+def _require_role(registry: Registry, member: str) -> None:
+    """Refuse who was admitted to read only, before anything of theirs is looked at."""
+    known = registry.members.get(member)
+    if known is not None and "member" not in known.roles:
+        raise Forbidden(
+            f"expected the role member for a capture, got {member} as {' and '.join(known.roles)} only",
+            rule="wrong-role",
+        )
 
 
 def _as_signed(member: str, prepared: Prepared, judgement: Judgement, log: LogView, now_ms: int) -> _Plan:

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from fabric.epcis.gs1 import check_digit
 from fabric.epcis.identifiers import Position, canonical_thing
 from ledger.ed25519 import Signer, key_id, possession_line
+from ledger.effect import STANDING_ROLES
 from ledger.errors import Forbidden, InvalidInput
 from ledger.identifier import read_parties
 from ledger.log_key import require_no_gap
@@ -113,11 +114,28 @@ def check(envelope: UnverifiedEnvelope, log: LogView, now_ms: int) -> None:
                 rule="not-canonical-party",
             )
     log.registry.authorise(envelope, now_ms)
+    if statement.type == "member":
+        _require_party_role(statement, log.registry, now_ms)
     if statement.is_registry:
         require_no_gap(statement, now_ms)
         outcome = log.registry.apply(log.seen[0], envelope)
         if isinstance(outcome, Void):
             raise InvalidInput(outcome.reason, rule=outcome.rule)
+
+
+def _require_party_role(statement: Statement, registry: Registry, now_ms: int) -> None:
+    """Refuse identifiers for whoever only reads: their holder is a party of every record that names one."""
+    body, subject = statement.body, statement.body["subject"]
+    known = registry.members.get(subject)
+    if "member" in body.get("roles", known.roles if known else STANDING_ROLES):
+        return
+    held = [one for one in registry.identifiers if one.member == subject and one.holds_at(now_ms)]
+    if body.get("parties") or ("roles" in body and held):
+        raise InvalidInput(
+            f"expected no party identifiers for {subject}, who is no member but reads as an auditor or recall team,"
+            " got some: give it the role member as well, or end what it holds",
+            rule="party-without-member",
+        )
 
 
 def _member(body: dict[str, Any], keyring: Keyring, registry: Registry, now_ms: int) -> dict[str, Any]:
@@ -129,7 +147,7 @@ def _member(body: dict[str, Any], keyring: Keyring, registry: Registry, now_ms: 
     if isinstance(body.get("parties"), list):
         body["parties"] = [_party(item) for item in body["parties"]]
     if isinstance(body.get("roles"), list):
-        body["roles"] = sorted({"member", *map(str, body["roles"])})
+        body["roles"] = sorted(set(map(str, body["roles"])))
     known = registry.members.get(subject)
     if known is None and not {"publicKey", "delegation"} & body.keys():
         body["delegation"] = delegation(keyring.service(subject), now_ms + DELEGATION_MS)

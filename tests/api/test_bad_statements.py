@@ -206,6 +206,46 @@ def test_what_the_operator_cannot_state_is_refused(
         assert "newcomer" not in {one["id"] for one in door.get("/api/members").json()["members"]}
 
 
+@pytest.mark.parametrize("role", ["auditor", "recall"])
+@pytest.mark.parametrize("own_key", [False, True])
+def test_who_was_admitted_to_read_captures_nothing(door: Door, role: str, own_key: bool) -> None:
+    name = f"{role}-{'own' if own_key else 'none'}"
+    posted = door.sim.admit(name, own_key=own_key, roles=[role])
+    assert posted.api_key is not None
+    door.keys[name] = posted.api_key
+    members = {one["id"]: one for one in door.get("/api/members", "operator").json()["members"]}
+    assert members[name]["roles"] == [role]
+    with door.unchanged():
+        event = door.sim.event(epcList=[LOT])
+        refused = door.refused(door.post(door.sim.document([event]), name), 403, "wrong-role")
+        assert f"{name} as {role} only" in refused["detail"]
+        if own_key:
+            refuse_capture(door, door.sim.submission(name, [event]), 403, "wrong-role", member=name)
+        link = {"same": [LOT, LOT + "2"], "reason": "two names"}
+        rule = "no-delegation" if own_key else "wrong-role"
+        door.refused(door.post(link, name, "application/json", "/api/links"), 403, rule)
+    door.sim.state({"type": "member", "subject": name, "roles": ["member", role]})
+    job = door.post(door.sim.document([door.sim.event(epcList=[LOT])]), name)
+    assert job.status_code == (403 if own_key else 202), job.text
+
+
+@pytest.mark.parametrize("role", ["auditor", "recall"])
+def test_who_only_reads_holds_no_party(door: Door, role: str) -> None:
+    gln = {"auditor": "9506000134376", "recall": "9506000134383"}[role]
+    with door.unchanged():
+        body = {"type": "member", "name": "Reader", "subject": f"{role}-reader", "roles": [role]}
+        door.refused(door.state(body | {"parties": [gln]}), 400, "party-without-member")
+        body = {"type": "member", "subject": "farm", "roles": [role]}
+        door.refused(door.state(body), 400, "party-without-member")
+    door.sim.admit(f"{role}-reader", roles=[role])
+    with door.unchanged():
+        body = {"type": "member", "subject": f"{role}-reader", "parties": [gln]}
+        door.refused(door.state(body), 400, "party-without-member")
+    door.sim.state(body | {"roles": ["member", role]})
+    held = {one["id"]: one for one in door.get("/api/members").json()["members"]}[f"{role}-reader"]
+    assert [one["value"] for one in held["parties"]] == [gln]
+
+
 def test_nobody_but_the_operator_states_without_a_signature(door: Door) -> None:
     with door.unchanged():
         for member in ("farm", "packer"):
