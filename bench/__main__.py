@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import capture, evidence, graph, http, trace
+from bench import capture, compiled, evidence, graph, http, trace
 from bench.serving import environment_line
 
 OUT = Path(__file__).parent / "results.json"
@@ -27,6 +27,7 @@ def main() -> None:
         sections: list[tuple[str, Callable[[], list[dict[str, Any]]]]] = [
             ("capture", lambda: capture.measure(min(events, 20_000))),
             ("http", lambda: http.measure(events)),
+            ("compiled", lambda: compiled.measure(events)),
             ("graph", lambda: graph.measure(min(events, 20_000))),
             ("trace", lambda: trace.measure(events, Path(folder))),
             ("evidence", lambda: evidence.measure()),
