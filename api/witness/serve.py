@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -86,22 +87,14 @@ def open_witness(options: WitnessOptions) -> tuple[Witness, Callable[[], None]]:
     name = settings.name or f"loomark-witness/{key_id(key.public_bytes)[:16]}"
     if settings.name is None:
         settings = replace(settings, name=name)
-    store = WitnessStore(options.data / DATABASE)
-    _write_settings(options.data / SETTINGS_FILE, settings)
-    replayers, close_all = _replayers(options, settings)
-    witness = Witness(
-        store,
-        name + REPLAY_SUFFIX if options.replay else name,
-        key,
-        settings.trusted(),
-        replayers=replayers,
-    )
-
-    def close() -> None:
-        close_all()
-        store.close()
-
-    return witness, close
+    with ExitStack() as closing:
+        store = WitnessStore(options.data / DATABASE)
+        closing.callback(store.close)
+        _write_settings(options.data / SETTINGS_FILE, settings)
+        replayers = _replayers(options, settings, closing)
+        signed_as = name + REPLAY_SUFFIX if options.replay else name
+        witness = Witness(store, signed_as, key, settings.trusted(), replayers=replayers)
+        return witness, closing.pop_all().close
 
 
 def load_settings(options: WitnessOptions) -> WitnessSettings:
@@ -128,15 +121,17 @@ def _write_settings(path: Path, settings: WitnessSettings) -> None:
         DiskFiles().write(path, text.encode())
 
 
-def _replayers(
-    options: WitnessOptions, settings: WitnessSettings
-) -> tuple[dict[str, Replayer], Callable[[], None]]:
+def _replayers(options: WitnessOptions, settings: WitnessSettings, closing: ExitStack) -> dict[str, Replayer]:
     if not options.replay:
-        return {}, lambda: None
-    from ledger.witness.mirror import Mirrors
+        return {}
+    from ledger.witness.mirror import open_mirror
 
-    mirrors = Mirrors(options.data / "mirror", options.data, settings.logs)
-    return dict(mirrors.by_origin), mirrors.close
+    replayers: dict[str, Replayer] = {}
+    for log in settings.logs:
+        mirror = open_mirror(options.data / "mirror", options.data, log)
+        closing.callback(mirror.close)
+        replayers[log.origin] = mirror
+    return replayers
 
 
 def _key(folder: Path, name: str) -> SigningKey:

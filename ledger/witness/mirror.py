@@ -7,7 +7,6 @@ log has it signed and its tiles in place, and publishes it only afterwards. The 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -89,21 +88,6 @@ class Mirror:
             self._monitor.close()
 
 
-class Mirrors:
-    """The mirrors of a witness's logs, one folder each. `by_origin` finds them."""
-
-    def __init__(self, folder: Path, base: Path, logs: Sequence[FollowedLog]) -> None:
-        made: dict[str, Mirror] = {}
-        for log in logs:
-            made[log.origin] = _mirror(folder / origin_hash(log.origin), base, log)
-        self.by_origin: Mapping[str, Mirror] = made
-
-    def close(self) -> None:
-        """Release all folders."""
-        for mirror in self.by_origin.values():
-            mirror.close()
-
-
 def judge(report: Report, size: int) -> None:
     """Raise what a look at a log found against it; nothing is raised when all entries up to `size` were read and stand."""
     for path, found in report.evidence:
@@ -116,13 +100,17 @@ def judge(report: Report, size: int) -> None:
         raise Unavailable(f"read {report.entries} of {size} entries: {'; '.join(reasons) or 'not there yet'}")
 
 
-def _mirror(folder: Path, base: Path, log: FollowedLog) -> Mirror:
+def open_mirror(folder: Path, base: Path, log: FollowedLog) -> Mirror:
+    """The mirror of a log below `folder`, caught up with what it has; key files are looked for below `base`.
+
+    Raises InvalidInput for a log without an address or a damaged mirror, Unavailable for one that another process has.
+    """
     if log.url is None:
         raise InvalidInput(f"witness.toml: expected a url of {log.origin}, to replay it", rule="bad-setting")
-    policy = parse_policy(policy_text(log.keys))
     source = PendingLog(HttpAddress(log.url, TILE_TIMEOUT_S, _api_key(base, log)))
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return Mirror(open_monitor(folder, policy, log.origin, _now_ms), source)
+    kept = folder / origin_hash(log.origin)
+    kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return Mirror(open_monitor(kept, parse_policy(policy_text(log.keys)), log.origin, _now_ms), source)
 
 
 def _api_key(base: Path, log: FollowedLog) -> str | None:

@@ -26,7 +26,7 @@ _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS conflict (origin TEXT NOT NULL, size INTEGER NOT NULL, note BLOB NOT NULL, "
     "seen BLOB NOT NULL, PRIMARY KEY (origin, size, note)) WITHOUT ROWID",
 )
-_PRAGMAS: Final = ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL", "busy_timeout=2000")
+_PRAGMAS: Final = ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL")
 
 
 class WitnessStore:
@@ -35,7 +35,7 @@ class WitnessStore:
     def __init__(self, path: Path) -> None:
         self._lock = Lock()
         try:
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._db = sqlite3.connect(path, timeout=1.0, check_same_thread=False, isolation_level=None)
             for pragma in _PRAGMAS:
                 self._db.execute(f"PRAGMA {pragma}")
             self._db.execute("BEGIN IMMEDIATE")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from bench.witness import ChildWitness
 from ledger.bundle import parse_bundle
 from ledger.checkpoint import Checkpoint, checkpoint_of, sign_checkpoint
 from ledger.keyfile import read_key_file
-from ledger.note import parse_note, parse_vkey, verify_note
+from ledger.note import parse_note, parse_vkey
 from ledger.policy import Policy, parse_policy
 from ledger.verify import Verifier
 from ledger.witness.exchange import origin_hash, request_bytes
@@ -74,17 +73,9 @@ class Consortium:
             self.member_key = node.admit({"members": [{"id": "farm", "name": "Farm", "parties": []}]})["farm"]
             self.vkey = httpx2.get(f"{node.url}/log/vkey").text.strip()
 
-    def serve(self, **environment: str) -> Served:
-        return Served(
-            self.data,
-            "--origin",
-            ORIGIN,
-            environment={
-                "LOOMARK_OPERATOR_KEY": OPERATOR_KEY,
-                "LOOMARK_WITNESS_TIMEOUT_S": "5",
-                **environment,
-            },
-        )
+    def serve(self, port: int = 0, **environment: str) -> Served:
+        told = {"LOOMARK_OPERATOR_KEY": OPERATOR_KEY, "LOOMARK_PREPARE_PROCESSES": "1", **environment}
+        return Served(self.data, "--origin", ORIGIN, port=port, environment=told)
 
     def witness(self, name: str, *flags: str, port: int = 0) -> ChildWitness:
         log = ("--log", self.vkey) if self.vkey else ()
@@ -109,10 +100,11 @@ class Consortium:
         return found
 
     def sequenced(self, node: Served, location: str) -> dict[str, Any]:
-        return until(
+        settled: dict[str, Any] = until(
             lambda: found if (found := self.job(node, location, 2))["state"] == "sequenced" else None,
             f"{location} to be sequenced; {(self.data / LOG_FILE).read_text()[-500:]}",
         )
+        return settled
 
     def proof(self, node: Served, job: dict[str, Any]) -> bytes:
         record = job["records"][-1]["record"]
@@ -137,10 +129,19 @@ def metric(node: Served, name: str) -> float:
     return sum([float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)])
 
 
-@pytest.fixture
-def consortium(tmp_path: Path) -> Consortium:
-    made = Consortium(tmp_path)
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Consortium:
+    """A node that ran once, without witnesses, so that its log has a key that witnesses can be told."""
+    made = Consortium(tmp_path_factory.mktemp("founded"))
     made.found()
+    return made
+
+
+@pytest.fixture
+def consortium(tmp_path: Path, founded: Consortium) -> Consortium:
+    made = Consortium(tmp_path)
+    shutil.copytree(founded.data, made.data)
+    made.vkey, made.member_key = founded.vkey, founded.member_key
     return made
 
 
@@ -227,27 +228,25 @@ def run(*arguments: str) -> str:
     return done.stdout + done.stderr
 
 
+def free_port() -> int:
+    """A port that was free a moment ago, for a node whose address must be known before it runs."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def test_a_replaying_witness_reads_every_entry_before_it_cosigns(consortium: Consortium) -> None:
     key_file = consortium.folder / "operator.key"
     key_file.write_text(OPERATOR_KEY + "\n")
     with ExitStack() as stack:
-        node = stack.enter_context(consortium.serve())
-        port = int(node.url.rpartition(":")[2])
-        node.stop()
+        port = free_port()
         flags = ("--log-url", f"http://127.0.0.1:{port}/log", "--api-key-file", str(key_file), "--replay")
         replaying = stack.enter_context(consortium.witness("one", *flags))
         assert parse_vkey(replaying.vkey).name == "witness.example/one/replay"
         consortium.witnesses["one"] = replaying
         consortium.write_policy("quorum one")
-        node = stack.enter_context(
-            Served(
-                consortium.data,
-                "--origin",
-                ORIGIN,
-                port=port,
-                environment={"LOOMARK_OPERATOR_KEY": OPERATOR_KEY, "LOOMARK_WITNESS_REQUIRE": "true"},
-            )
-        )
+        node = stack.enter_context(consortium.serve(port, LOOMARK_WITNESS_REQUIRE="true"))
         # Its entries are not public and its checkpoint waits for this witness: it reads ahead of the checkpoint.
         job = consortium.sequenced(node, consortium.send(node, 1))
         head, signers = checkpoint(node)
@@ -301,111 +300,3 @@ def test_a_second_history_under_the_same_key_is_refused_by_witness_and_node(cons
 def metric_of(url: str, name: str) -> float:
     lines = httpx2.get(f"{url}/metrics").text.splitlines()
     return sum([float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)])
-
-
-class Hostile(BaseHTTPRequestHandler):
-    """A witness that misbehaves in the way its server is told: noise, a flood, a drip, or a redirect."""
-
-    protocol_version = "HTTP/1.1"
-
-    def _answer(self) -> None:
-        self.server.asked.append(self.path)  # type: ignore[attr-defined]
-        self.rfile.read(int(self.headers.get("content-length", "0")))
-        getattr(self, f"_{self.server.way}")()  # type: ignore[attr-defined]
-        self.close_connection = True
-
-    do_POST = do_GET = _answer  # noqa: N815
-
-    def _noise(self) -> None:
-        self.wfile.write(b"\x00\xff" * 1000)
-
-    def _flood(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        for _ in range(4096):
-            self.wfile.write(b"x" * 65_536)
-
-    def _drip(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", "100000")
-        self.end_headers()
-        while not self.server.stopping.wait(0.05):  # type: ignore[attr-defined]
-            self.wfile.write(b"x")
-
-    def _redirect(self) -> None:
-        self.send_response(307)
-        self.send_header("Location", self.server.elsewhere)  # type: ignore[attr-defined]
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
-        pass
-
-
-class HostileServer(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, way: str, elsewhere: str = "") -> None:
-        super().__init__(("127.0.0.1", 0), Hostile)
-        self.way, self.elsewhere = way, elsewhere
-        self.asked: list[str] = []
-        self.stopping = threading.Event()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        pass
-
-
-@pytest.fixture
-def hostile() -> Iterator[Callable[..., HostileServer]]:
-    made: list[HostileServer] = []
-
-    def start(way: str, elsewhere: str = "") -> HostileServer:
-        server = HostileServer(way, elsewhere)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        made.append(server)
-        return server
-
-    yield start
-    for server in made:
-        server.stopping.set()
-        server.shutdown()
-        server.server_close()
-
-
-def test_hostile_witnesses_hold_up_nobody_and_reach_no_checkpoint(
-    consortium: Consortium, hostile: Callable[..., HostileServer]
-) -> None:
-    beyond = hostile("noise")
-    ways = {way: hostile(way, beyond.url) for way in ("noise", "flood", "drip", "redirect")}
-    with ExitStack() as stack:
-        honest = consortium.witnesses["one"] = stack.enter_context(consortium.witness("one"))
-        keys = [read_or_make(consortium.folder / f"{way}.vkey", way) for way in ways]
-        others = "\n".join(
-            [f"witness {way} {key} {ways[way].url}" for way, key in zip(ways, keys, strict=True)]
-        )
-        consortium.write_policy("group any1 any one noise flood drip redirect\nquorum any1", others)
-        node = stack.enter_context(
-            consortium.serve(LOOMARK_WITNESS_REQUIRE="true", LOOMARK_WITNESS_TIMEOUT_S="2")
-        )
-        job = consortium.sequenced(node, consortium.send(node, 1))
-        assert checkpoint(node)[1] == ["one"]
-        assert not Verifier(pinned(node)).verify(parse_bundle(consortium.proof(node, job))).unwitnessed
-        for server in ways.values():
-            assert server.asked
-        assert beyond.asked == [], "a redirect was followed"
-        note = parse_note(httpx2.get(f"{node.url}/log/checkpoint").content)
-        assert len(verify_note(note, [parse_vkey(consortium.vkey), parse_vkey(honest.vkey)])) == 2
-
-
-def read_or_make(path: Path, name: str) -> str:
-    """The vkey of a cosigner that never signs anything."""
-    from ledger.ed25519 import SigningKey
-    from ledger.note import COSIGNATURE, VerifierKey
-
-    text = VerifierKey(f"witness.example/{name}", COSIGNATURE, SigningKey.generate().public_bytes).text()
-    path.write_text(text)
-    return text
