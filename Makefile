@@ -8,11 +8,12 @@ DATA ?= var/demo
 PORT ?= 8080
 BENCH_EVENTS ?= 100000
 export BENCH_EVENTS
+FUZZ_SECONDS ?= 20
 # Extra arguments of pytest, as in: make test ARGS='-k merkle -x'
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test bench soak lint format lock wheel clean
+.PHONY: help setup demo run test bench soak fuzz lint format lock wheel clean
 
 help: ## Show what can be made
 	@echo "Loomark: make TARGET (PYTHON=python3.x chooses the interpreter, 3.11 or newer)"
@@ -43,6 +44,10 @@ test: setup ## Run every test (seeded: LOOMARK_TEST_SEED=N repeats a run)
 
 soak: setup ## Run the long forms of the tests
 	@$(BIN)/python -m pytest -m soak --timeout=14400 $(ARGS)
+
+fuzz: setup ## Look for bytes that break a parser (FUZZ_SECONDS a target; ARGS names targets)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check 'atheris>=3'
+	@$(BIN)/python -m tests.fuzz.run $(FUZZ_SECONDS) $(ARGS)
 
 bench: setup ## Measure, and write bench/results.json (BENCH_EVENTS=1000000 for the figures in docs)
 	@$(BIN)/python -m bench
