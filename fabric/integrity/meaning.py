@@ -141,10 +141,13 @@ _LOG: Final = {
     ),
 }
 
+<<<<<<< HEAD
+=======
 _ERASED: Final = (
     "What was erased, by whom and why cannot be shown. What is gone stays gone; other proofs hold."
 )
 
+>>>>>>> 25fce5666125b33723f2d36805d88433f1383523
 _STORED: Final = {
     "record-commitment": _evidence("A record or its salt was changed after it was signed.", _RECORD_PROOFS),
     "record-body": _evidence("A record's bytes are not those that were committed.", _RECORD_PROOFS),
@@ -222,6 +225,27 @@ _STORED: Final = {
     "link-index": _evidence(
         "A link is filed under another log index than its statement.", "It cannot be proved."
     ),
+<<<<<<< HEAD
+    "link-missing": _evidence(
+        "A statement commits to a link that is not in the store.", "Traces do not follow it."
+    ),
+    "erasure": _evidence(
+        "An erasure is not the one that its statement signs.",
+        "Why and by whom something was erased is told wrongly.",
+    ),
+    "erasure-missing": _evidence(
+        "A statement commits to an erasure that is not in the store.",
+        "Why and by whom something was erased is not told; what should have been erased may still be there.",
+    ),
+    "erased": _evidence(
+        "A tombstone does not fit what is left of its record.",
+        "Traces count erased records wrongly, or something that should be gone is still there.",
+    ),
+    "retention": _evidence(
+        "A retention rule is about nobody.",
+        "Records may be kept longer than they should, or erased sooner.",
+        since="none",
+=======
     "erasure-statement": _evidence("An erasure is not the one that its statement signs.", _ERASED),
     "erasure-parties": _evidence(
         "Who may read why something was erased is told wrongly.", "Members read a reason, or miss it."
@@ -241,6 +265,7 @@ _STORED: Final = {
     ),
     "link-missing": _evidence(
         "A statement commits to a link that is not in the store.", "Traces do not follow it."
+>>>>>>> 25fce5666125b33723f2d36805d88433f1383523
     ),
     "database-page": _evidence(
         "The database file is damaged: a disk, a copy or a hand wrote into it.",

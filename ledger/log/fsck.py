@@ -20,7 +20,7 @@ from sqlalchemy import Column, Connection, Engine, func, select
 from ..checkpoint import Checkpoint, parse_checkpoint
 from ..errors import InvalidInput, LoomarkError, Unavailable
 from ..merkle import leaf_hash
-from ..note import VerifierKey
+from ..note import VerifierKey, parse_note
 from ..registry import Registry
 from ..replay import Replay
 from ..seal import Seal
@@ -152,7 +152,10 @@ class _Check:
     sealed_changes: int = 0
     newest_note: int = 0
     last_time: str | None = None
-    whole: bool = True
+    cosigned: bool = False
+    unpublished: list[int] = field(default_factory=list)
+    after_capture: bool = False
+    ends_checkpoint: bool = False
     sound: Sound = field(default_factory=Sound)
     faults: Faults = field(default_factory=Faults)
     unsealed: list[_Unsealed] = field(default_factory=list)
@@ -178,6 +181,7 @@ class _Check:
         self.head(head, published)
         if high_water is not None:
             self.high_water(head, published, self.files.read(high_water))
+        self.archive()
         self.beyond()
         self.unsequenced()
         self.tiles.stray(self._latest(high_water))
@@ -198,12 +202,10 @@ class _Check:
             return None
 
     def _verified(self, note: bytes) -> Checkpoint:
-        for key in self.keys[:-1]:
-            try:
-                return verified_checkpoint(note, key)
-            except InvalidInput:
-                continue
-        return verified_checkpoint(note, self.keys[-1])
+        found = verified_checkpoint(note, *self.keys)
+        own = {key.key_id for key in self.keys}
+        self.cosigned = self.cosigned or any(line.key_id not in own for line in parse_note(note).signatures)
+        return found
 
     def entries(self, published: Checkpoint | None) -> None:
         """Follow the entries to the committed head, chunk by chunk, and look at the tree at the published size."""
@@ -278,6 +280,13 @@ class _Check:
                 "expected the published tree or a later one, got another",
                 expected=None if published is None else f"{published.size} {published.root.hex()}",
                 got=f"{mark.size} {mark.root.hex()}",
+            )
+
+    def archive(self) -> None:
+        """Every head but the newest was published; one that waited for its cosigners may never have been."""
+        for size in () if self.cosigned else self.unpublished:
+            self.faults.note(
+                "archive", f"checkpoint {size}", "expected the note that was published, got none"
             )
 
     def beyond(self) -> None:
@@ -381,13 +390,7 @@ class _Check:
         for index in range(start, end):
             found = rows.entries.get(index)
             if found is None or not isinstance(found[1], bytes):
-                self.faults.note(
-                    "entry-missing",
-                    f"entry {index}",
-                    "expected it in the database, got none; what follows it was not checked",
-                    entry=index,
-                )
-                self.whole = False
+                self._missing(index)
                 return False
             self._entry(index, found[0], found[1], rows)
         if self.replay is not None:
@@ -395,6 +398,24 @@ class _Check:
                 self.index(index, "expected rows only for entries of their kind, got another")
         self.tiles.compare(self.edge.take_growth().full, published=end <= self.size)
         return True
+
+    def _missing(self, index: int) -> None:
+        if index >= self.size:
+            self.faults.note(
+                "head",
+                "head",
+                "expected entries up to its size, got none from some index on",
+                expected=str(self.target),
+                got=str(index),
+                entry=index,
+            )
+            return
+        self.faults.note(
+            "entry-missing",
+            f"entry {index}",
+            "expected it in the database, got none; what follows it was not checked",
+            entry=index,
+        )
 
     def _entry(self, index: int, leaf: Any, data: bytes, rows: _Rows) -> None:
         right = leaf_hash(data)
@@ -412,6 +433,11 @@ class _Check:
         found = rows.heads.get(self.edge.size)
         if found is not None:
             self._old_head(self.edge.size, *found)
+        elif self.ends_checkpoint and self.replay is not None:
+            self.faults.note(
+                "archive", f"checkpoint {self.edge.size}", "expected a head that was committed, got none"
+            )
+        self.ends_checkpoint = False
 
     def _follow(self, index: int, data: bytes, rows: _Rows) -> None:
         if self.replay is None:
@@ -458,6 +484,7 @@ class _Check:
         if rows.statements.pop(index, None) != expected:
             self.index(index, "expected the database to know this statement by its member, id and index")
         self._seen(index, *statement.seen)
+        self.after_capture = not statement.is_registry
         if not statement.is_registry:
             self.unsealed.append(_Unsealed(index, envelope, registry))
             return
@@ -483,6 +510,8 @@ class _Check:
         self.last_time = seal.time
         if row != (seal.start, seal.time, self.sealed_changes, self.changes):
             self.index(index, "expected the database to list this seal as it is")
+        # Without a registry statement before it, a seal is there to end a checkpoint.
+        self.ends_checkpoint = self.after_capture or index + 1 == self.target
         self.sealed_changes = self.changes
         for one in self.unsealed:
             try:
@@ -495,6 +524,7 @@ class _Check:
         self.old_heads += 1
         place = f"checkpoint {size}"
         here = Checkpoint(self.keys[0].name, size, self.edge.frontier.root())
+        self.known.remember(size, here.root)
         if root != here.root:
             self.faults.note(
                 "consistency",
@@ -507,7 +537,7 @@ class _Check:
             self.faults.note("archive", place, "expected the time of the seal that ends it, got another")
         if note is None:
             if size < self.newest_note:
-                self.faults.note("archive", place, "expected the note that was published, got none")
+                self.unpublished.append(size)
             return
         signed = self.note(place, note if isinstance(note, bytes) else b"")
         if signed == here:
