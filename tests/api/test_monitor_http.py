@@ -20,8 +20,7 @@ from ledger.errors import Forbidden, InvalidInput, LoomarkError, NotFound, TooLa
 from ledger.policy import policy_text
 from ledger.tile import Tile, bundle_entries
 from tests.ledger.consortium import ORIGIN, Consortium
-from tests.ledger.monitor.hostile import ShownLog, broken, consortium, signed_note
-from tests.ledger.test_misbehaviour import evidence
+from tests.ledger.monitor.hostile import ShownLog, broken, consortium, evidence, signed_note
 
 Answer = Callable[[socket.socket, str], None]
 

@@ -41,9 +41,8 @@ from ledger.witness.exchange import parse_request, parse_size, request_bytes
 from ledger.witness.settings import parse_settings
 
 from ..ledger.consortium import START_MS, Consortium, key_of, seeded
-from ..ledger.monitor.hostile import BREAKING
+from ..ledger.monitor.hostile import BREAKING, evidence
 from ..ledger.scene import EVENT, HEADER, bundle_bytes, scene
-from ..ledger.test_misbehaviour import evidence
 from ..ledger.vectors import founded
 from ..ledger.vectors import statement as statement_vectors
 

@@ -24,12 +24,12 @@ from ledger.misbehaviour import (
     verify_misbehaviour,
 )
 from ledger.monitor.audit import Audit
-from ledger.monitor.evidence import Signed, evidence_of, inconsistent_growth, split_view
+from ledger.monitor.evidence import inconsistent_growth, split_view
 from ledger.opened_tree import Hidden, Item, OpenedTree, open_tree
 from ledger.policy import Policy, parse_policy, policy_text
 
 from .consortium import ORIGIN, START_MS, Consortium, key_of
-from .monitor.hostile import BREAKING, broken, capture, consortium, seal, signed_note
+from .monitor.hostile import BREAKING, capture, consortium, evidence, seal, signed_note
 from .strategies import values
 
 
@@ -65,17 +65,6 @@ def refused(data: bytes) -> tuple[int, str]:
 def reader_of(entries: list[bytes]) -> merkle.HashReader:
     hashes = [merkle.leaf_hash(data) for data in entries]
     return lambda level, index: merkle.root(hashes[index << level : (index + 1) << level])
-
-
-@cache
-def evidence(name: str) -> bytes:
-    one, entries = broken(name)
-    audit = Audit(one.origin)
-    for data in entries:
-        audit.take(data)
-    audit.end()
-    signed = Signed(one.origin, len(entries), signed_note(one.origin, entries), lambda: iter(entries))
-    return evidence_of(audit.faults[0], signed)
 
 
 @pytest.mark.parametrize("name", BREAKING)

@@ -14,9 +14,11 @@ from ledger.bundle import bundle_of
 from ledger.canonical import canonical
 from ledger.disclosure import open_disclosure
 from ledger.errors import InvalidInput, VerificationError
+from ledger.misbehaviour import misbehaviour_of, verify_misbehaviour
 from ledger.note import parse_note
 from ledger.policy import parse_policy
 from ledger.replay import Replay
+from ledger.tlog_proof import parse_tlog_proof, verify_tlog_proof
 from ledger.verify import Verifier
 
 from .vectors import FILES, FOLDER, file_bytes
@@ -79,6 +81,34 @@ def test_valid_bundles_verify_and_changed_ones_fail_where_they_say() -> None:
         assert failure(verifier, value) == (invalid["step"], invalid["place"])
     disputed = vector["disputed"]
     assert failure(verifier, disputed["bundle"]) == (disputed["step"], disputed["place"])
+
+
+def test_evidence_proves_what_it_says_and_changed_evidence_fails_where_it_says() -> None:
+    vector = load("misbehaviour.json")
+    policy = parse_policy(vector["policy"])
+    for valid in vector["valid"]:
+        found = verify_misbehaviour(misbehaviour_of(valid["evidence"]), policy)
+        assert (found.kind, found.rule) == (valid["kind"], valid["rule"])
+    named = {valid["what"]: valid["evidence"] for valid in vector["valid"]}
+    for invalid in vector["invalid"]:
+        value = json.loads(canonical(named[invalid["what"]]))
+        *path, last = invalid["pointer"].split("/")[1:]
+        place = reduce(lambda at, key: at[int(key) if isinstance(at, list) else key], path, value)
+        place[int(last) if isinstance(place, list) else last] = invalid["value"]
+        with pytest.raises(VerificationError) as caught:
+            verify_misbehaviour(misbehaviour_of(value), policy)
+        assert (caught.value.step, caught.value.place) == (invalid["step"], invalid["place"])
+
+
+def test_tlog_proofs_of_the_vectors_verify_with_their_entry() -> None:
+    vector = load("tlog-proof.json")
+    verifier = Verifier(parse_policy(vector["policy"]))
+    entry = vector["entry"].encode()
+    carried = [parse_tlog_proof(text.encode()) for text in vector["proofs"]]
+    assert [proof.extra for proof in carried] == [entry, None]
+    for proof in carried:
+        found = verify_tlog_proof(proof, entry, verifier)
+        assert (found.index, found.size) == (vector["index"], vector["size"])
 
 
 def failure(verifier: Verifier, value: dict[str, Any]) -> tuple[int, str]:

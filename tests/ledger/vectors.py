@@ -17,14 +17,19 @@ from ledger.commitment import commitment_nodes, record_commitment
 from ledger.disclosure import disclose
 from ledger.ed25519 import key_id, possession_line
 from ledger.key_change import extended_policy, parse_evidence
-from ledger.policy import policy_text
+from ledger.misbehaviour import parse_misbehaviour, verify_misbehaviour
+from ledger.monitor.evidence import inconsistent_growth, split_view
+from ledger.policy import parse_policy, policy_text
 from ledger.shape import time_text
 from ledger.statement import parse_envelope, pre_authentication
+from ledger.tlog_proof import tlog_proof_bytes
 
 from .changing import UNTIL_MS, Changing, policy
 from .consortium import START_MS, Captured, Consortium, key_of, seeded
+from .monitor.hostile import consortium, evidence, signed_note
 from .proofs import Prover
 
+UNSIGNED = "loomark.example/test\n2\n" + "A" * 43 + "=\n\n\u2014 nobody AAAAAAAA\n"
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "spec" / "vectors"
 CONTEXT = [{"url": "https://ref.gs1.org/standards/epcis/epcis-context.jsonld", "sha256": None}]
 RECORDS: list[dict[str, Any]] = [
@@ -325,12 +330,84 @@ def log_key() -> dict[str, Any]:
     }
 
 
+def misbehaviour() -> dict[str, Any]:
+    """Evidence of each kind with what it proves, and changes of it with the step and place that must fail."""
+    one = consortium()
+    size = len(one.entries)
+    other = signed_note(one.origin, [*one.entries[:-1], b"another"])
+    rewritten = [b"rewritten", *one.entries[1:], b"more"]
+    hashes = [merkle.leaf_hash(data) for data in rewritten]
+    grown = inconsistent_growth(
+        one.archive[size],
+        size,
+        signed_note(one.origin, rewritten),
+        size + 1,
+        lambda level, index: merkle.root(hashes[index << level : (index + 1) << level]),
+    )
+    files = [("two trees of one size", split_view(one.archive[size], other)), ("a rewritten entry", grown)]
+    files += [(name, evidence(name)) for name in PROVED]
+    policy = policy_text(one.log_vkey())
+    return {
+        "policy": policy,
+        "valid": [_proved(what, data, policy) for what, data in files],
+        "invalid": [
+            {"step": step, "place": place, "what": what, "pointer": pointer, "value": value}
+            for step, place, what, pointer, value in DISPROVED
+        ],
+    }
+
+
+PROVED = (
+    "another member's key",
+    "a stranger's key",
+    "one statement id twice",
+    "a seal with another registry before",
+    "a seal with another registry after",
+    "a registry statement without its seal",
+    "bytes that are no entry",
+)
+DISPROVED: list[tuple[int, str, str, str, Any]] = [
+    (1, "", "two trees of one size", "/kind", "slowness"),
+    (1, "/checkpoints", "two trees of one size", "/checkpoints/1", "text"),
+    (1, "/at", "one statement id twice", "/at", [1]),
+    (2, "/checkpoints/0", "one statement id twice", "/checkpoints/0", UNSIGNED),
+    (3, "/tree", "one statement id twice", "/tree/0/1", "00" * 32),
+    (4, "", "one statement id twice", "/at", [1, 1]),
+    (4, "", "another member's key", "/at", [0]),
+]
+
+
+def _proved(what: str, data: bytes, policy: str) -> dict[str, Any]:
+    found = verify_misbehaviour(parse_misbehaviour(data), parse_policy(policy))
+    return {"what": what, "kind": found.kind, "rule": found.rule, "evidence": parse_json(data)}
+
+
+def tlog_proof() -> dict[str, Any]:
+    """The tlog-proof of a statement with the entry it carries, and one without."""
+    one, captures = founded()
+    own, size = captures["own"], max(one.archive)
+    named = {f"w{number}": vkey for number, vkey in enumerate(one.witness_vkeys())}
+    path = merkle.inclusion_path(one.hashes(size), own.index)
+    return {
+        "policy": policy_text(one.log_vkey(), named, 2),
+        "entry": own.envelope.decode(),
+        "index": own.index,
+        "size": size,
+        "proofs": [
+            tlog_proof_bytes(own.index, path, one.archive[size], extra).decode()
+            for extra in (own.envelope, None)
+        ],
+    }
+
+
 FILES: dict[str, Callable[[], dict[str, Any]]] = {
     "commitment.json": commitment,
     "statement.json": statement,
     "seal-and-registry.json": seal_and_registry,
     "bundle.json": bundle,
     "log-key.json": log_key,
+    "misbehaviour.json": misbehaviour,
+    "tlog-proof.json": tlog_proof,
 }
 
 

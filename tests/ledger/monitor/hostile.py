@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from ledger import merkle
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.errors import NotFound, Unavailable
+from ledger.monitor.audit import Audit
+from ledger.monitor.evidence import Signed, evidence_of
 from ledger.seal import Seal, seal_bytes
 from ledger.shape import time_text
 from ledger.tile import TILE_WIDTH, Tile, bundle_entries
@@ -226,3 +229,15 @@ def broken(name: str) -> tuple[Consortium, list[bytes]]:
     one = consortium()
     more = BREAKING[name][2](one)
     return one, [*one.entries, *more]
+
+
+@cache
+def evidence(name: str) -> bytes:
+    """What an audit of such a log makes of it."""
+    one, entries = broken(name)
+    audit = Audit(one.origin)
+    for data in entries:
+        audit.take(data)
+    audit.end()
+    signed = Signed(one.origin, len(entries), signed_note(one.origin, entries), lambda: iter(entries))
+    return evidence_of(audit.faults[0], signed)
