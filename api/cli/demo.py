@@ -246,19 +246,32 @@ def _partner(child: ChildNode, data: Path, api_key: str, record: str) -> None:
 
 
 def _recall_lead(child: ChildNode, story: dict[str, Any], keys: dict[str, str]) -> None:
+    _say(6, f"Recall lead: {story['lot']} is contaminated")
+    with Node(child.url, keys["recall"]) as node:
+        answer = _traced(node, story["lot"], "forward")
+        pack = _farthest(answer)
+        out.print(f"   And back from {pack}, which a shop sells:\n", markup=False)
+        _traced(node, pack, "backward")
+
+
+def _traced(node: Node, thing: str, direction: str) -> dict[str, Any]:
     from .asked import names_of
     from .trace import show
     from .trace_text import iris, missing
 
-    _say(6, f"Recall lead: {story['lot']} is contaminated")
-    with Node(child.url, keys["recall"]) as node:
-        for direction in ("forward", "backward"):
-            began = time.perf_counter()
-            answer = node.get_json("/api/trace", thing=story["lot"], direction=direction)
-            took_ms = (time.perf_counter() - began) * 1000
-            names = names_of(node, iris(answer), answer["time"])
-            show(answer, names)
-            out.print(f"\nanswered in {took_ms:.0f} ms; {missing(answer, names)}\n", markup=False)
+    began = time.perf_counter()
+    answer: dict[str, Any] = node.get_json("/api/trace", thing=thing, direction=direction)
+    took_ms = (time.perf_counter() - began) * 1000
+    names = names_of(node, iris(answer), answer["time"])
+    show(answer, names)
+    out.print(f"\nanswered in {took_ms:.0f} ms; {missing(answer, names)}\n", markup=False)
+    return answer
+
+
+def _farthest(answer: dict[str, Any]) -> str:
+    """The affected lot that most steps lie before: what people eat of it."""
+    lots = (one for one in answer["affected"] if one["kind"] == "lot")
+    return str(max(lots, key=lambda one: (one["level"], one["thing"]))["thing"])
 
 
 def _auditor(child: ChildNode, data: Path, story: dict[str, Any], keys: dict[str, str]) -> None:

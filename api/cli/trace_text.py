@@ -54,18 +54,27 @@ class Names:
 
 
 def text(answer: Answer, names: Names, width: int | None = None) -> list[str]:
-    """The lines of a whole answer, no table wider than `width` cells (None: as wide as it gets)."""
+    """The lines of a whole answer, no table wider than `width` cells (None: as wide as it gets).
+
+    What went into a thing comes first where that was asked; else who holds what it became.
+    """
+    is_backward = answer["direction"] == "backward"
+    count = len(answer["affected"])
+    told = f"{max(count - 1, 0)} went into it" if is_backward else f"{count} affected"
     lines = [
-        f"{answer['direction']} trace of {names.thing(answer['thing'])}: {len(answer['affected'])} affected;"
+        f"{answer['direction']} trace of {names.thing(answer['thing'])}: {told};"
         f" covers tree size {answer['size']}, sealed {when(answer['time'])}"
     ]
+    if is_backward:
+        lines += ["", "What went into it", *origins(answer, names, width)]
     seen = "" if answer["hidden"] == "none" else ", by the records you may see"
     lines += _section(f"Who holds it now{seen}", held(answer, names), nothing(answer, "nobody"))
     lines += _section("In transit, or sent and never received", moving(answer, names), nothing(answer))
     lines += _section("Unaccounted", off_balance(answer, names, "unaccounted"), nothing(answer))
     if any(row["surplus"] != "0" for row in answer["quantities"]):
         lines += _section("Surplus", off_balance(answer, names, "surplus"), "")
-    lines += ["", f"Affected ({len(answer['affected'])})", *affected(answer, names, width)]
+    if not is_backward:
+        lines += ["", f"Affected ({count})", *affected(answer, names, width)]
     if answer["quantities"]:
         lines += _section("Amounts", balances(answer, names), "")
     if found := [*contradictions(answer, names), *stops(answer, names)]:
@@ -149,6 +158,29 @@ def affected(answer: Answer, names: Names, width: int | None) -> list[str]:
     return [*lines, f"  … and {left} more; --json gives all of them"] if left else lines
 
 
+def origins(answer: Answer, names: Names, width: int | None) -> list[str]:
+    """A row for each thing that went into the one asked about, that one first: steps back, how much was made, where."""
+    rows = sorted(answer["affected"], key=lambda item: int(item["level"]))
+    shown = rows[:SHOWN]
+    lines = columns(
+        ("thing", "steps back", "made", "made at"), [_origin_row(i, answer, names) for i in shown], width
+    )
+    left = len(rows) - len(shown)
+    return [*lines, f"  … and {left} more; --json gives all of them"] if left else lines
+
+
+def _origin_row(item: Mapping[str, Any], answer: Answer, names: Names) -> tuple[str, ...]:
+    stated = [row for row in answer["quantities"] if row["thing"] == item["thing"] and row["made"] != "0"]
+    places = [place["place"] for row in stated for place in row["places"] if place["made"] != "0"]
+    possible = " (possible)" if item["strength"] == "possible" else ""
+    return (
+        names.thing(item["thing"]) + possible,
+        str(item["level"]),
+        ", ".join(amount(row["made"], row["unit"]) for row in stated),
+        "; ".join(names.place(place) for place in dict.fromkeys(places)),
+    )
+
+
 def _affected_row(item: Mapping[str, Any], names: Names) -> tuple[str, ...]:
     holder = item["holder"] or {}
     possible = " (possible)" if item["strength"] == "possible" else ""
@@ -220,7 +252,8 @@ def iris(answer: Answer) -> list[str]:
         holder = item["holder"] or {}
         found += [item["thing"], holder.get("place"), holder.get("party")]
     for row in answer["quantities"]:
-        found += [row["thing"], *(place["place"] for place in row["places"] if place["on_hand"] != "0")]
+        places = [one for one in row["places"] if one["on_hand"] != "0" or one["made"] != "0"]
+        found += [row["thing"], *(place["place"] for place in places)]
     for leg in answer["handovers"]:
         if leg["received"] is None:
             found += [*leg["things"][:SHOWN], leg["from"], leg["to"]]

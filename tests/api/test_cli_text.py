@@ -92,6 +92,34 @@ def test_a_dispatch_is_in_transit_for_fourteen_days_and_then_never_received() ->
     ]
 
 
+def test_a_backward_trace_tells_first_what_went_into_the_thing_and_where_it_was_made() -> None:
+    source = LOT.replace("/10/A-VERY-LONG-LOT-CODE", "/10/FIELD-7")
+    made = row(source, DOCK, "0", made="600")
+    made["places"][0]["made"] = "600"
+    item = {"thing": source, "kind": "lot", "level": 1, "strength": "possible", "never_received": []}
+    whole = answer()
+    found = whole | {
+        "direction": "backward",
+        "affected": [item | {"holder": None}, *whole["affected"]],
+        "quantities": [made, *whole["quantities"]],
+    }
+    names = Names({DOCK: "North dock"}, {"packer": "Packers"}, {DOCK: "packer"}.get)
+    lines = text(found, names)
+    assert lines[0].startswith("backward trace of ")
+    assert ": 1 went into it; covers tree size 5" in lines[0]
+    _, asked, went_in = section(lines, "What went into it")
+    assert asked.split()[-1] == "0"
+    assert [part.strip() for part in went_in.split("  ") if part.strip()] == [
+        "GTIN 09506000134352, lot FIELD-7 (possible)",
+        "1",
+        "600 kg",
+        "North dock (Packers)",
+    ]
+    assert not any(line.startswith("Affected") for line in lines)
+    assert lines.index("What went into it") < lines.index("Who holds it now")
+    assert DOCK in iris(found)
+
+
 def test_what_is_missing_is_told_with_amount_and_surplus_apart() -> None:
     rows = [row(LOT, SHOP, "0", unaccounted="2.5", surplus="1")]
     lines = text(answer(quantities=rows), Names())
