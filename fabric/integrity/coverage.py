@@ -22,18 +22,6 @@ COLUMNS: Final = (
     Uncovered("job.created_at", "this node's clock; orders a member's list of jobs"),
     Uncovered("job.id", "a random name that only the submitter knows; a changed one is not found"),
     Uncovered("job.notes", "warnings and duplicates as they were told then; only the shape is checked"),
-<<<<<<< HEAD
-=======
-    Uncovered("erasure.created_at", "this node's clock; shown to the member, decides nothing"),
-    Uncovered(
-        "erasure.swept", "cleared, the files are swept once more; set, they are not until the next erasure"
-    ),
-    Uncovered("erased.parties", "who saw what was erased; only that its own member is among them is checked"),
-    Uncovered("erased.partial", "who saw a part of what was erased"),
-    Uncovered("erased_name.iri", "what an erased record named, if something else still does"),
-    Uncovered("erased_name.record", "as above; a lost row lowers a count in traces"),
-    Uncovered("retention", "settings of members; `loomark retention show` tells who set them and when"),
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523
     Uncovered("link.created_at", "this node's clock; shown to the sender, decides nothing"),
     Uncovered("statement.staged_at", "this node's clock; decides nothing"),
     Uncovered("statement.rule", "why a statement was refused; the log holds nothing of refused ones"),
@@ -42,7 +30,6 @@ COLUMNS: Final = (
     Uncovered("credential.id", "a number that sessions name; a changed one ends them"),
     Uncovered("credential.created_at", "this node's clock; decides nothing"),
     Uncovered("credential.revoked_at", "the only copy: clearing it brings a revoked API key back"),
-<<<<<<< HEAD
     Uncovered("erasure.created_at", "this node's clock; decides nothing"),
     Uncovered(
         "erasure.swept",
@@ -57,15 +44,10 @@ COLUMNS: Final = (
     Uncovered(
         "touched.record", "checked to be an event's; the graph, which follows it, is compared by itself"
     ),
-=======
-    Uncovered("touched.seq", "which batch changed a record last; checked to be one behind the record's own"),
-    Uncovered("touched.record", "a lost row delays the graph, which is compared by itself"),
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523
     Uncovered("class.members", "only of classes that no record is in"),
     Uncovered("class.id", "only of classes that no record is in"),
 )
 
-<<<<<<< HEAD
 ROWS: Final = (
     Uncovered("checkpoint", "a lost row of a head whose last statement is a registry statement"),
     Uncovered(
@@ -82,17 +64,12 @@ ROWS: Final = (
 )
 """Tables of which a row that is gone, or made up, may go unnoticed."""
 
-=======
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523
 FILES: Final = (
     Uncovered("lock", "empty; held while a node runs"),
     Uncovered("node.toml", "settings, for people to read; what does not parse is refused"),
     Uncovered("keys/session.key", "random bytes; another value ends the sessions of pages"),
     Uncovered("loomark.db-shm", "an index of the write-ahead log that the next opener makes anew"),
-<<<<<<< HEAD
     Uncovered("graph/progress.db-shm", "an index of a write-ahead log that the next opener makes anew"),
-=======
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523
     Uncovered("graph/*/LOG", "notes of the engine for people"),
     Uncovered("graph/*/LOG.old.*", "notes of the engine for people"),
     Uncovered("graph/*/LOCK", "empty; held while the projector runs"),
@@ -103,11 +80,8 @@ FILES: Final = (
 )
 
 BYTES: Final = (
-<<<<<<< HEAD
     Uncovered("archived notes, where a quorum is required", "a head that waited for cosigners may have none"),
     Uncovered("the sealed part of an encrypted key file", "opening it with its passphrase checks it"),
-=======
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523
     Uncovered("free space of database pages", "holds no row; zeroed when a row is deleted (secure_delete)"),
     Uncovered("padding bits of a packed document", "unpacking gives the same bytes"),
     Uncovered(
@@ -116,8 +90,4 @@ BYTES: Final = (
     ),
 )
 
-<<<<<<< HEAD
 NOT_COVERED: Final = (*COLUMNS, *ROWS, *FILES, *BYTES)
-=======
-NOT_COVERED: Final = (*COLUMNS, *FILES, *BYTES)
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523

@@ -1,21 +1,13 @@
-<<<<<<< HEAD
 """Gaps: what the store no longer holds must be stated in the log as erased; any other gap is a fault.
 
 A tombstone says that something went; the erasures it names say by which statements; each of these holds a body that
 names the record, to which a statement in the log commits. What stays of a record of which some units went must
 still hash to its commitment.
-=======
-"""Gaps: what a store no longer holds must be stated in the log as erased; any other gap is a fault.
-
-An erasure has taken effect once its statement has an index. Then what it names must be gone, and whatever is gone
-must be named by one: value by value, down to the units of a record.
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523
 """
 
 from __future__ import annotations
 
 import json
-<<<<<<< HEAD
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,24 +22,10 @@ from ledger.canonical import canonical
 from ledger.disclosure import open_disclosure
 from ledger.errors import InvalidInput
 from ledger.log import schema as log
-=======
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
-
-from fabric.epcis.erasure import Erasure, parse_erasure
-from fabric.store.bulk import select_in
-from fabric.store.erasures import StoredErasure, stored_erasure
-from fabric.store.schema import erased, erased_by, erased_name, erasure
-from fabric.store.schema import record as record_table
-from ledger.canonical import canonical
-from ledger.disclosure import open_disclosure
-from ledger.errors import InvalidInput
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523
 from ledger.statement import parse_envelope
 
 from .run import Run, reason
 
-<<<<<<< HEAD
 _TOMBSTONES = "SELECT record, whole, remains FROM erased WHERE record IN ({in})"
 _STATED = (
     "SELECT b.record, e.member, e.body FROM erased_by b JOIN erasure e ON e.id = b.erasure"
@@ -215,186 +193,3 @@ def document_fault(connection: Connection, row: Any) -> str | None:
 
 
 __all__ = ["Gaps", "check_erasures", "document_fault", "record_faults"]
-=======
-_BY: Final = "SELECT e.* FROM erased_by b JOIN erasure e ON e.id = b.erasure WHERE b.record IN ({in})"
-_STONES: Final = "SELECT record, whole, parties, partial, remains FROM erased WHERE record IN ({in})"
-_STATEMENTS: Final = (
-    "SELECT s.id, s.idx, s.state, s.envelope, e.data FROM statement s LEFT JOIN entry e ON e.idx = s.idx"
-    " WHERE s.id IN ({in})"
-)
-_NAMED: Final = "SELECT id, member, commitment, salt, body, digest FROM record WHERE commitment IN ({in})"
-_ALONE: Final = "/eventID"
-"""An eventID made from content goes with the first unit, named or not."""
-
-
-def record(run: Run, row: Any, place: str, more: Mapping[str, Any]) -> None:
-    """A record without body or salt is one that the log says was erased, and what stays opens its commitment."""
-    if row.salt is not None:
-        run.faults.note("record-half", place, "expected body and salt, or neither, got one of them", **more)
-        return
-    with run.engine.connect() as connection:
-        told = [
-            parse_erasure(one.value())
-            for one in map(stored_erasure, select_in(connection, _BY, [row.id]))
-            if one.seq is not None and one.member == row.member
-        ]
-        stone = next(select_in(connection, _STONES, [row.id]), None)
-    named = [one for one in told if row.commitment in one.records]
-    if stone is None or not named or (row.body is None and all(one.units for one in named)):
-        rule = "record-gap" if row.body is None else "record-half"
-        run.faults.note(
-            rule, place, "expected its content, or a statement that it was erased, got none", **more
-        )
-        return
-    for rule, message in _stone_faults(row, stone, named):
-        run.faults.note(rule, place, message, **more)
-
-
-def _stone_faults(row: Any, stone: Any, named: Sequence[Erasure]) -> Iterator[tuple[str, str]]:
-    if row.digest != b"":
-        yield "record-digest", "expected no digest of a body that was erased, got one"
-    if (stone.whole == 1) != (row.body is None) or (stone.remains is None) != (row.body is None):
-        yield "erased", "expected what is kept of it as its tombstone says, got another"
-        return
-    members = stone.parties.split()
-    if row.member not in members or " ".join(sorted(set(members))) != stone.parties:
-        yield "erased", "expected its member among those who saw it, got another set"
-    if row.body is None:
-        if row.event_id is not None:
-            yield "record-facts", "expected no eventID of what was erased, got one"
-        return
-    opened = open_disclosure(json.loads(stone.remains))
-    if opened.commitment != row.commitment:
-        yield (
-            "record-commitment",
-            "expected the units and salts that stay to hash to it, got another commitment",
-        )
-    elif canonical(opened.record) != row.body:
-        yield "record-body", "expected the bytes of the units that stay, got others"
-    if opened.record.get("eventID") != row.event_id and row.kind == 2:
-        yield "record-facts", "expected its eventID as a column, got another"
-    units = {unit for one in named for unit in one.units} | {_ALONE}
-    for pointer in opened.hidden:
-        if not any(_covers(unit, pointer) for unit in units):
-            yield "record-gap", f"expected {pointer}, or a statement that it was erased, got none"
-
-
-def _covers(unit: str, pointer: str) -> bool:
-    return unit == pointer or pointer.startswith(f"{unit}/") or unit.startswith(f"{pointer}/")
-
-
-def document(run: Run, row: Any) -> None:
-    """A document without its bytes is one whose records were erased."""
-    with run.engine.connect() as connection:
-        query = "SELECT * FROM erasure WHERE id IN ({in})"
-        found = next(map(stored_erasure, select_in(connection, query, [row.dropped_by])), None)
-        refused = _is_of_refused(connection, row.id)
-    if refused or (found is not None and found.seq is not None and found.member == row.member):
-        return
-    run.faults.note(
-        "document",
-        f"document {row.id}",
-        "expected packed bytes, or an erasure that dropped them, got none",
-        member=str(row.member),
-    )
-
-
-def _is_of_refused(connection: Any, number: int) -> bool:
-    """Whether every capture of a document was refused by the log: what is gone of it counted for nothing."""
-    query = "SELECT s.state FROM capture c JOIN statement s ON s.id = c.statement WHERE c.document IN ({in})"
-    states = {row.state for row in select_in(connection, query, [number])}
-    return states == {"refused"}
-
-
-def link(run: Run, row: Any, place: str) -> None:
-    """A link without body or salt is one that the log says was erased."""
-    run.faults.note("link-body", place, "expected its body, got none", member=str(row.member))
-
-
-def check_erasures(run: Run) -> None:
-    """Each erasure holds the body that its statement commits to, and what it names is gone once it has its index."""
-    for row in run.rows(erasure):
-        place = f"erasure {row.id} of {row.member}"
-        more: dict[str, Any] = {"member": str(row.member), "entry": row.idx if type(row.idx) is int else None}
-        with run.row("erasure-body", place, **more):
-            found = stored_erasure(row)
-            with run.engine.connect() as connection:
-                stated = next(select_in(connection, _STATEMENTS, [found.statement]), None)
-                told = parse_erasure(found.value())
-                named = list(select_in(connection, _NAMED, told.records))
-                known = set(
-                    select_in(connection, "SELECT record FROM erased_by WHERE erasure IN ({in})", [found.id])
-                )
-            for rule, message in _faults(found, told, stated):
-                run.faults.note(rule, place, message, **more)
-            if found.seq is not None:
-                _effects(run, found, told, named, {one.record for one in known})
-            elif known:
-                run.faults.note("erasure-index", place, "expected no effect before it has an index", **more)
-            if row.swept not in (0, 1):
-                run.faults.note("erasure-body", place, "expected 0 or 1 for swept, got another", **more)
-    _orphans(run)
-
-
-def _faults(found: StoredErasure, told: Erasure, stated: Any) -> Iterator[tuple[str, str]]:
-    if stated is None:
-        yield "erasure-statement", "expected its staged statement, got none"
-        return
-    try:
-        statement = parse_envelope(stated.envelope or stated.data or b"").statement
-    except InvalidInput as error:
-        yield "erasure-statement", f"expected its statement: {reason(error)}"
-        return
-    if (statement.type, statement.member, statement.id) != ("erasure", found.member, found.statement_id):
-        yield "erasure-statement", f"expected an erasure by {found.member}, got another statement"
-    elif {statement.member, *statement.body["parties"]} != found.parties:
-        yield "erasure-parties", "expected the parties that the statement names, got others"
-    right = told.commitment(found.salt)
-    if right != found.commitment or right.hex() != statement.body.get("commitment"):
-        yield "erasure-commitment", "expected the commitment that the statement signs, got another"
-    if canonical(told.as_json()) != found.body:
-        yield "erasure-body", "expected canonical bytes, got another spelling"
-    if stated.idx != found.seq:
-        yield "erasure-index", f"expected log index {stated.idx}, got {found.seq}"
-
-
-def _effects(run: Run, found: StoredErasure, told: Erasure, named: Sequence[Any], known: set[int]) -> None:
-    own = [row for row in named if row.member == found.member]
-    for row in own:
-        kept = row.salt is not None or (row.body is not None and not told.units)
-        if kept or row.id not in known:
-            run.faults.note(
-                "erasure-undone",
-                f"record {row.commitment.hex()}",
-                "expected nothing of what was erased, got it back",
-                member=found.member,
-                entry=found.seq,
-            )
-    if {row.commitment for row in own} != set(told.records) or known - {row.id for row in own}:
-        run.faults.note(
-            "erased",
-            f"erasure {found.id} of {found.member}",
-            "expected its effect on the records it names, got one on others",
-            member=found.member,
-            entry=found.seq,
-        )
-
-
-def _orphans(run: Run) -> None:
-    """Tombstones, and what they name, belong to records of which something was erased."""
-    checks = (
-        (erased, "SELECT record FROM erased WHERE record NOT IN (SELECT record FROM erased_by)"),
-        (erased_by, "SELECT record FROM erased_by WHERE record NOT IN (SELECT record FROM erased)"),
-        (erased_by, "SELECT record FROM erased_by WHERE erasure NOT IN (SELECT id FROM erasure)"),
-        (erased_name, "SELECT record FROM erased_name WHERE record NOT IN (SELECT record FROM erased)"),
-        (erased_name, "SELECT record FROM erased_name WHERE iri NOT IN (SELECT iri FROM thing)"),
-    )
-    with run.engine.connect() as connection:
-        for table, query in checks:
-            for (number,) in connection.exec_driver_sql(query):
-                run.faults.note("erased", f"{table.name} of record {number}", "expected no such row, got one")
-        kept = record_table.c.body.is_not(None) & record_table.c.salt.is_not(None)
-        rows = record_table.join(erased, erased.c.record == record_table.c.id).select().where(kept)
-        for row in connection.execute(rows):
-            run.faults.note("erased", f"record {row.id}", "expected no tombstone of a whole record, got one")
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523

@@ -32,12 +32,9 @@ from fabric.store.schema import event
 from .run import DAMAGED, Run, reason
 
 _SNAPSHOT: Final = re.compile(r"snap-[0-9]+-[0-9]+\Z")
-<<<<<<< HEAD
 ENGINE_FAILS: Final = (OSError, ValueError, RuntimeError)
 """What the engine raises for files it cannot make sense of; a block that fails its checksum is a RuntimeError."""
 
-=======
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523
 _FLOCK: Final = "hhqqi"
 _LOOKED_AT: Final = 5_000
 """Quads after which progress is told."""
@@ -70,11 +67,7 @@ def open_graphs(run: Run, folder: Path) -> list[Opened]:
     for path in places:
         try:
             found.append((f"graph/{path.name}", Store.read_only(str(path))))
-<<<<<<< HEAD
         except ENGINE_FAILS as error:
-=======
-        except (OSError, ValueError) as error:
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523
             # A projector may have published another one, and removed this, since its name was read.
             if path.exists():
                 run.faults.note(
@@ -121,11 +114,7 @@ def sizes(run: Run, opened: list[Opened]) -> dict[int, list[Opened]]:
     for place, store in opened:
         try:
             size = covered_size(store)
-<<<<<<< HEAD
         except ENGINE_FAILS as error:
-=======
-        except (OSError, ValueError) as error:
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523
             run.faults.note("graph-unreadable", place, f"expected a graph, got: {_told(error)}")
             continue
         named = re.match(r"graph/snap-([0-9]+)-", place)
@@ -178,11 +167,7 @@ class _Walk:
         try:
             count = self._quads()
             self._orders()
-<<<<<<< HEAD
         except ENGINE_FAILS as error:
-=======
-        except (OSError, ValueError) as error:
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523
             self._run.faults.note(
                 "graph-unreadable", self._place, f"expected to read all of it, got: {_told(error)}"
             )

@@ -141,13 +141,6 @@ _LOG: Final = {
     ),
 }
 
-<<<<<<< HEAD
-=======
-_ERASED: Final = (
-    "What was erased, by whom and why cannot be shown. What is gone stays gone; other proofs hold."
-)
-
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523
 _STORED: Final = {
     "record-commitment": _evidence("A record or its salt was changed after it was signed.", _RECORD_PROOFS),
     "record-body": _evidence("A record's bytes are not those that were committed.", _RECORD_PROOFS),
@@ -225,7 +218,6 @@ _STORED: Final = {
     "link-index": _evidence(
         "A link is filed under another log index than its statement.", "It cannot be proved."
     ),
-<<<<<<< HEAD
     "link-missing": _evidence(
         "A statement commits to a link that is not in the store.", "Traces do not follow it."
     ),
@@ -245,27 +237,6 @@ _STORED: Final = {
         "A retention rule is about nobody.",
         "Records may be kept longer than they should, or erased sooner.",
         since="none",
-=======
-    "erasure-statement": _evidence("An erasure is not the one that its statement signs.", _ERASED),
-    "erasure-parties": _evidence(
-        "Who may read why something was erased is told wrongly.", "Members read a reason, or miss it."
-    ),
-    "erasure-commitment": _evidence("An erasure or its salt was changed after it was signed.", _ERASED),
-    "erasure-body": _evidence("An erasure's bytes are not those that were committed.", _ERASED),
-    "erasure-index": _evidence("An erasure is filed under another log index than its statement.", _ERASED),
-    "erasure-missing": _evidence("A statement commits to an erasure that is not in the store.", _ERASED),
-    "erasure-undone": _evidence(
-        "Something that was erased is in the store again, from a backup or by hand.",
-        "What was promised to be gone is not.",
-        "Erase it again (`loomark erase`), and look for where it came from: an older backup holds what was erased since.",
-    ),
-    "erased": _evidence(
-        "What the store says of an erased record does not fit the erasure.",
-        "Tombstones, and counts of erased records in traces, are wrong. No proof is touched.",
-    ),
-    "link-missing": _evidence(
-        "A statement commits to a link that is not in the store.", "Traces do not follow it."
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523
     ),
     "database-page": _evidence(
         "The database file is damaged: a disk, a copy or a hand wrote into it.",

@@ -22,11 +22,7 @@ from fabric.store.bulk import select_in
 from fabric.store.credentials import MEMBER, OPERATOR
 from fabric.store.links import StoredLink, stored_link
 from fabric.store.schema import EVENT, HEADER, MASTER, capture, credential, document, job, link, record
-<<<<<<< HEAD
 from fabric.store.schema import erasure as erasures
-=======
-from fabric.store.schema import erasure as erasure_table
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523
 from ledger.canonical import canonical
 from ledger.capture import capture_commitment
 from ledger.commitment import record_commitment
@@ -61,20 +57,12 @@ def check_stored(run: Run) -> None:
         _captures(run)
     with run.part("table link"):
         _links(run)
-<<<<<<< HEAD
     with run.part("table erasure"):
         erasure.check_erasures(run)
-=======
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523
     with run.part("table job"):
         _jobs(run)
     with run.part("table credential"):
         _credentials(run)
-<<<<<<< HEAD
-=======
-    with run.part("table erasure"):
-        erasure.check_erasures(run)
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523
     with run.part("table statement"):
         _bodies(run)
 
@@ -84,20 +72,12 @@ def _documents(run: Run) -> None:
     for row in run.rows(document):
         place = f"document {row.id}"
         with run.row("document", place, member=str(row.member)):
-<<<<<<< HEAD
             if row.dropped_by is not None or not row.body:
                 with run.engine.connect() as connection:
                     why = erasure.document_fault(connection, row)
                 if why is not None:
                     run.faults.note("document", place, why, member=row.member)
                 continue
-=======
-            if not row.body:
-                erasure.document(run, row)
-                continue
-            if row.dropped_by is not None:
-                run.faults.note("document", place, "expected no erasure of bytes that are kept, got one")
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523
             try:
                 unpacked = zlib.decompressobj()
                 body = unpacked.decompress(row.body) + unpacked.flush()
@@ -164,10 +144,7 @@ class _Portion:
         self.records: dict[Any, list[Any]] = {}
         self.statements: dict[Any, Any] = {}
         self.documents: dict[Any, Any] = {}
-<<<<<<< HEAD
         self.gaps = erasure.Gaps()
-=======
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523
 
     @classmethod
     def read(cls, connection: Connection, rows: Sequence[Any]) -> _Portion:
@@ -179,11 +156,8 @@ class _Portion:
         found.documents = {
             one.id: one for one in select_in(connection, _DIGESTS, [row.document for row in rows])
         }
-<<<<<<< HEAD
         numbers = [one.id for ones in found.records.values() for one in ones if one.salt is None]
         found.gaps = erasure.Gaps.read(connection, numbers)
-=======
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523
         return found
 
 
@@ -196,10 +170,7 @@ class _Capture:
         self._rows: list[Any] = found.records.get(row.id, [])
         self._stated = found.statements.get(row.statement)
         self._document = found.documents.get(row.document)
-<<<<<<< HEAD
         self._gaps = found.gaps
-=======
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523
         self.place = f"capture {row.id} of {row.member}"
 
     def check(self) -> int:
@@ -279,13 +250,9 @@ class _Capture:
             fault("record-kind", "expected the header record at position 0 only, got another kind")
         if row.body is None or row.salt is None:
             # What remains of an erased record is its commitment, which the capture commitment covers.
-<<<<<<< HEAD
             refused = self._stated is not None and self._stated.state == log.REFUSED
             for rule, message in erasure.record_faults(row, self._gaps, refused=refused):
                 fault(rule, message)
-=======
-            erasure.record(self._run, row, place, more)
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523
             return
         value = json.loads(row.body)
         right = record_commitment(value, row.salt)
@@ -408,12 +375,6 @@ def _links(run: Run) -> None:
         with run.row("link-body", place, **more):
             with run.engine.connect() as connection:
                 stated = next(select_in(connection, _STATEMENTS, [row.statement]), None)
-<<<<<<< HEAD
-=======
-            if row.body is None or row.salt is None:
-                erasure.link(run, row, place)
-                continue
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523
             for rule, message in _link_faults(stored_link(row), stated):
                 run.faults.note(rule, place, message, **more)
 
@@ -447,11 +408,7 @@ def _bodies(run: Run) -> None:
     kinds: tuple[tuple[str, Table, Any], ...] = (
         ("capture", capture, capture.c.statement),
         ("link", link, link.c.statement),
-<<<<<<< HEAD
         ("erasure", erasures, erasures.c.statement),
-=======
-        ("erasure", erasure_table, erasure_table.c.statement),
->>>>>>> 25fce5666125b33723f2d36805d88433f1383523
     )
     for kind, kept, key in kinds:
         joined = log.statement.outerjoin(kept, and_(key == table.id))
