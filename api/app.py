@@ -21,6 +21,7 @@ from .pending import Pending
 from .routes import (
     docs,
     epcis,
+    erasure,
     health,
     keys,
     links,
@@ -52,6 +53,7 @@ _ROUTES = (
     members,
     keys,
     links,
+    erasure,
     policy,
     log,
     health,

@@ -31,6 +31,10 @@ _BODIES: Final[dict[tuple[str, str], dict[str, Any]]] = {
     },
     ("/epcis/events", "post"): {"application/ld+json": _JSON_OBJECT, "application/json": _JSON_OBJECT},
     ("/api/links", "post"): {"application/json": {"schema": {"$ref": "#/components/schemas/Link"}}},
+    ("/api/erasures", "post"): {"application/json": {"schema": {"$ref": "#/components/schemas/Erasure"}}},
+    ("/api/members/{member_id}/retention", "put"): {
+        "application/json": {"schema": {"$ref": "#/components/schemas/Retention"}}
+    },
     ("/api/statements", "post"): {"application/json": {"schema": {"$ref": "#/components/schemas/Statement"}}},
 }
 _TEXT: Final = {"type": "string"}
@@ -88,6 +92,27 @@ _SCHEMAS: Final[dict[str, Any]] = {
             "envelope": {"type": "object", "description": "DSSE envelope of a signed link statement."},
             "salt": {**_TEXT, "description": "32 bytes, hex: of what was signed."},
             "body": {"type": "object", "description": "loomark/link/v1: what was signed."},
+        },
+    },
+    "Erasure": {
+        "type": "object",
+        "description": "Records of the caller, or units of one, told or signed: docs/spec/erasure.md.",
+        "properties": {
+            "records": {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": 4096},
+            "units": {"type": "array", "items": _TEXT, "description": "JSON pointers; none: all of it."},
+            "reason": {**_TEXT, "maxLength": 1000},
+            "parties": {"type": "array", "items": _TEXT, "description": "Members that may read the reason."},
+            "envelope": {"type": "object", "description": "DSSE envelope of a signed erasure statement."},
+            "salt": {**_TEXT, "description": "32 bytes, hex: of what was signed."},
+            "body": {"type": "object", "description": "loomark/erasure/v1: what was signed."},
+        },
+    },
+    "Retention": {
+        "type": "object",
+        "description": "How long a member's records are kept; {}: without end.",
+        "properties": {
+            "days": {"type": ["integer", "null"], "minimum": 1, "maximum": 36525},
+            "until": {"type": ["string", "null"], "description": "YYYY-MM-DDThh:mm:ss.sssZ"},
         },
     },
     "Statement": {

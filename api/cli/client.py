@@ -62,6 +62,10 @@ class Node:
         """POST `body` to `path`."""
         return self._send("POST", path, content=body, headers={"Content-Type": media_type, **(headers or {})})
 
+    def put(self, path: str, body: bytes) -> httpx2.Response:
+        """PUT JSON to `path`."""
+        return self._send("PUT", path, content=body, headers={"Content-Type": "application/json"})
+
     def wait_for_capture(self, location: str, wait_s: int = 60) -> dict[str, Any]:
         """The state of a capture job once it is sequenced or refused."""
         response = self._send("GET", location, headers={"Prefer": f"wait={wait_s}"})

@@ -15,23 +15,25 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Engine, select
 from sqlalchemy.engine import Connection
 
-from fabric.store import credentials, documents, erasures, jobs
+from fabric.store import credentials, documents, erasures, jobs, retention
 from fabric.store.credentials import Principal
 from fabric.store.documents import StoredDocument
 from fabric.store.erasures import StoredErasure
 from fabric.store.jobs import Job
+from fabric.store.retention import Policy
 from ledger.canonical import parse_json
 from ledger.errors import Forbidden, InvalidInput, NotFound
 from ledger.log.schema import statement as statement_table
 from ledger.log.stage import stage
 from ledger.statement import parse_envelope
 
-from . import erasing
+from . import erasing, retaining
 from .intake import Clock, LogView
 from .keyring import Keyring, require_member
 from .links import as_signed, in_custody, keep
 from .pool import Preparer
 from .prepare import Draw, Prepared
+from .retaining import Due
 from .statements import check, delegation, draft, require_author
 from .writer import Ticket, Writer
 
@@ -142,6 +144,52 @@ class CaptureService:
         """A member's latest erasures, newest first."""
         with self._engine.connect() as connection:
             return erasures.erasures_of(connection, member, limit)
+
+    def retention(self) -> list[Policy]:
+        """How long the records of each member with a policy are kept."""
+        with self._engine.connect() as connection:
+            return retention.policies(connection)
+
+    def set_retention(self, caller: Principal, member: str, value: Any) -> Policy | None:
+        """Set how long a member's records are kept, `{days}` or `{until}`; neither: without end.
+
+        Raises InvalidInput, Forbidden `not-yours`.
+        """
+        registry = self._writer.log_view().registry
+        is_operator = caller.role == credentials.OPERATOR
+        retaining.require_may_set(registry, member, caller.member, operator=is_operator)
+        policy = retaining.policy_of(member, value, caller.member, self._clock())
+
+        def write(connection: Connection) -> None:
+            if policy is None:
+                retention.clear(connection, member)
+            else:
+                retention.put(connection, policy)
+
+        self._writer.submit(write).stored.result(WAIT_S)
+        return policy
+
+    def retain(self, member: str | None, *, apply: bool) -> list[Due]:
+        """What is due under the policies, of one member or of all; with `apply` it is erased when this returns."""
+        if apply:
+            ticket = self._writer.submit(lambda connection: self._due(connection, member, apply=True))
+            found: list[Due] = ticket.stored.result(WAIT_S)
+            ticket.settled.result(WAIT_S)
+            return found
+        with self._engine.connect() as connection:
+            return self._due(connection, member, apply=False)
+
+    def _due(self, connection: Connection, member: str | None, *, apply: bool) -> list[Due]:
+        log, now_ms = self._writer.log_view(), self._clock()
+        found = []
+        for policy in retention.policies(connection):
+            if member not in (None, policy.member):
+                continue
+            one = retaining.listed(connection, policy, self._keyring, log.registry, now_ms)
+            if apply:
+                one = retaining.applied(connection, one, self._keyring, log, self._draw, now_ms)
+            found.append(one)
+        return found
 
     def state(self, caller: Principal, value: Mapping[str, Any]) -> tuple[Posted, Outcome]:
         """Post what the operator states, and wait for what became of it."""
