@@ -19,6 +19,7 @@ COLUMNS: Final = (
     Uncovered("document.received_at", "this node's clock; shown to the submitter, decides nothing"),
     Uncovered("document.media_type", "known again only where a capture's header record names it"),
     Uncovered("capture.created_at", "this node's clock; shown to the submitter, decides nothing"),
+    Uncovered("document.dropped_by", "which of its member's erasures dropped the bytes"),
     Uncovered("job.created_at", "this node's clock; orders a member's list of jobs"),
     Uncovered("job.id", "a random name that only the submitter knows; a changed one is not found"),
     Uncovered("job.notes", "warnings and duplicates as they were told then; only the shape is checked"),

@@ -141,6 +141,10 @@ _LOG: Final = {
     ),
 }
 
+_ERASED: Final = (
+    "What was erased, by whom and why cannot be shown. What is gone stays gone; other proofs hold."
+)
+
 _STORED: Final = {
     "record-commitment": _evidence("A record or its salt was changed after it was signed.", _RECORD_PROOFS),
     "record-body": _evidence("A record's bytes are not those that were committed.", _RECORD_PROOFS),
@@ -218,25 +222,30 @@ _STORED: Final = {
     "link-index": _evidence(
         "A link is filed under another log index than its statement.", "It cannot be proved."
     ),
-    "link-missing": _evidence(
-        "A statement commits to a link that is not in the store.", "Traces do not follow it."
+    "erasure-statement": _evidence("An erasure is not the one that its statement signs.", _ERASED),
+    "erasure-parties": _evidence(
+        "Who may read why something was erased is told wrongly.", "Members read a reason, or miss it."
     ),
-    "erasure": _evidence(
-        "An erasure is not the one that its statement signs.",
-        "Why and by whom something was erased is told wrongly.",
-    ),
-    "erasure-missing": _evidence(
-        "A statement commits to an erasure that is not in the store.",
-        "Why and by whom something was erased is not told; what should have been erased may still be there.",
+    "erasure-commitment": _evidence("An erasure or its salt was changed after it was signed.", _ERASED),
+    "erasure-body": _evidence("An erasure's bytes are not those that were committed.", _ERASED),
+    "erasure-index": _evidence("An erasure is filed under another log index than its statement.", _ERASED),
+    "erasure-missing": _evidence("A statement commits to an erasure that is not in the store.", _ERASED),
+    "erasure-undone": _evidence(
+        "Something that was erased is in the store again, from a backup or by hand.",
+        "What was promised to be gone is not.",
+        "Erase it again (`loomark erase`), and look for where it came from: an older backup holds what was erased since.",
     ),
     "erased": _evidence(
-        "A tombstone does not fit what is left of its record.",
-        "Traces count erased records wrongly, or something that should be gone is still there.",
+        "What the store says of an erased record does not fit the erasure.",
+        "Tombstones, and counts of erased records in traces, are wrong. No proof is touched.",
     ),
     "retention": _evidence(
         "A retention rule is about nobody.",
         "Records may be kept longer than they should, or erased sooner.",
         since="none",
+    ),
+    "link-missing": _evidence(
+        "A statement commits to a link that is not in the store.", "Traces do not follow it."
     ),
     "database-page": _evidence(
         "The database file is damaged: a disk, a copy or a hand wrote into it.",

@@ -22,7 +22,7 @@ from fabric.store.bulk import select_in
 from fabric.store.credentials import MEMBER, OPERATOR
 from fabric.store.links import StoredLink, stored_link
 from fabric.store.schema import EVENT, HEADER, MASTER, capture, credential, document, job, link, record
-from fabric.store.schema import erasure as erasures
+from fabric.store.schema import erasure as erasure_table
 from ledger.canonical import canonical
 from ledger.capture import capture_commitment
 from ledger.commitment import record_commitment
@@ -57,12 +57,12 @@ def check_stored(run: Run) -> None:
         _captures(run)
     with run.part("table link"):
         _links(run)
-    with run.part("table erasure"):
-        erasure.check_erasures(run)
     with run.part("table job"):
         _jobs(run)
     with run.part("table credential"):
         _credentials(run)
+    with run.part("table erasure"):
+        erasure.check_erasures(run)
     with run.part("table statement"):
         _bodies(run)
 
@@ -72,12 +72,11 @@ def _documents(run: Run) -> None:
     for row in run.rows(document):
         place = f"document {row.id}"
         with run.row("document", place, member=str(row.member)):
-            if row.dropped_by is not None or not row.body:
-                with run.engine.connect() as connection:
-                    why = erasure.document_fault(connection, row)
-                if why is not None:
-                    run.faults.note("document", place, why, member=row.member)
+            if not row.body:
+                erasure.document(run, row)
                 continue
+            if row.dropped_by is not None:
+                run.faults.note("document", place, "expected no erasure of bytes that are kept, got one")
             try:
                 unpacked = zlib.decompressobj()
                 body = unpacked.decompress(row.body) + unpacked.flush()
@@ -144,7 +143,6 @@ class _Portion:
         self.records: dict[Any, list[Any]] = {}
         self.statements: dict[Any, Any] = {}
         self.documents: dict[Any, Any] = {}
-        self.gaps = erasure.Gaps()
 
     @classmethod
     def read(cls, connection: Connection, rows: Sequence[Any]) -> _Portion:
@@ -156,8 +154,6 @@ class _Portion:
         found.documents = {
             one.id: one for one in select_in(connection, _DIGESTS, [row.document for row in rows])
         }
-        numbers = [one.id for ones in found.records.values() for one in ones if one.salt is None]
-        found.gaps = erasure.Gaps.read(connection, numbers)
         return found
 
 
@@ -170,7 +166,6 @@ class _Capture:
         self._rows: list[Any] = found.records.get(row.id, [])
         self._stated = found.statements.get(row.statement)
         self._document = found.documents.get(row.document)
-        self._gaps = found.gaps
         self.place = f"capture {row.id} of {row.member}"
 
     def check(self) -> int:
@@ -250,9 +245,7 @@ class _Capture:
             fault("record-kind", "expected the header record at position 0 only, got another kind")
         if row.body is None or row.salt is None:
             # What remains of an erased record is its commitment, which the capture commitment covers.
-            refused = self._stated is not None and self._stated.state == log.REFUSED
-            for rule, message in erasure.record_faults(row, self._gaps, refused=refused):
-                fault(rule, message)
+            erasure.record(self._run, row, place, more)
             return
         value = json.loads(row.body)
         right = record_commitment(value, row.salt)
@@ -375,6 +368,9 @@ def _links(run: Run) -> None:
         with run.row("link-body", place, **more):
             with run.engine.connect() as connection:
                 stated = next(select_in(connection, _STATEMENTS, [row.statement]), None)
+            if row.body is None or row.salt is None:
+                erasure.link(run, row, place)
+                continue
             for rule, message in _link_faults(stored_link(row), stated):
                 run.faults.note(rule, place, message, **more)
 
@@ -408,7 +404,7 @@ def _bodies(run: Run) -> None:
     kinds: tuple[tuple[str, Table, Any], ...] = (
         ("capture", capture, capture.c.statement),
         ("link", link, link.c.statement),
-        ("erasure", erasures, erasures.c.statement),
+        ("erasure", erasure_table, erasure_table.c.statement),
     )
     for kind, kept, key in kinds:
         joined = log.statement.outerjoin(kept, and_(key == table.id))
