@@ -376,7 +376,7 @@ class Monitor:
         ahead = [size for size, _ in heads if size > state.size]
         if ahead:
             message = f"it signed a tree of size {ahead[-1]} and shows one of {state.size}; for a moment that is normal"
-            report.suspicions.append(Suspicion("not-shown", LOG, message))
+            report.suspicions.append(Suspicion("ahead", LOG, message))
         if self._audit.stopped is not None:
             report.limits.append(
                 f"entries from {self._audit.stopped} on are kept and hashed, but no longer replayed"

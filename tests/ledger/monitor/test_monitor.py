@@ -166,7 +166,7 @@ def test_a_future_head_is_held_against_the_log_when_it_gets_there(followed: Foll
     followed.log.shown = signed_note(ORIGIN, fork(followed.one, size, 3))
     report = followed.look()
     assert (report.evidence, report.size) == ([], size)
-    assert "not-shown" in rules(report)
+    assert "ahead" in rules(report)
     followed.log.shown = None
     followed.grow(captures=5)
     [(_, found)] = followed.look().evidence
@@ -235,12 +235,12 @@ def test_a_witness_that_is_ahead_is_a_suspicion_until_the_log_shows_it(followed:
     ahead = Watching(cosigned(followed.log.entries))
     followed.log.entries, later = shown, followed.log.entries
     report = followed.look(w0=ahead)
-    assert "not-shown" in rules(report)
+    assert "ahead" in rules(report)
     assert report.size == len(shown)
     followed.log.entries = later
     report = followed.look(w0=ahead)
     assert (report.size, report.evidence) == (len(later), [])
-    assert "not-shown" not in rules(report)
+    assert "ahead" not in rules(report)
 
 
 @pytest.mark.parametrize(
@@ -339,7 +339,7 @@ def test_a_boundless_future_size_is_asked_for_a_few_tiles_only(followed: Followe
     report = followed.look()
     assert (report.size, report.evidence) == (size, [])
     assert len(followed.log.asked) <= 8
-    assert "not-shown" in rules(report)
+    assert "ahead" in rules(report)
 
 
 def test_an_old_checkpoint_shown_again_is_stale_and_no_evidence(followed: Followed) -> None:
