@@ -21,7 +21,7 @@ from typing import Any
 from fabric.capture.node import Node, NodeSettings, open_node, rebuild_folder
 from fabric.capture.pool import InlinePreparer, Preparer
 from fabric.capture.service import Outcome, Posted
-from fabric.epcis.document import read_document
+from fabric.epcis.document import DEFAULT_READING, read_document
 from fabric.epcis.link import link_of
 from fabric.store.credentials import OPERATOR, Principal
 from fabric.store.jobs import Job
@@ -187,7 +187,8 @@ class Simulator:
     def submission(self, by: str, events: Sequence[dict[str, Any]], **changes: Any) -> bytes:
         """A member-signed capture of these events, ready to be posted."""
         document = changes.pop("document", None) or self.document(events)
-        records = [record.committed for record in read_document(document, EPCIS).records]
+        reading = changes.pop("reading", DEFAULT_READING)
+        records = [record.committed for record in read_document(document, EPCIS, reading).records]
         arguments: dict[str, Any] = {
             "key": self.keys[by],
             "log": ORIGIN,

@@ -50,6 +50,13 @@ def capture(
         str | None, typer.Option(help="The public key of --signer; without it your only active one.")
     ] = None,
     passphrase_file: PassphraseFile = None,
+    keep_wrong_check_digits: Annotated[
+        bool,
+        typer.Option(
+            "--keep-wrong-check-digits",
+            help="Take GS1 keys with a wrong check digit as private names, warned about, instead of refusing.",
+        ),
+    ] = False,
     receipt: Annotated[
         Path | None,
         typer.Option(
@@ -69,7 +76,7 @@ def capture(
         for file in files:
             with _named(file):
                 before = checkpoint_size(node)
-                job = capture_file(node, file, hand)
+                job = capture_file(node, file, hand, keep_wrong_check_digits)
             jobs.append(job)
             if receipt is not None and job["receipt"] is not None:
                 receipt.write_bytes(node.get(job["receipt"]).content)
@@ -140,26 +147,33 @@ def _named(file: Path) -> Iterator[None]:
         raise
 
 
-def capture_file(node: Node, file: Path, hand: Hand | None) -> dict[str, Any]:
+def capture_file(
+    node: Node, file: Path, hand: Hand | None, keep_wrong_check_digits: bool = False
+) -> dict[str, Any]:
     """Post one document, signed locally when somebody signs, and give its job once it is settled."""
     try:
         document = file.read_bytes()
     except OSError as error:
         raise InvalidInput(f"cannot read {file}: {error.strerror}", rule="bad-file") from error
+    address = "/epcis/capture" + ("?check-digits=keep" if keep_wrong_check_digits else "")
     if hand is None:
-        response = node.post("/epcis/capture", document, EPCIS_JSON)
+        response = node.post(address, document, EPCIS_JSON)
     else:
         member = str(node.get_json("/api/members")["self"])
-        body = signed_submission(document, member, hand.signer, see(node, hand.memory))
-        response = node.post("/epcis/capture", body, SUBMISSION)
+        body = signed_submission(
+            document, member, hand.signer, see(node, hand.memory), keep_wrong_check_digits
+        )
+        response = node.post(address, body, SUBMISSION)
     return node.wait_for_capture(response.headers["location"])
 
 
-def signed_submission(document: bytes, member: str, key: Signer, pinned: Pinned) -> bytes:
+def signed_submission(
+    document: bytes, member: str, key: Signer, pinned: Pinned, keep_wrong_check_digits: bool = False
+) -> bytes:
     """Commit to a document's records and sign them on this machine: the body of a member-signed capture."""
-    from fabric.epcis import read_document
+    from fabric.epcis.document import Reading, read_document
 
-    read = read_document(document, EPCIS_JSON)
+    read = read_document(document, EPCIS_JSON, Reading(keep_bad_check_digits=keep_wrong_check_digits))
     records = [record.committed for record in read.records]
     return build_submission(
         document,

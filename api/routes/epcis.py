@@ -11,9 +11,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 
 from api.limits import media_type, read_body
 from api.services import Services
@@ -33,21 +34,42 @@ RECEIPT_RELATION = "urn:loomark:rel:receipt"
 _LONGEST_WAIT_S = 60.0
 
 
+class Digits(StrEnum):
+    """What becomes of a GS1 key with a wrong check digit."""
+
+    CHECK = "check"
+    KEEP = "keep"
+
+
+CheckDigits = Annotated[
+    Digits,
+    Query(
+        alias="check-digits",
+        description="keep: take GS1 keys with a wrong check digit as private names, with a warning each;"
+        " else they are refused.",
+    ),
+]
+
+
 @router.post("/capture", status_code=202, summary="Capture an EPCIS document", response_class=Response)
-async def capture(request: Request, serving: Serving, member: Submitting) -> Response:
+async def capture(
+    request: Request, serving: Serving, member: Submitting, check_digits: CheckDigits = Digits.CHECK
+) -> Response:
     """Takes an EPCISDocument (JSON or JSON-LD), or a member-signed capture around one.
 
     Nothing is stored of a document with a finding. The answer comes when the capture is durable; `Location` is
     its job.
     """
-    job = await _capture(request, serving, member)
+    job = await _capture(request, serving, member, check_digits)
     return _accepted(job)
 
 
 @router.post("/events", status_code=202, summary="Capture one event", response_class=Response)
-async def capture_event(request: Request, serving: Serving, member: Submitting) -> Response:
+async def capture_event(
+    request: Request, serving: Serving, member: Submitting, check_digits: CheckDigits = Digits.CHECK
+) -> Response:
     """Takes one bare EPCIS event with its `@context`; answered as a capture of one event."""
-    job = await _capture(request, serving, member)
+    job = await _capture(request, serving, member, check_digits)
     return _accepted(job)
 
 
@@ -112,14 +134,14 @@ def _records(serving: Services, job: Job) -> list[CapturedRecord]:
     return [] if job.capture is None else records_of(serving.node.reading, job.capture)
 
 
-async def _capture(request: Request, serving: Services, member: str) -> Job:
+async def _capture(request: Request, serving: Services, member: str, digits: Digits) -> Job:
     kind = media_type(request, ACCEPTED)
     settings = serving.settings
     body = await read_body(request, settings.capture_limit_bytes, settings.request_timeout_s)
     service = serving.node.capture
     try:
         async with asyncio.timeout(settings.request_timeout_s):
-            prepared = await asyncio.wrap_future(service.prepare(body, kind))
+            prepared = await asyncio.wrap_future(service.prepare(body, kind, digits is Digits.KEEP))
             ticket: Ticket = service.store(member, prepared)
             stored: Job = await asyncio.wrap_future(ticket.stored)
     except TimeoutError as error:

@@ -28,7 +28,7 @@ _turns = count(1)
 class Preparer(Protocol):
     """Prepares submissions, several at a time. The future raises what `prepare` raises, or Unavailable."""
 
-    def submit(self, body: bytes, media_type: str) -> Future[Prepared]:
+    def submit(self, body: bytes, media_type: str, keep_bad_check_digits: bool = False) -> Future[Prepared]:
         """Begin to prepare a submission."""
 
     def close(self) -> None:
@@ -47,14 +47,14 @@ class PreparePool:
         # The first task starts all workers; their imports take a second that the first request need not wait for.
         self._executor.submit(_pid)
 
-    def submit(self, body: bytes, media_type: str) -> Future[Prepared]:
+    def submit(self, body: bytes, media_type: str, keep_bad_check_digits: bool = False) -> Future[Prepared]:
         """Begin to prepare a submission in some worker."""
         outcome: Future[Prepared] = Future()
         # Running from the start: who gives up waiting cannot cancel what a worker will answer.
         outcome.set_running_or_notify_cancel()
         executor = self._executor
         try:
-            running = executor.submit(_prepare, body, media_type, self._limits)
+            running = executor.submit(_prepare, body, media_type, self._limits, keep_bad_check_digits)
         except (BrokenProcessPool, RuntimeError):
             self._renew(executor)
             outcome.set_exception(_lost())
@@ -111,11 +111,11 @@ class InlinePreparer:
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
 
-    def submit(self, body: bytes, media_type: str) -> Future[Prepared]:
+    def submit(self, body: bytes, media_type: str, keep_bad_check_digits: bool = False) -> Future[Prepared]:
         """Prepare now."""
         outcome: Future[Prepared] = Future()
         try:
-            outcome.set_result(prepare(body, media_type, self._limits, os.urandom))
+            outcome.set_result(prepare(body, media_type, self._limits, os.urandom, keep_bad_check_digits))
         except LoomarkError as error:
             outcome.set_exception(error)
         return outcome
@@ -135,11 +135,13 @@ def collect_rarely() -> None:
     gc.set_threshold(100_000, 50, 100)
 
 
-def _prepare(body: bytes, media_type: str, limits: Limits) -> Prepared | LoomarkError:
+def _prepare(
+    body: bytes, media_type: str, limits: Limits, keep_bad_check_digits: bool
+) -> Prepared | LoomarkError:
     _look_for_cycles()
     # An exception with more than one argument does not survive pickling by its arguments; as a value it does.
     try:
-        return prepare(body, media_type, limits, os.urandom)
+        return prepare(body, media_type, limits, os.urandom, keep_bad_check_digits)
     except LoomarkError as error:
         return error
 

@@ -61,18 +61,20 @@ class Prepared:
     notes: dict[str, Any]
 
 
-def prepare(body: bytes, media_type: str, limits: Limits, draw: Draw) -> Prepared:
+def prepare(
+    body: bytes, media_type: str, limits: Limits, draw: Draw, keep_bad_check_digits: bool = False
+) -> Prepared:
     """Validate a submission whole and commit to its records. Raises InvalidInput and its leaves.
 
     `media_type` is that of the request: EPCIS, or a member-signed capture, whose signature is left to the
-    writer, which knows the registry.
+    writer, which knows the registry. `keep_bad_check_digits` turns that refusal into warnings, as a member may ask.
     """
     if len(body) > limits.body_bytes:
         raise TooLarge(f"expected at most {limits.body_bytes} bytes, got {len(body)}", rule="document-size")
     essence = media_type.partition(";")[0].strip().lower()
     if essence == SUBMISSION:
-        return _prepare_signed(parse_submission(body), limits)
-    document = read_document(body, media_type)
+        return _prepare_signed(parse_submission(body), limits, keep_bad_check_digits)
+    document = read_document(body, media_type, Reading(keep_bad_check_digits=keep_bad_check_digits))
     values = _committed(document, limits)
     salts = draw(RECORD_SALT_SIZE_BYTES * len(values))
     size = RECORD_SALT_SIZE_BYTES
@@ -83,8 +85,9 @@ def prepare(body: bytes, media_type: str, limits: Limits, draw: Draw) -> Prepare
     return _prepared(body, essence, None, document, pieces, committed)
 
 
-def _prepare_signed(submission: Submission, limits: Limits) -> Prepared:
-    document = read_document(submission.document, DOCUMENT, Reading(sent_digests=submission.contexts))
+def _prepare_signed(submission: Submission, limits: Limits, keep_bad_check_digits: bool) -> Prepared:
+    reading = Reading(sent_digests=submission.contexts, keep_bad_check_digits=keep_bad_check_digits)
+    document = read_document(submission.document, DOCUMENT, reading)
     values = _committed(document, limits)
     committed = iter(verify_submission(submission, values))
     salts = list(submission.record_salts)

@@ -80,9 +80,9 @@ class CaptureService:
         self._clock = clock
         self._draw = draw
 
-    def prepare(self, body: bytes, media_type: str) -> Future[Prepared]:
+    def prepare(self, body: bytes, media_type: str, keep_bad_check_digits: bool = False) -> Future[Prepared]:
         """Begin to validate and commit to a submission. The future raises InvalidInput, Unavailable."""
-        return self._preparer.submit(body, media_type)
+        return self._preparer.submit(body, media_type, keep_bad_check_digits)
 
     def store(self, member: str, prepared: Prepared) -> Ticket:
         """Queue a prepared submission of a member; `stored` gives its Job. Raises QueueFull, Unavailable."""

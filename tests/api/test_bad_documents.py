@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from fabric.epcis.document import Reading
 from ledger.canonical import MAX_DEPTH, parse_json
 from ledger.commitment import MAX_RECORD_DEPTH
 from ledger.submission import MEDIA_TYPE as SUBMISSION
-from tests.simulator import CONTEXT
+from tests.simulator import CONTEXT, EPCIS
 
 from .door import CAPTURE_LIMIT_BYTES, CAPTURE_LIMIT_EVENTS, Door
 
@@ -249,6 +250,34 @@ def test_a_bad_check_digit_is_answered_with_the_right_one(door: Door) -> None:
         assert found["pointer"] == "/epcisBody/eventList/0/epcList/0"
         assert found["expected"] == "check digit 2 in GTIN 09506000134352"
         assert found["got"] == "09506000134353"
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_member_may_ask_to_keep_a_wrong_check_digit_as_a_private_name(door: Door, signed: bool) -> None:
+    lot = f"{WRONG_LOT}{'S' if signed else 'C'}"
+    body, member, kind = document(door, event(epcList=[lot])), "farm", EPCIS
+    if signed:
+        reading = Reading(keep_bad_check_digits=True)
+        body, member, kind = (
+            door.sim.submission("packer", [], document=body, reading=reading),
+            "packer",
+            SUBMISSION,
+        )
+    with door.unchanged():
+        door.finding(door.post(body, member, kind), "bad-check-digit")
+        door.refused(door.post(body, member, kind, "/epcis/capture?check-digits=guess"), 400, "bad-parameter")
+    answer = door.post(body, member, kind, "/epcis/capture?check-digits=keep")
+    assert answer.status_code == 202, answer.text
+    job = door.get(answer.headers["location"], member, prefer="wait=20").json()
+    assert job["state"] == "sequenced"
+    (warned,) = job["warnings"]
+    assert (warned["rule"], place(warned)) == ("bad-check-digit", (1, "/epcisBody/eventList/0/epcList/0"))
+    assert warned["expected"] == "check digit 2 in GTIN 09506000134352"
+    name = job["records"][1]["record"]
+    assert door.get(f"/api/records/{name}", member).json()["value"]["epcList"] == [lot]
+    traced = door.get(f"/api/trace?thing={lot}&direction=both", member).json()
+    assert [one["thing"] for one in traced["affected"]] == [lot]
+    door.sim.verify(door.get(f"/api/records/{name}/proof", member).content)
 
 
 @pytest.mark.parametrize(
