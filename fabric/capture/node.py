@@ -37,7 +37,7 @@ from ledger.log.publish import Publisher
 from ledger.log.reader import LogReader
 from ledger.log.recover import open_sequencer
 from ledger.log.sequencer import Sequencer
-from ledger.log.space import StorageFull
+from ledger.log.space import StorageFull, storage_full
 from ledger.log.stage import stage
 from ledger.log_key import LogKey
 from ledger.merkle import EMPTY_ROOT
@@ -192,6 +192,8 @@ class Node:
         self._writer.stop()
         self._companions.stop()
         self._preparer.close()
+        if self.witnesses is not None:
+            self.witnesses.close()
         self.reading.dispose()
         self._engine.dispose()
         self._lock.release()
@@ -216,13 +218,15 @@ def open_node(
     """Start a node's core on its folder, from nothing or from whatever the last run left.
 
     `on_failure` is called once, in the writer's thread, when the node cannot go on writing: end the process.
-    Raises InvalidInput for a folder of another origin, Unavailable for one that another node holds.
+    Raises InvalidInput for a folder of another origin, Unavailable for one that another node holds, StorageFull for
+    one that there is no room to open in.
     """
     clock = clock or now_ms
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = NodeLock()
     lock.take(FolderLock(settings.data / "lock"))
     engine: Engine | None = None
+    witnesses: Witnesses | None = None
     try:
         keyring = Keyring(settings.data / "keys", settings.keys)
         keyring.create_folder()
@@ -257,10 +261,15 @@ def open_node(
             witnesses=witnesses,
             new_operator_key=fresh_key,
         )
-    except BaseException:
+    except BaseException as error:
+        if witnesses is not None:
+            witnesses.close()
         if engine is not None:
             engine.dispose()
         lock.release()
+        full = storage_full(error)
+        if full is not None:
+            raise full from error
         raise
 
 
@@ -269,6 +278,7 @@ def rebuild_folder(settings: NodeSettings, progress: Callable[[int, int], None] 
     lock = NodeLock()
     lock.take(FolderLock(settings.data / "lock"))
     engine = writer_engine(_database(settings))
+    witnesses: Witnesses | None = None
     try:
         keyring = Keyring(settings.data / "keys", settings.keys)
         _sign_alone(lock, engine, keyring)
@@ -279,6 +289,8 @@ def rebuild_folder(settings: NodeSettings, progress: Callable[[int, int], None] 
         sequencer = open_sequencer(engine, publisher, now_ms, marks=_marks(settings, witnesses))
         return rebuild(engine, sequencer.registry, progress)
     finally:
+        if witnesses is not None:
+            witnesses.close()
         engine.dispose()
         lock.release()
 

@@ -26,6 +26,9 @@ class Address(Protocol):
     def get(self, path: str) -> Answer:
         """What it answers to a GET."""
 
+    def close(self) -> None:
+        """Let go of open connections."""
+
 
 class HttpAddress:
     """An `Address` below an `http` or `https` URL. A redirect is an answer like any other, and is not followed."""
@@ -63,7 +66,8 @@ class HttpAddress:
                 return Answer(response.status_code, data, response.headers.get("content-type", TEXT_TYPE))
         except httpx2.TimeoutException as error:
             raise TimeoutError(f"no answer from {self._url} in time") from error
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, RuntimeError) as error:
+            # RuntimeError: the client was closed while a thread that nobody waits for any more was still asking.
             raise Unavailable(f"no answer from {self._url} ({error})") from error
 
 

@@ -199,6 +199,11 @@ class Witnesses:
         with self._learning:
             return tuple(self._marks.values())
 
+    def close(self) -> None:
+        """Let go of open connections."""
+        for one in self._witnesses:
+            one.address.close()
+
     def state(self) -> dict[str, object]:
         """What a node says of its witnesses: the quorum's name, whether it is required, and each one's last size."""
         return {
@@ -258,18 +263,21 @@ class Witnesses:
         one.rests_until = time.monotonic() + one.rest_s
 
     def _ask_into(self, one: _Witness, request: _Request, replies: queue.SimpleQueue[_Reply]) -> None:
+        """Ask one witness in a thread of its own; whatever happens there, it is no longer busy and has replied."""
+        reply = _Reply(one.name, UNREACHABLE)
         try:
             reply = self._ask(one, request)
+            if reply.line is not None:
+                one.size, one.rest_s = request.size, 0.0
         except TimeoutError:
             reply = _Reply(one.name, TIMED_OUT)
-        except Unavailable:
-            reply = _Reply(one.name, UNREACHABLE)
         except InvalidInput:
             reply = _Reply(one.name, GARBAGE)
-        if reply.line is not None:
-            one.size, one.rest_s = request.size, 0.0
-        one.busy = False
-        replies.put(reply)
+        except Unavailable:
+            pass
+        finally:
+            one.busy = False
+            replies.put(reply)
 
     def _ask(self, one: _Witness, request: _Request) -> _Reply:
         """Ask one witness; a 409 is answered once, by asking again from the size that it names."""

@@ -53,6 +53,10 @@ class PendingLog:
             raise Unavailable(f"tile/{tile.path}: expected 200, got {answer.status}")
         return answer.body
 
+    def close(self) -> None:
+        """Let go of open connections."""
+        self._address.close()
+
     def _get(self, tile: Tile) -> Answer:
         try:
             return self._address.get(f"tile/{tile.path}", MAX_BUNDLE_BYTES)
@@ -86,6 +90,7 @@ class Mirror:
         """Release the folder, once nobody reads any more."""
         if self._turn.acquire(timeout=PATIENCE_S):
             self._monitor.close()
+            self._source.close()
 
 
 def judge(report: Report, size: int) -> None:

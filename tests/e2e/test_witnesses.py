@@ -20,9 +20,13 @@ import pytest
 from api.cli.child import LOG_FILE
 from bench.serving import Served
 from bench.witness import ChildWitness
+from fabric.capture.node import Node, NodeSettings, open_node
+from fabric.capture.pool import InlinePreparer
+from fabric.capture.witnessing import WitnessSettings
 from ledger.bundle import parse_bundle
 from ledger.checkpoint import Checkpoint, checkpoint_of, sign_checkpoint
 from ledger.keyfile import read_key_file
+from ledger.log.guard import ReadOnlyLog
 from ledger.note import parse_note, parse_vkey
 from ledger.policy import Policy, parse_policy
 from ledger.verify import Verifier
@@ -211,12 +215,6 @@ def test_fail_open_publishes_and_completes_the_checkpoint_later(consortium: Cons
         run("policy", "-o", str(folder / "pinned.policy"), "--url", node.url)
         said = run("verify", str(folder / "proof.json"), "--policy", str(folder / "pinned.policy"))
         assert "unwitnessed" not in said
-        # A restart without its witnesses does not take cosignatures back.
-        node.stop()
-        consortium.witnesses["one"].stop()
-        consortium.witnesses["two"].stop()
-        node = stack.enter_context(consortium.serve())
-        assert checkpoint(node) == (head, ["one", "two"])
 
 
 def run(*arguments: str) -> str:
@@ -262,39 +260,61 @@ def test_a_replaying_witness_reads_every_entry_before_it_cosigns(consortium: Con
         assert checkpoint(node)[1] == ["replay"]
 
 
+def core(consortium: Consortium, data: Path, *, require: bool = True, policy: str = "quorum one") -> Node:
+    """The core of a node on a folder, in this process; the witnesses of its policy are processes of their own."""
+    consortium.data = data
+    consortium.write_policy(policy)
+    witnesses = WitnessSettings(require=require)
+    return open_node(NodeSettings(data, ORIGIN, witnesses=witnesses), preparer=InlinePreparer())
+
+
 def test_a_second_history_under_the_same_key_is_refused_by_witness_and_node(consortium: Consortium) -> None:
     copy = consortium.folder / "copy"
     shutil.copytree(consortium.data, copy)
     with ExitStack() as stack:
-        consortium.witnesses["one"] = stack.enter_context(consortium.witness("one"))
-        consortium.write_policy("quorum one")
-        with consortium.serve(LOOMARK_WITNESS_REQUIRE="true") as node:
-            consortium.sequenced(node, consortium.send(node, 1))
-            first, _ = checkpoint(node)
+        one = consortium.witnesses["one"] = stack.enter_context(consortium.witness("one"))
+        with core(consortium, consortium.data) as node:
+            node.capture.capture("farm", event(1), "application/json", settled=True)
+            first = node.log.published().checkpoint
         # The copy goes on by itself, out of sight of the witness.
-        consortium.data = copy
-        with consortium.serve() as node:
-            consortium.sequenced(node, consortium.send(node, 2))
-            consortium.sequenced(node, consortium.send(node, 3))
-            second, _ = checkpoint(node)
+        del consortium.witnesses["one"]
+        with core(consortium, copy, require=False, policy="quorum none") as node:
+            node.capture.capture("farm", event(2), "application/json", settled=True)
+            node.capture.capture("farm", event(3), "application/json", settled=True)
+            second = node.log.published().checkpoint
         assert second.size > first.size
-        consortium.write_policy("quorum one")
-        with consortium.serve(LOOMARK_WITNESS_REQUIRE="true") as node:
-            ready = httpx2.get(f"{node.url}/readyz")
-            assert ready.status_code == 503
-            assert "witness one" in ready.json()["reason"]
-            assert f"another root at size {first.size}" in ready.json()["reason"]
-            assert checkpoint(node)[0] == second
+        consortium.witnesses["one"] = one
+        with core(consortium, copy) as node:
+            assert node.state()["readOnly"]
+            assert "witness one" in node.state()["reason"]
+            assert f"another root at size {first.size}" in node.state()["reason"]
+            with pytest.raises(ReadOnlyLog):
+                node.capture.capture("farm", event(4), "application/json")
+            assert node.log.published().checkpoint == second
         # The witness refuses it whoever asks, and shows what it cosigned.
-        url = consortium.witnesses["one"].url
-        note = sign_checkpoint(
-            Checkpoint(ORIGIN, first.size, bytes(32)), read_key_file(copy / "keys" / "log.key")
-        )
-        answer = httpx2.post(f"{url}/add-checkpoint", content=request_bytes(first.size, [], note))
+        signer = read_key_file(copy / "keys" / "log.key")
+        note = sign_checkpoint(Checkpoint(ORIGIN, first.size, bytes(32)), signer)
+        answer = httpx2.post(f"{one.url}/add-checkpoint", content=request_bytes(first.size, [], note))
         assert answer.status_code == 422
-        shown = httpx2.get(f"{url}/{origin_hash(ORIGIN)}/checkpoint")
+        shown = httpx2.get(f"{one.url}/{origin_hash(ORIGIN)}/checkpoint")
         assert checkpoint_of(parse_note(shown.content)) == first
-        assert metric_of(url, "loomark_witness_forks_total") == 1
+        assert metric_of(one.url, "loomark_witness_forks_total") == 1
+
+
+def test_a_node_that_was_set_back_is_stopped_by_its_witness_alone(consortium: Consortium) -> None:
+    before = consortium.folder / "before"
+    shutil.copytree(consortium.data, before)
+    with ExitStack() as stack:
+        consortium.witnesses["one"] = stack.enter_context(consortium.witness("one"))
+        with core(consortium, consortium.data) as node:
+            node.capture.capture("farm", event(1), "application/json", settled=True)
+            ahead = node.log.published().checkpoint.size
+        # Database, tiles and high-water file come from the same old copy: nothing in the folder tells.
+        with core(consortium, before) as node:
+            behind = node.log.published().checkpoint.size
+            assert behind < ahead
+            assert "witness one" in node.state()["reason"]
+            assert f"size {behind} after {ahead}" in node.state()["reason"]
 
 
 def metric_of(url: str, name: str) -> float:

@@ -52,6 +52,9 @@ class Near:
         note = self.shows if self.shows is not None else self.witness.checkpoint(path.partition("/")[0])
         return Answer(404, b"none\n") if note is None else Answer(200, note)
 
+    def close(self) -> None:
+        pass
+
 
 @dataclass
 class World:
