@@ -12,7 +12,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -141,11 +141,13 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _session_secret(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        secret = secrets.token_bytes(_SECRET_SIZE_BYTES)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with suppress(FileNotFoundError):
+        secret = path.read_bytes()
+        # A death, or a full disk, at the wrong line leaves less, and everybody knows how to sign with nothing.
+        if len(secret) == _SECRET_SIZE_BYTES:
+            return secret
+    secret = secrets.token_bytes(_SECRET_SIZE_BYTES)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(secret)
     return secret

@@ -108,7 +108,10 @@ def write_settings(settings: Settings) -> None:
         if one.name == "data" or one.name in _SECRET or value is None:
             continue
         lines.append(f"{one.name} = {_toml(value)}")
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    # In one step: a part of it would be read as other settings at the next start.
+    fresh = path.with_name(f"{path.name}.partial")
+    fresh.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    fresh.replace(path)
 
 
 def _toml(value: object) -> str:

@@ -15,6 +15,7 @@ import json
 import os
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -254,15 +255,22 @@ def _text(name: str, keyid: str, lines: dict[str, str]) -> str:
 
 
 def _write_new(path: Path, text: str) -> None:
+    # Beside its name first: a full disk, or a death at any line, must not leave a part of a key under it, which would
+    # be refused at each start from then on.
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        # A link is made only where nothing is; a rename would go over another key.
+        os.link(fresh, path)
     except FileExistsError:
         raise Conflict(f"expected a new file, {path} exists", rule="key-file-exists") from None
-    # A reader that came between creation and the last byte would find no valid key, never another one.
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    finally:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
     # A statement may soon name this key: the file's name must survive a power cut too.
     _sync_folder(path.parent)
 

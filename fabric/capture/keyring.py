@@ -72,10 +72,12 @@ class Keyring:
         self.cosigners: Mapping[str, bytes] = {}
 
     def create_folder(self) -> None:
-        """Make the folder, for the owner only."""
+        """Make the folder, for the owner only; what a death left of keys half written goes."""
         for folder in (self._folder, self._folder / _SERVICE):
             folder.mkdir(parents=True, exist_ok=True)
             os.chmod(folder, 0o700)
+            for left in folder.glob("*.new"):
+                left.unlink(missing_ok=True)
 
     def load_log_keys(self) -> Mapping[bytes, Signer]:
         """Every key of the log that is held, by raw public key; the mapping grows with :meth:`next_log_key`."""

@@ -12,6 +12,7 @@ from typing import Final
 
 from ledger.errors import Unavailable
 from ledger.log.lock import OnlyTurn
+from ledger.log.space import storage_full
 
 
 class FolderLock:
@@ -24,7 +25,10 @@ class FolderLock:
 
     def acquire(self) -> None:
         """Take the lock. Raises Unavailable while another process, or another lock here, holds it."""
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise storage_full(error) or Unavailable(f"cannot open {self._path}: {error.strerror}") from error
         try:
             _lock(handle)
         except OSError:

@@ -55,12 +55,13 @@ def _service(run: Run, path: Path, held: set[str]) -> None:
         if one.use == "service" and one.member == member and one.state == "active"
     }
     held.add(member)
-    if path.suffix != ".key" or member not in run.registry.members:
-        run.faults.note("key", _place(path), "expected the key of an admitted member, got another file")
+    if path.suffix != ".key":
+        run.faults.note("key", _place(path), "expected the key of a member, got another file")
     elif known:
         _named(run, path, lambda public: key_id(public) in known, "the service key that was delegated")
     else:
-        # Its delegation may never have come: such a key signs nothing.
+        # Its delegation may never have come, nor its member's admission, where the node was killed or could not
+        # write between the two: such a key signs nothing.
         _named(run, path, lambda _public: True, "a key")
 
 

@@ -16,9 +16,15 @@ from ..errors import Unavailable
 _ERRNO: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 # SQLite treats a failed write of the journal as it treats a full disk: the transaction is undone. A quota and a
-# limit of the file's size come as the former. A failed fsync (SQLITE_IOERR_FSYNC) is not among them.
+# limit of the file's size come as the former; SHMSIZE is no room to open it. A failed fsync (SQLITE_IOERR_FSYNC) is not among them.
 _SQLITE: Final = frozenset(
-    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR_WRITE}
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_IOERR_WRITE,
+        sqlite3.SQLITE_IOERR_SHMSIZE,
+    }
 )
 
 # Class 53 of SQLSTATE is "insufficient resources"; 25006 a server that takes no writes now.
@@ -50,9 +56,7 @@ def storage_full(error: BaseException) -> StorageFull | None:
 
 
 def _refusal(why: str, error: BaseException) -> StorageFull:
-    refusal = StorageFull(
-        f"the node cannot write now: {why}; send it again later"
-    )
+    refusal = StorageFull(f"the node cannot write now: {why}; send it again later")
     refusal.__cause__ = error
     return refusal
 

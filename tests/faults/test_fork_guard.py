@@ -26,6 +26,7 @@ from ledger.bundle import parse_bundle
 from ledger.errors import Unavailable
 from ledger.log.guard import HIGH_WATER, PUBLISHED, Mark, MarkSource, ReadOnlyLog, no_marks
 from ledger.log.recover import open_sequencer
+from ledger.log.sequencer import Sequencer
 from ledger.policy import parse_policy
 from ledger.verify import Verifier
 from tests.faults.served import document as document_of
@@ -432,6 +433,7 @@ def test_a_lost_compare_and_swap_ends_the_node_and_the_next_start_goes_on_from_w
 ) -> None:
     node = folder.node
     assert node is not None
+    assert isinstance(node._sequencer, Sequencer)
     other = open_sequencer(node._engine, node._sequencer._publisher, lambda: 0)
     folder.stage_by_hand()
     assert other.sequence() is not None

@@ -26,7 +26,7 @@ from ledger.note import parse_vkey
 from ledger.policy import parse_policy
 from ledger.verify import Verifier
 
-from .served import Load, Promises, births, children, each_job, kill, survivors
+from .served import GONE_WITHIN_S, Load, Promises, births, children, each_job, kill, survivors
 
 SLICE_S = 12.0
 SOAK_KILLS = 1_000
@@ -110,7 +110,7 @@ class Lives:
             return
         kill([self.chance.choice(victims)])
         self.kills += 1
-        deadline, before = time.monotonic() + 20, load.answers.count(202)
+        deadline, before = time.monotonic() + GONE_WITHIN_S, load.answers.count(202)
         while load.answers.count(202) <= before + 2:
             assert time.monotonic() < deadline, "captures did not go on after a child died"
             assert node.process.poll() is None, "the node died of its child's death"
@@ -148,6 +148,7 @@ def test_a_node_survives_a_thousand_kills(tmp_path: Path, seed: int) -> None:
     lives.found()
     while lives.kills < SOAK_KILLS:
         lives.live_and_die(lives.chance.choice(["node", "child", "all"]))
+        print(f"{lives.kills} kills, {len(lives.promises.jobs)} captures acknowledged", flush=True)
     lives.finish()
 
 
