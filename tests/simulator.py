@@ -18,11 +18,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from sqlalchemy import inspect
+
 from fabric.capture.node import Node, NodeSettings, open_node, rebuild_folder
 from fabric.capture.pool import InlinePreparer, Preparer
 from fabric.capture.service import Outcome, Posted
 from fabric.epcis.document import DEFAULT_READING, read_document
 from fabric.epcis.link import link_of
+from fabric.store.bulk import fetch
 from fabric.store.credentials import OPERATOR, Principal
 from fabric.store.jobs import Job
 from fabric.visibility.sight import Sight
@@ -41,11 +44,16 @@ START_MS = 1_790_000_000_000
 OPERATOR_CALLER = Principal(0, "operator", OPERATOR)
 
 
+databases: list[Callable[[], str]] = []
+"""Where new consortia keep what they store: the last one's URLs. None: SQLite in their folder."""
+
+
 class Simulator:
     """One consortium. Close it, or use it as a context manager."""
 
     def __init__(self, folder: Path, preparer: Preparer | None = None) -> None:
         self.folder = folder
+        self.database = databases[-1]() if databases else None
         self.now_ms = START_MS
         self.keys: dict[str, SigningKey] = {}
         self._preparer = preparer or InlinePreparer()
@@ -245,13 +253,23 @@ class Simulator:
     def rows(self, query: str, *values: Any) -> list[Any]:
         """Rows of a query on the node's database."""
         with self.node.reading.connect() as connection:
-            return list(connection.exec_driver_sql(query, values))
+            return fetch(connection, query, *values)
+
+    def stored(self) -> bytes:
+        """All that the database holds, as it lies there or as the server writes it out."""
+        if self.database is None:
+            return (self.folder / "loomark.db").read_bytes()
+        with self.node.reading.connect() as connection:
+            connection.exec_driver_sql("SET LOCAL bytea_output = 'escape'")
+            tables = inspect(connection).get_table_names()
+            rows = [
+                connection.exec_driver_sql(f'SELECT t::text FROM "{table}" t').scalars() for table in tables
+            ]
+            return "\n".join([row for table in rows for row in table]).encode()
 
     def counts(self) -> dict[str, int]:
         """How many rows each table has, and the size of the log."""
-        tables = [
-            row[0] for row in self.rows("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
-        ]
+        tables = inspect(self.node.reading).get_table_names()
         found = {table: self.rows(f'SELECT count(*) FROM "{table}"')[0][0] for table in tables}
         return found | {"log size": self.node.state()["size"]}
 
@@ -263,7 +281,7 @@ class Simulator:
         return open_node(self._settings(), clock=self._clock, preparer=self._preparer)
 
     def _settings(self) -> NodeSettings:
-        return NodeSettings(self.folder, origin=ORIGIN)
+        return NodeSettings(self.folder, origin=ORIGIN, database=self.database)
 
     def _clock(self) -> int:
         return self.now_ms

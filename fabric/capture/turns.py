@@ -71,12 +71,14 @@ class Turns:
     @property
     def registry(self) -> Registry:
         """The registry in force for the next entry, or under the last checkpoint that was published."""
-        return self._follower.registry if self._inner is None else self._inner.registry
+        inner = self._inner
+        return self._follower.registry if inner is None else inner.registry
 
     @property
     def published(self) -> Published | None:
         """The latest checkpoint that this node shows."""
-        return self._follower.published if self._inner is None else self._inner.published
+        inner = self._inner
+        return self._follower.published if inner is None else inner.published
 
     @property
     def read_only(self) -> ReadOnly | None:
@@ -111,7 +113,10 @@ class Turns:
                 self._refuse(error.state)
                 raise
             except Exception:
-                self._give_up_if_lost()
+                # Whoever stores goes on: another node sequences it, or this one when it is its turn again.
+                if self._lock.is_held():
+                    raise
+                self._drop()
 
     def sequence(
         self, on_sequenced: OnSequenced | None = None, on_refused: OnRefused | None = None, limit: int = BATCH
@@ -134,7 +139,7 @@ class Turns:
 
     def close(self) -> None:
         """Let go of the lock, if it is held: another node takes over at once."""
-        self._inner = None
+        self._drop()
         self._lock.release()
 
     def _begin(self) -> bool:
@@ -178,8 +183,9 @@ class Turns:
 
     def _drop(self) -> None:
         # What this node knows of the log may be old from here on: the next turn reads everything again.
-        self._inner = None
-        self._follower.forget()
+        if self._inner is not None:
+            self._follower.resume(self._inner.published, self._inner.registry)
+            self._inner = None
 
     def _ask_who(self) -> None:
         if time.monotonic() - self._asked_at > _ASK_WHO_S:

@@ -57,9 +57,10 @@ class Follower:
         self._edge, self.published = edge, found
         return True
 
-    def forget(self) -> None:
-        """Read everything again at the next look: this node sequenced meanwhile."""
-        self._edge = self.published = None
+    def resume(self, published: Published | None, registry: Registry) -> None:
+        """Go on from what this node published and knew while it sequenced; the next look reads it all again."""
+        self._edge, self._changes = None, 0
+        self.published, self.registry = published, registry
 
     def _own(self) -> Published:
         own = self._publisher.note(self._origin)
@@ -100,7 +101,8 @@ class Follower:
 
     def _learn(self, connection: Connection, size: int) -> None:
         fresh = registry_entries(connection, self._changes, size)
-        self.registry = replayed_registry(self._origin, fresh, self.registry)
+        known = self.registry if self._changes else Registry()
+        self.registry = replayed_registry(self._origin, fresh, known)
         self._changes += len(fresh)
 
     def _against_marks(self, connection: Connection) -> ReadOnly | None:

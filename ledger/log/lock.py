@@ -134,6 +134,7 @@ class OnlyTurn:
     def acquire(self) -> None:
         """Take the lock. Raises Unavailable while a node sequences."""
         if not self._lock.try_take():
+            self._lock.release()
             raise Unavailable("a node sequences this log; stop all nodes on its database first")
 
     def release(self) -> None:

@@ -167,7 +167,12 @@ class Publisher:
         return Published(self._verified(note, origin), note)
 
     def _verified(self, note: bytes, origin: str) -> Checkpoint:
-        return verified_checkpoint(note, *[VerifierKey(origin, ED25519, public) for public in self._signers])
+        keys = [VerifierKey(origin, ED25519, public) for public in self._signers]
+        if not keys:
+            raise Unavailable(
+                "expected a private key of this log, got none: copy the keys folder of a node that has it"
+            )
+        return verified_checkpoint(note, *keys)
 
     def high_water(self) -> Checkpoint | None:
         """The last head that may have been signed; None when there is no such file. Raises InvalidInput."""

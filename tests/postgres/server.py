@@ -105,10 +105,10 @@ class Server:
         """The URL of a database of this server, its password included."""
         return f"postgresql://{USER}:{self._password}@127.0.0.1:{self.port}/{database}"
 
-    def new_database(self) -> str:
-        """The URL of a new, empty database."""
+    def new_database(self, like: str | None = None) -> str:
+        """The URL of a new database: empty, or a copy of the one at a URL, which nobody may be connected to."""
         name = f"test_{next(self._numbers)}"
-        self.run(f"CREATE DATABASE {name}")
+        self.run(f"CREATE DATABASE {name}" + (f" TEMPLATE {like.rpartition('/')[2]}" if like else ""))
         return self.url(name)
 
     def drop(self, url: str) -> None:

@@ -255,7 +255,7 @@ def test_admission_gives_an_api_key_once_and_stores_its_hash(sim: Simulator) -> 
     assert caller is not None
     assert (caller.member, caller.role) == ("mill", "member")
     assert sim.node.capture.by_id(caller.credential) == caller
-    assert posted.api_key.encode() not in (sim.folder / "loomark.db").read_bytes()
+    assert posted.api_key.encode() not in sim.stored()
     assert sim.node.capture.by_key(posted.api_key[:-1]) is None
 
 
