@@ -59,8 +59,8 @@ def test_inclusion_and_consistency_probes(shared_data: Path) -> None:
         sizes = probe["size1"], probe["size2"]
         holds = merkle.is_consistent(*sizes, path, raw(probe["root1"]), raw(probe["root2"]))
         assert holds is not probe["wantErr"], probe["desc"]
-    assert len(inclusion) > 50
-    assert len(consistency) > 50
+    # The other folders of these vectors are proofs of subtrees, which belong to a later draft.
+    assert (len(inclusion), len(consistency)) == (98, 98)
 
 
 @given(st.integers(0, 300))

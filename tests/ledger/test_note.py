@@ -79,6 +79,17 @@ def test_a_log_of_70_000_entries_that_others_accept(shared_data: Path) -> None:
         assert [base64.b64encode(one).decode() for one in path] == lines
 
 
+def test_checkpoints_of_another_log_are_verified_and_written_alike(shared_data: Path) -> None:
+    folder = shared_data / "tlog/tessera-testlog/testdata/log"
+    key = parse_vkey("example.com/log/testdata+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx")
+    assert key.text().endswith("+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx")
+    for size in range(16):
+        data = (folder / f"checkpoint.{size}").read_bytes()
+        note = parse_note(data)
+        assert [one.key for one in verify_note(note, [key])] == [key]
+        assert (note.data(), checkpoint_of(note).text(), checkpoint_of(note).size) == (data, note.text, size)
+
+
 def test_tiles_and_bundles_of_another_log_are_ours_byte_for_byte(shared_data: Path) -> None:
     folder = shared_data / "tlog/tessera-testlog/testdata/log"
     entries = tile.split_entries((folder / "tile/entries/000.p/15").read_bytes())
