@@ -155,7 +155,7 @@ class Sessions:
             thread = int(_line(ours).split()[1])
             tracer = _attached(thread, tracing)
             ours.send_bytes(b"go")
-            said.hear(_listen(ours, time.monotonic() + SESSION_S))
+            said.hear(listen(ours, time.monotonic() + SESSION_S))
         finally:
             process.kill()
             process.join(20)
@@ -205,7 +205,8 @@ def _line(pipe: Connection) -> str:
     return said.decode()
 
 
-def _listen(pipe: Connection, deadline: float) -> bytes:
+def listen(pipe: Connection, deadline: float) -> bytes:
+    """All that a child says until it ends; it must end before the deadline."""
     said: list[bytes] = []
     while (left := deadline - time.monotonic()) > 0:
         ready, _, _ = select.select([pipe], [], [], left)
