@@ -61,7 +61,12 @@ _LINES: Final = (
     "SELECT l.record, t.id, t.iri, l.role, l.quantity, l.unit FROM line l JOIN thing t ON t.id = l.thing"
     " WHERE l.record IN ({in})"
 )
-_LOTS: Final = "SELECT t.id, t.iri FROM line l JOIN thing t ON t.id = l.lot WHERE l.record IN ({in})"
+_BESIDE: Final = (
+    "SELECT t.id, t.iri FROM line l JOIN thing t ON t.id = l.lot WHERE l.record IN ({in})",
+    "SELECT t.id, t.iri FROM event e JOIN thing t ON t.id = e.read_point WHERE e.record IN ({in})",
+    "SELECT t.id, t.iri FROM event e JOIN thing t ON t.id = e.biz_location WHERE e.record IN ({in})",
+    "SELECT t.id, t.iri FROM named n JOIN thing t ON t.id = n.thing WHERE n.record IN ({in})",
+)
 _MASTERED: Final = (
     "SELECT m.record, t.id, t.iri FROM master m JOIN thing t ON t.id = m.thing WHERE m.record IN ({in})"
 )
@@ -71,6 +76,8 @@ _REFERENCES: Final = (
     "SELECT DISTINCT thing FROM master WHERE thing IN {keys}",
     "SELECT DISTINCT thing FROM same WHERE thing IN {keys}",
     "SELECT DISTINCT lot FROM line WHERE lot IN {keys}",
+    "SELECT DISTINCT read_point FROM event WHERE read_point IN {keys}",
+    "SELECT DISTINCT biz_location FROM event WHERE biz_location IN {keys}",
 )
 _TELLING: Final = (
     "SELECT r.kind, r.body FROM record r WHERE r.body IS NOT NULL AND r.id IN"
@@ -108,7 +115,8 @@ class Eraser:
         seen = _seen(connection, fresh)
         before = _named(connection, numbers)
         candidates = {thing_id: iri for lines in before.values() for thing_id, iri, *_ in lines}
-        candidates |= {row.id: row.iri for row in select_in(connection, _LOTS, numbers)}
+        for query in _BESIDE:
+            candidates |= {row.id: row.iri for row in select_in(connection, query, numbers)}
         self._unproject(connection, numbers)
         stays = [_strip(connection, row, told, known.get(row.id), seen[row.id]) for row in fresh]
         self._drop_refused_copies(connection, one.member, fresh)

@@ -229,18 +229,18 @@ def _event_rows(
         named = bool(event.sources or event.destinations)
         sides = Sides(event.sources, event.destinations) if named else NO_SIDES
         own = parties(found.member, event.type, event.time_us, sides, holders)
-        yield (
-            _new_record(number, found.member, event, sides, own, ids),
-            fact_from(
-                event,
-                record=number,
-                commitment=one.commitments[position],
-                position=position,
-                seq=seq,
-                member=found.member,
-            ),
-            one.duplicates.get(number),
+        fact = fact_from(
+            event,
+            record=number,
+            commitment=one.commitments[position],
+            position=position,
+            seq=seq,
+            member=found.member,
         )
+        if event.declares:
+            # It makes no rows of what it names, which may be what nothing else names any more.
+            fact = fact._replace(lines=())
+        yield _new_record(number, found.member, event, sides, own, ids), fact, one.duplicates.get(number)
 
 
 def _new_record(

@@ -179,8 +179,16 @@ def master_row(record: Mapping[str, Any]) -> MasterRow:
 
 
 def tell_things(packed: Packed, told: dict[str, str]) -> None:
-    """Add every thing that an event names, places, parties and lots included, with its kind to `told`."""
-    for iri, kind, _, _, _, _, lot, _ in packed.lines:
+    """Add every thing that an event names, places, parties and lots included, with its kind to `told`.
+
+    An error declaration makes no lines: of it only places and parties are looked up.
+    """
+    lines = packed.lines
+    if packed.declares:
+        parties = {iri for _, iri in (*packed.sources, *packed.destinations)}
+        needed = {packed.read_point, packed.biz_location, *parties}
+        lines = tuple([line for line in lines if line[0] in needed])
+    for iri, kind, _, _, _, _, lot, _ in lines:
         before = told.get(iri)
         if before is None:
             told[iri] = kind

@@ -68,13 +68,13 @@ def same_as_scratch(sim: Simulator, projection: Projection, folder: Path) -> boo
         return compare(fresh.store, projection.store).equal
 
 
-def captured(sim: Simulator, count: int = 30) -> tuple[Job, list[str]]:
+def captured(sim: Simulator, count: int = 24) -> tuple[Job, list[str]]:
     """A document of many events between others, so that pages split and rows move."""
     for number in range(3):
-        sim.capture("farm", [telling(sim, 1000 + 100 * number + one, FARM) for one in range(40)])
+        sim.capture("farm", [telling(sim, 1000 + 100 * number + one, FARM) for one in range(20)])
     job = sim.capture("farm", [telling(sim, number, FARM) for number in range(count)])
     for number in range(3, 6):
-        sim.capture("farm", [telling(sim, 1000 + 100 * number + one, FARM) for one in range(40)])
+        sim.capture("farm", [telling(sim, 1000 + 100 * number + one, FARM) for one in range(20)])
     return job, sim.names(job)[1:]
 
 

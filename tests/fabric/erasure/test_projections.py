@@ -13,7 +13,7 @@ from tests.simulator import Simulator
 
 from .conftest import FARM, PACKER, SHOP, Erasing, place
 
-LOTS = [f"https://id.gs1.org/01/09506000134352/10/F{n}" for n in range(3)]
+LOTS = [f"https://id.gs1.org/01/09506000134352/10/F{n}" for n in range(2)]
 
 
 def story(sim: Simulator) -> list[Job]:
@@ -66,7 +66,7 @@ def story(sim: Simulator) -> list[Job]:
             bizStep="commissioning",
             ilmd={"cbvmda:lotNumber": f"P{n}"},
         )
-        for n, lot in enumerate(LOTS[:2])
+        for n, lot in enumerate(LOTS)
     ]
     packing = [
         sim.event(
@@ -138,7 +138,7 @@ def test_each_record_can_be_erased_and_the_rest_is_what_a_rebuild_makes(erasing:
         _, outcome = erase(erasing, member, name)
         assert outcome.state == "sequenced"
         kept = erasing.state()
-        if number % 3 == 0 or number == len(names) - 1:
+        if number % 4 == 0 or number == len(names) - 1:
             assert rebuilt(erasing) == kept, (number, name)
     assert erasing.state()["event"] == []
     assert erasing.state()["things"] == []
@@ -174,7 +174,7 @@ def test_units_can_be_erased_and_the_rest_is_what_a_rebuild_makes(erasing: Erasi
                 continue
             assert outcome.state == "sequenced"
             done += 1
-    assert done > 15
+    assert done > 12
     assert refused <= {"unit-needed", "no-such-pointer"}
     kept = erasing.state()
     assert rebuilt(erasing) == kept
@@ -186,7 +186,9 @@ def erase(erasing: Erasing, member: str, *names: str, units: list[str] | None = 
     return erasing.erase(member, *names, units=units)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, pytest.param(1, marks=pytest.mark.soak), pytest.param(2, marks=pytest.mark.soak)]
+)
 def test_erasing_many_at_once_equals_erasing_one_after_the_other(erasing: Erasing, seed: int) -> None:
     jobs = story(erasing.sim)
     chosen = random.Random(seed)
