@@ -50,6 +50,7 @@ class Archive:
         self._read_head = read_head
         self._lock = _locked(folder / "lock")
         self._places: dict[int, dict[bytes, tuple[int, int]]] = {}
+        self.count = 0
         try:
             self.state = _read_state(folder / STATE, origin)
             self._end = self._read_heads()
@@ -79,13 +80,20 @@ class Archive:
         if head.root in self._places.get(head.size, {}):
             return False
         line = json.dumps({"note": note.decode(), "source": source, "time": time}).encode() + b"\n"
-        with open(self.folder / HEADS, "ab") as file:
+        with open(self.folder / HEADS, "r+b") as file:
+            # What a write that failed left behind the last whole line goes.
+            file.truncate(self._end)
+            file.seek(self._end)
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
-        self._places.setdefault(head.size, {})[head.root] = (self._end, len(line))
+        self._place(head, self._end, len(line))
         self._end += len(line)
         return True
+
+    def _place(self, head: Checkpoint, start: int, length: int) -> None:
+        self.count += 1
+        self._places.setdefault(head.size, {})[head.root] = (start, length)
 
     def note(self, size: int, root: bytes) -> bytes:
         """The note of a head that was kept."""
@@ -150,7 +158,7 @@ class Archive:
                 if not line.endswith(b"\n"):
                     break
                 head = self._head_of(line, at)
-                self._places.setdefault(head.size, {})[head.root] = (at, len(line))
+                self._place(head, at, len(line))
                 at += len(line)
         os.truncate(path, at)
         return at

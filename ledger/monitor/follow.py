@@ -134,7 +134,7 @@ class Monitor:
         self._now_ms = now_ms
         self._audit = Audit(self.origin)
         self._frontier = Frontier()
-        self._checked: set[Head] = set()
+        self._unchecked: set[Head] = set(archive.heads())
         self._judged = 0
         self._standing: list[Suspicion] = []
         self._verified: dict[Path, Misbehaviour] = {}
@@ -193,7 +193,10 @@ class Monitor:
 
     def _keep(self, head: Checkpoint, note: bytes, source: str) -> None:
         others = self.archive.roots(head.size)
-        if not self.archive.keep(head, note, source, time_text(self._now_ms())) or not others:
+        if not self.archive.keep(head, note, source, time_text(self._now_ms())):
+            return
+        self._unchecked.add((head.size, head.root))
+        if not others:
             return
         first = self.archive.note(head.size, others[0])
         self._accuse(f"split-view-{head.size}", lambda: split_view(first, note))
@@ -208,14 +211,14 @@ class Monitor:
             return
         if top != known and not self._check_top(log, known, top, report):
             return
-        for head in self._unchecked(top[0]):
+        for head in self._behind(top[0]):
             so_far = len(report.suspicions)
             self._check_through_tiles(log, head, top, report)
             if len(report.suspicions) > so_far:
                 # What the log does not show for one head it does not show for the others.
                 break
         if top != known:
-            self._checked.add(top)
+            self._unchecked.discard(top)
             self.archive.settle(replace(state, size=top[0], root=top[1]))
 
     def _check_top(self, log: LogSource, known: Head, top: Head, report: Report) -> bool:
@@ -237,7 +240,7 @@ class Monitor:
             )
             report.suspicions.append(Suspicion("tiles-differ", LOG, message))
             return False
-        self._checked.add(head)
+        self._unchecked.discard(head)
         if opened.earlier == head[1]:
             return True
         self._accuse_growth(head, top, ShownTree(log, top[0]))
@@ -250,16 +253,14 @@ class Monitor:
             lambda: inconsistent_growth(old, head[0], new, top[0], tree.reader),
         )
 
-    def _unchecked(self, below: int) -> list[Head]:
-        mirrored = self.archive.state.entries
-        return [
-            head for head in self.archive.heads() if mirrored < head[0] < below and head not in self._checked
-        ]
+    def _behind(self, size: int) -> list[Head]:
+        """Heads below a size that the entries at hand do not reach, and that were not checked yet."""
+        return sorted([head for head in self._unchecked if self.archive.state.entries < head[0] < size])
 
     def _check_mirrored(self) -> None:
         """Heads behind the entries at hand, such as an old checkpoint shown again, against those entries."""
         size = self.archive.state.entries
-        late = [head for head in self.archive.heads() if head[0] <= size and head not in self._checked]
+        late = [head for head in self._unchecked if head[0] <= size]
         if not late:
             return
         tree, at = Frontier(), {head[0] for head in late}
@@ -272,7 +273,7 @@ class Monitor:
         """Compare the heads that were signed at a size with the entries at hand, which end in a signed head."""
         top = (self.archive.state.entries, self._frontier.root())
         for signed in self.archive.roots(size):
-            self._checked.add((size, signed))
+            self._unchecked.discard((size, signed))
             if signed != root and size < top[0]:
                 old, new = self.archive.note(size, signed), self.archive.note(*top)
                 self._accuse(
@@ -368,14 +369,15 @@ class Monitor:
     def _say(self, shown: Checkpoint | None, report: Report) -> None:
         state = self.archive.state
         report.size, report.entries = state.size, state.entries
-        heads = list(self.archive.heads())
-        report.heads = len(heads)
+        report.heads = self.archive.count
         if shown is not None and shown.size < state.size:
             message = f"it shows size {shown.size} after it had shown {state.size}: stale, or rolled back"
             report.suspicions.append(Suspicion("stale", LOG, message))
-        ahead = [size for size, _ in heads if size > state.size]
-        if ahead:
-            message = f"it signed a tree of size {ahead[-1]} and shows one of {state.size}; for a moment that is normal"
+        ahead = max([size for size, _ in self._unchecked], default=0)
+        if ahead > state.size:
+            message = (
+                f"it signed a tree of size {ahead} and shows one of {state.size}; for a moment that is normal"
+            )
             report.suspicions.append(Suspicion("ahead", LOG, message))
         if self._audit.stopped is not None:
             report.limits.append(

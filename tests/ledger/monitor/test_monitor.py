@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Iterator
+from errno import ENOSPC
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import pytest
@@ -463,6 +466,48 @@ def test_a_changed_folder_is_refused_not_believed(followed: Followed, name: str)
     if name != "heads":
         with pytest.raises(InvalidInput):
             open_monitor(followed.folder, followed.policy, ORIGIN, lambda: START_MS)
+
+
+@pytest.mark.parametrize("call", range(1, 7))
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_full_disk_stops_a_look_and_spoils_nothing(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch, call: int, stored: bool
+) -> None:
+    """Each force to disk of a look fails once, with and without its bytes having got there."""
+    followed.look()
+    followed.grow(captures=3)
+    real, calls = os.fsync, iter(range(1, 100))
+
+    def failing(descriptor: int) -> None:
+        if next(calls) == call:
+            if not stored and S_ISREG(os.fstat(descriptor).st_mode):
+                os.ftruncate(descriptor, max(0, os.fstat(descriptor).st_size - 40))
+            raise OSError(ENOSPC, "no space")
+        real(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ledger.monitor.archive.os.fsync", failing)
+        with pytest.raises(OSError, match="no space"):
+            followed.look()
+    if call % 2:
+        followed.restart()
+    report = followed.look()
+    assert (report.entries, rules(report), report.evidence) == (len(followed.log.entries), [], [])
+    followed.restart()
+    followed.grow()
+    assert followed.look().entries == len(followed.log.entries)
+
+
+def test_what_would_take_too_much_to_show_is_said_and_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.monitor.evidence.MAX_SHOWN_BYTES", 100)
+    one, entries = broken("a stranger's key")
+    followed = Followed(tmp_path, one, entries)
+    report = followed.look()
+    assert (rules(report), report.evidence) == (["no-evidence"], [])
+    assert "a rule" in report.suspicions[0].message
+    followed.monitor.close()
 
 
 def test_a_flood_of_faults_is_bounded_and_counted(tmp_path: Path) -> None:
