@@ -38,6 +38,7 @@ def fsck(
             progress=lambda what, done, total: shown.update(
                 task, description=what, completed=done, total=total
             ),
+            elsewhere=_elsewhere(settings),
         )
     if as_json:
         print_json(report.as_json())
@@ -69,12 +70,18 @@ def _database(settings: Settings) -> Path:
     return Path(url.database)
 
 
+def _elsewhere(settings: Settings) -> frozenset[str]:
+    """Which of the node's keys its environment gives, so that no file holds them."""
+    given = {"log": settings.log_key, "operator": settings.operator_signing_key}
+    return frozenset([name for name, text in given.items() if text])
+
+
 def _log_key(settings: Settings) -> VerifierKey:
-    """The key that the node in this folder signs its log with, under the origin that the log was given."""
-    from fabric.capture.keyring import LOG
+    """A key that the node in this folder signed its log with, under the origin that the log was given."""
+    from fabric.capture.keyring import LOG, public_key_given
     from fabric.store.engine import reader_engine
     from ledger.errors import Unavailable
-    from ledger.keyfile import read_key_file
+    from ledger.keyfile import read_public_key
     from ledger.log.database import read_head
     from ledger.note import ED25519, VerifierKey
 
@@ -87,5 +94,5 @@ def _log_key(settings: Settings) -> VerifierKey:
             origin = read_head(connection).origin
     finally:
         engine.dispose()
-    key = read_key_file(settings.data / "keys" / f"{LOG}.key")
-    return VerifierKey(origin, ED25519, key.public_bytes)
+    given = public_key_given("LOOMARK_LOG_KEY", settings.log_key)
+    return VerifierKey(origin, ED25519, given or read_public_key(settings.data / "keys" / f"{LOG}.key"))

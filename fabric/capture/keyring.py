@@ -21,7 +21,14 @@ from typing import Final
 from ledger.ed25519 import Signer, SigningKey, key_id
 from ledger.errors import InvalidInput, NotFound
 from ledger.key_uses import registry_uses, require_distinct, stated_keys
-from ledger.keyfile import KDF_SALT_SIZE_BYTES, kdf_salt, load_signer, signer_of_text, write_key_file
+from ledger.keyfile import (
+    KDF_SALT_SIZE_BYTES,
+    kdf_salt,
+    load_signer,
+    parse_key_text,
+    signer_of_text,
+    write_key_file,
+)
 from ledger.log_key import verify_announcement
 from ledger.note import VerifierKey
 from ledger.registry import Registry
@@ -265,6 +272,16 @@ def _given(name: str, text: str | None, passphrase: bytes | None) -> Signer | No
                 rule="bad-key-file",
             ) from None
     return signer_of_text(stripped + "\n", name, passphrase)
+
+
+def public_key_given(name: str, text: str | None) -> bytes | None:
+    """The public key of what an environment variable holds, without opening it; None where it holds nothing."""
+    if not text:
+        return None
+    if "\n" in text.strip():
+        return parse_key_text(text.strip() + "\n", name).public
+    signer = _given(name, text, None)
+    return None if signer is None else signer.public_bytes
 
 
 def require_member(registry: Registry, member: str) -> None:

@@ -444,8 +444,7 @@ def _sequencing(
 
     def opened(guarded: MarkSource) -> Sequencer:
         sequencer = open_sequencer(engine, publisher, clock, marks=guarded)
-        if sequencer.read_only is None:
-            keyring.check(sequencer.registry)
+        keyring.check(sequencer.registry)
         if needs_rebuild(engine):
             rebuild(engine, sequencer.registry)
         return sequencer

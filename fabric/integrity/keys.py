@@ -19,21 +19,23 @@ FOLDER: Final = "keys"
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
-def check_keys(run: Run, folder: Path, log_keys: tuple[VerifierKey, ...]) -> None:
-    """Each key file is whole, its owner's alone, and holds the key that the registry knows for its use."""
+def check_keys(
+    run: Run, folder: Path, log_keys: tuple[VerifierKey, ...], elsewhere: frozenset[str] = frozenset()
+) -> None:
+    """Each key file is whole, its owner's alone, and holds the key that the registry knows for its use.
+
+    Beside the first key of a use lie those it went over to, and one that may come next: a crash before its statement
+    leaves it unnamed. Keys `elsewhere` (log, operator) come from the environment and have no file.
+    """
     keys = folder / FOLDER
     if not keys.is_dir():
         run.faults.note("key", FOLDER, "expected the folder of the node's keys, got none")
         return
     publics = {one.public for one in log_keys}
-    _named(run, keys / "log.key", lambda public: public in publics, "the key that signs the log")
+    _first(run, keys, "log", lambda public: public in publics, "the key that signs the log", elsewhere)
     operators = {one.keyid for one in run.registry.records.values() if one.use == "operator"}
-    _named(
-        run,
-        keys / "operator.key",
-        lambda public: key_id(public) in operators,
-        "an operator's key of the registry",
-    )
+    of_operator = "an operator's key of the registry"
+    _first(run, keys, "operator", lambda public: key_id(public) in operators, of_operator, elsewhere)
     held: set[str] = set()
     for path in sorted((keys / "service").glob("*")):
         _service(run, path, held)
@@ -47,17 +49,25 @@ def check_keys(run: Run, folder: Path, log_keys: tuple[VerifierKey, ...]) -> Non
     _modes(run, keys)
 
 
+def _first(
+    run: Run, keys: Path, name: str, is_right: Callable[[bytes], bool], what: str, elsewhere: frozenset[str]
+) -> None:
+    first = keys / f"{name}.key"
+    if first.exists() or name not in elsewhere:
+        _named(run, first, is_right, what)
+    for path in sorted(keys.glob(f"{name}.*.key")):
+        _named(run, path, lambda _public: True, "a key")
+
+
 def _service(run: Run, path: Path, held: set[str]) -> None:
-    member = path.stem
+    member = path.name.partition(".")[0]
     known = {
-        one.keyid
-        for one in run.registry.records.values()
-        if one.use == "service" and one.member == member and one.state == "active"
+        one.keyid for one in run.registry.records.values() if one.use == "service" and one.member == member
     }
     held.add(member)
     if path.suffix != ".key":
         run.faults.note("key", _place(path), "expected the key of a member, got another file")
-    elif known:
+    elif known and path.name == f"{member}.key":
         _named(run, path, lambda public: key_id(public) in known, "the service key that was delegated")
     else:
         # Its delegation may never have come, nor its member's admission, where the node was killed or could not

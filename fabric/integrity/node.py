@@ -36,17 +36,18 @@ def check_node(
     *,
     progress: Progress | None = None,
     scratch: Path | None = None,
+    elsewhere: frozenset[str] = frozenset(),
 ) -> NodeReport:
     """Check the node whose data lies in `folder`; `key` is its log's as somebody got it who need not trust the folder.
 
     Without one, the key is the one that the folder itself names, in its charter and its key file: whoever can change
     all of them and sign anew is then found by witnesses and members only. `scratch` is where the copy goes, with room
-    for twice the database and the graph.
+    for twice the database and the graph. `elsewhere` names keys (log, operator) that the node is given by its environment.
 
     Raises Unavailable when there is no database; everything else is a fault.
     """
     with TemporaryDirectory(prefix="loomark-fsck-", dir=scratch) as name:
-        return _check(folder, database, key, Path(name), progress or _silent)
+        return _check(folder, database, key, Path(name), progress or _silent, elsewhere)
 
 
 def _silent(_what: str, _done: int, _total: int) -> None:
@@ -54,7 +55,12 @@ def _silent(_what: str, _done: int, _total: int) -> None:
 
 
 def _check(
-    folder: Path, database: Path | str, key: VerifierKey | None, scratch: Path, progress: Progress
+    folder: Path,
+    database: Path | str,
+    key: VerifierKey | None,
+    scratch: Path,
+    progress: Progress,
+    elsewhere: frozenset[str],
 ) -> NodeReport:
     copy = scratch / "stored.db"
     run = Run(moment.copy_engine(copy), progress)
@@ -63,7 +69,7 @@ def _check(
         opened = graphs.open_graphs(run, folder / GRAPH)
         progress("copy", 0, 1)
         moment.take(database, copy)
-        found = _checked_copy(run, folder, copy, key, opened)
+        found = _checked_copy(run, folder, copy, key, opened, elsewhere)
         return report_of(run, found, folder)
     except moment.Unreadable as error:
         run.faults.note("database-page", "database", f"expected an SQLite database, got: {error}"[:300])
@@ -73,7 +79,12 @@ def _check(
 
 
 def _checked_copy(
-    run: Run, folder: Path, copy: Path, key: VerifierKey | None, opened: Sequence[graphs.Opened]
+    run: Run,
+    folder: Path,
+    copy: Path,
+    key: VerifierKey | None,
+    opened: Sequence[graphs.Opened],
+    elsewhere: frozenset[str],
 ) -> LogReport:
     tables.check_pages(copy, run.faults)
     with run.part("tables"), run.row("database-shape", "tables"):
@@ -93,7 +104,7 @@ def _checked_copy(
         run.registry = found.registry
     with run.part("table head"), run.engine.connect() as connection, run.row("head", "head"):
         run.head = read_head(connection).size
-    keys.check_keys(run, folder, log_keys)
+    keys.check_keys(run, folder, log_keys, elsewhere)
     stored.check_stored(run)
     with run.part("projections"), run.row("underivable", "projections"):
         _projections(run, folder, copy, opened)
