@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
 
 from api.answers import meant, view
 from api.services import Services
@@ -50,13 +52,26 @@ def get_trace(
     options = Options(making_place, kill_step, exposed)
     with view(serving.node, reading, size) as seen:
         asked = Question(meant(thing, seen), direction, instant_us(at), options, budget(serving))
-        found = orjson.dumps(trace(asked, seen.source).as_json())
-    return Response(found, media_type="application/json")
+        # All of it is made while the view is open, so that what is refused is refused before the answer begins.
+        found = list(trace(asked, seen.source).as_chunks(orjson.dumps))
+    length = str(sum(map(len, found)))
+    return StreamingResponse(
+        _drained(found), media_type="application/json", headers={"Content-Length": length}
+    )
+
+
+async def _drained(pieces: list[bytes]) -> AsyncIterator[bytes]:
+    """The pieces in turn, each let go once it was sent: a whole trace may have hundreds of megabytes."""
+    pieces.reverse()
+    while pieces:
+        yield pieces.pop()
 
 
 @router.get("/search", summary="What a text may mean", response_class=Response)
 def search(serving: Serving, reading: Reading, q: Text) -> Response:
-    """Candidates with product, origin and place; names that only look alike are suggested apart."""
+    """What a typed text may mean: `thing` (the one it names, or null), `candidates` that it names, and `near`, names
+    that only look alike. Fields: docs/spec/trace.md, "Search".
+    """
     with view(serving.node, reading) as seen:
         found = resolve(q, seen.catalogue, seen.source).as_json()
     return Response(orjson.dumps(found), media_type="application/json")

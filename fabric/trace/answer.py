@@ -7,7 +7,7 @@ so a trace is used up within the life of its source.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
@@ -208,6 +208,12 @@ class Trace:
         from .document import document
 
         return document(self)
+
+    def as_chunks(self, dump: Callable[[object], bytes]) -> Iterator[bytes]:
+        """The same document as bytes in pieces; `dump` writes one JSON value."""
+        from .document import chunks
+
+        return chunks(self, dump)
 
 
 def leaves(source: TraceSource, leg: LegRow) -> bool:

@@ -5,10 +5,12 @@ Every list is sorted by its members in the order in which they are written, so e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final, TypeAlias
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import Any, Final, TypeAlias, TypeVar
 
 from fabric.lineage.quantity import exact_text
 
@@ -20,52 +22,81 @@ from .reach import Node
 from .source import StockRow
 
 Object: TypeAlias = dict[str, object]
+Row = TypeVar("Row")
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# Without an offset, because the text of one that has it would have to be changed each time.
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001
+_ROWS_AT_ONCE: Final = 500
 _BUCKETS: Final = ((0, "none"), (9, "1-9"), (99, "10-99"))
 
 
 def document(trace: Trace) -> Object:
-    """The whole answer; an answer with many members is large."""
+    """The whole answer; an answer with many members is large, and `chunks` has it without these objects."""
+    return {name: list(value) if isinstance(value, Iterator) else value for name, value in _members(trace)}
+
+
+def chunks(trace: Trace, dump: Callable[[object], bytes]) -> Iterator[bytes]:
+    """The bytes of `document` in pieces, made row by row, so that a large answer is never held as objects.
+
+    `dump` writes one JSON value, without white space for the same bytes as that of the whole.
+    """
+    opening = b"{"
+    for name, value in _members(trace):
+        head = opening + dump(name) + b":"
+        opening = b","
+        if isinstance(value, Iterator):
+            yield from _list_chunks(head, value, dump)
+        else:
+            yield head + dump(value)
+    yield b"}"
+
+
+def _list_chunks(head: bytes, rows: Iterator[object], dump: Callable[[object], bytes]) -> Iterator[bytes]:
+    opening = head + b"["
+    while batch := list(islice(rows, _ROWS_AT_ONCE)):
+        # A list of rows is written as one value, which is faster, and loses its own brackets.
+        yield opening + dump(batch)[1:-1]
+        opening = b","
+    yield b"]" if opening == b"," else opening + b"]"
+
+
+def _members(trace: Trace) -> Iterator[tuple[str, object]]:
+    """The members of the document in their order; what has a row for each thing comes as an iterator."""
     question, coverage = trace.question, trace.coverage
-    return {
-        "schema": SCHEMA,
-        "thing": question.thing,
-        "direction": question.direction.value,
-        "at": time_text(question.at_us),
-        "size": coverage.size,
-        "time": time_text(coverage.time_us),
-        "options": question.options.as_json(),
-        "affected": affected(trace),
-        **_exposed(trace),
-        "carriers": carriers(trace),
-        "events": events(trace),
-        "quantities": quantities(trace),
-        "handovers": handovers(trace),
-        "contradictions": contradictions(trace),
-        "stops": stops(trace),
-        "hidden": bucket(trace.hidden[0]),
-        **_erased(trace),
-        "coverage": {
-            "size": coverage.size,
-            "graph_size": coverage.graph_size,
-            "inferred": len(trace.possible),
-        },
-    }
+    yield "schema", SCHEMA
+    yield "thing", question.thing
+    yield "direction", question.direction.value
+    yield "at", time_text(question.at_us)
+    yield "size", coverage.size
+    yield "time", time_text(coverage.time_us)
+    yield "options", question.options.as_json()
+    yield "affected", affected(trace)
+    if question.options.exposed_h is not None:
+        yield "exposed", exposed(trace, question.options.exposed_h)
+    yield "carriers", carriers(trace)
+    yield "events", events(trace)
+    yield "quantities", quantities(trace)
+    yield "handovers", handovers(trace)
+    yield "contradictions", contradictions(trace)
+    yield "stops", stops(trace)
+    yield "hidden", bucket(trace.hidden[0])
+    if trace.erased:
+        yield "erased", erased(trace)
+    inferred = len(trace.possible)
+    yield "coverage", {"size": coverage.size, "graph_size": coverage.graph_size, "inferred": inferred}
 
 
-def affected(trace: Trace) -> list[Object]:
+def affected(trace: Trace) -> Iterator[Object]:
     """One object for each member of A."""
     links: dict[Node, list[str]] = {}
     for node, link in trace.source.links(trace.things):
         links.setdefault(node, []).append(link)
     beyond = trace.hidden[1]
     limited = trace.source.limited
-    acted = {course[0]: sorted(course[4]) for course in trace.courses()}
-    holders = {hit.node: trace.holder(hit.node) for hit in trace.hits()}
-    names = trace.source.records({one.record for one in holders.values() if one.record is not None})
-    return [
-        {
+    acted = {course[0]: sorted(course[4]) for course in trace.courses() if course[4]}
+    names = trace.source.records({state[0] for state in trace.states.values()})
+    for hit in trace.hits():
+        yield {
             **_named(hit),
             "direction": list(hit.directions),
             "level": hit.level,
@@ -73,13 +104,11 @@ def affected(trace: Trace) -> list[Object]:
             "links": sorted(links.get(hit.node, ())),
             "never_received": acted.get(hit.node, []),
             "continues": trace.things[hit.node][1] in beyond if limited else None,
-            "holder": _holder(holders[hit.node], names),
+            "holder": _holder(trace.holder(hit.node), names),
         }
-        for hit in trace.hits()
-    ]
 
 
-def exposed(trace: Trace, hours: int) -> list[Object]:
+def exposed(trace: Trace, hours: int) -> Iterator[Object]:
     """What shared a carrier or a place with a member and is not affected."""
     found = exposures(trace, hours)
     names = trace.source.iris({one.thing for one in found})
@@ -89,7 +118,7 @@ def exposed(trace: Trace, hours: int) -> list[Object]:
     )
 
 
-def carriers(trace: Trace) -> list[Object]:
+def carriers(trace: Trace) -> Iterator[Object]:
     """The carriers that held a member and are not, in that use, members themselves."""
     # A parent that is material has no fillings: it is no carrier, and if it follows from X it is in A itself.
     outside = [one for one in trace.held if one.filling is not None and one.filling not in trace.things]
@@ -106,29 +135,31 @@ def carriers(trace: Trace) -> list[Object]:
     )
 
 
-def events(trace: Trace) -> list[Object]:
+def events(trace: Trace) -> Iterator[Object]:
     """The events on the way, each occurrence once, voided records among them."""
-    found = [_event(trace, one) for one in trace.occurrences]
-    found += [{**_event(trace, one), "voided": by} for one, by in trace.voided]
-    return _sorted(found)
+    found: list[tuple[Occurrence, str | None]] = [(one, None) for one in trace.occurrences]
+    found += trace.voided
+    return _in_order(found, lambda row: row[0].facts[0].commitment, lambda row: _event(trace, *row))
 
 
-def quantities(trace: Trace) -> list[Object]:
+def quantities(trace: Trace) -> Iterator[Object]:
     """The balance of each lot in each unit."""
     lots = {node for node, _ in trace.balances}
     stock = {course[0]: course[2] for course in trace.courses() if course[0] in lots}
-    return _sorted(
-        {
+
+    def row_of(key: tuple[Node, str | None]) -> Object:
+        node, unit = key
+        return {
             "thing": trace.things[node][2],
             "unit": unit,
-            **_balance(weights),
-            "places": _sorted(_place(row) for row in stock[node] if row[1] == unit),
+            **_balance(trace.balances[key]),
+            "places": list(_sorted(_place(row) for row in stock[node] if row[1] == unit)),
         }
-        for (node, unit), weights in trace.balances.items()
-    )
+
+    return _in_order(trace.balances, lambda key: trace.things[key[0]][2], row_of)
 
 
-def handovers(trace: Trace) -> list[Object]:
+def handovers(trace: Trace) -> Iterator[Object]:
     """One object for each leg, with the members that went on it."""
     legs: dict[tuple[Any, ...], set[str]] = {}
     for node, _, _, own, _ in trace.courses():
@@ -142,12 +173,14 @@ def handovers(trace: Trace) -> list[Object]:
             legs.setdefault(went, set()).add(trace.things[node][2])
     names = trace.source.records({record for leg in legs for record in (*leg[8], *leg[9])})
     carriers = trace.source.iris({leg[0] for leg in legs if leg[0] is not None})
-    return _sorted(
-        _handover((carriers.get(leg[0]), *leg[1:]), sorted(things), names) for leg, things in legs.items()
+    return _in_order(
+        [(sorted(things), leg) for leg, things in legs.items()],
+        itemgetter(0),
+        lambda row: _handover((carriers.get(row[1][0]), *row[1][1:]), row[0], names),
     )
 
 
-def contradictions(trace: Trace) -> list[Object]:
+def contradictions(trace: Trace) -> Iterator[Object]:
     """What does not fit together about the members."""
     names = trace.source.records({record for row in trace.contradictions for record in row[2]})
     return _sorted(
@@ -161,7 +194,7 @@ def contradictions(trace: Trace) -> list[Object]:
     )
 
 
-def stops(trace: Trace) -> list[Object]:
+def stops(trace: Trace) -> Iterator[Object]:
     """Where and why the trace did not go on."""
     return _sorted(_stop(*one) for one in set(_stops(trace)))
 
@@ -171,8 +204,10 @@ def erased(trace: Trace) -> Object:
     names = trace.source.iris(trace.erased)
     return {
         "records": len(frozenset().union(*trace.erased.values())),
-        "things": _sorted(
-            {"thing": names[thing], "records": len(records)} for thing, records in trace.erased.items()
+        "things": list(
+            _sorted(
+                {"thing": names[thing], "records": len(records)} for thing, records in trace.erased.items()
+            )
         ),
     }
 
@@ -186,22 +221,13 @@ def time_text(time_us: object) -> str | None:
     """Microseconds since 1970 as `YYYY-MM-DDTHH:MM:SS[.ffffff]Z`; None stays None."""
     if not isinstance(time_us, int):
         return None
-    return (_EPOCH + timedelta(microseconds=time_us)).isoformat().replace("+00:00", "Z")
+    return (_EPOCH + timedelta(microseconds=time_us)).isoformat() + "Z"
 
 
 def offset_text(minutes: int) -> str:
     """An offset as EPCIS writes it: `+02:00`."""
     hours, rest = divmod(abs(minutes), 60)
     return f"{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"
-
-
-def _exposed(trace: Trace) -> Object:
-    hours = trace.question.options.exposed_h
-    return {} if hours is None else {"exposed": exposed(trace, hours)}
-
-
-def _erased(trace: Trace) -> Object:
-    return {"erased": erased(trace)} if trace.erased else {}
 
 
 def _named(hit: Hit) -> Object:
@@ -242,7 +268,7 @@ def _handover(leg: tuple[Any, ...], things: list[str], names: Mapping[int, str])
     }
 
 
-def _event(trace: Trace, one: Occurrence) -> Object:
+def _event(trace: Trace, one: Occurrence, voided_by: str | None) -> Object:
     fact = one.facts[0]
     return {
         "record": fact.commitment.hex(),
@@ -257,7 +283,7 @@ def _event(trace: Trace, one: Occurrence) -> Object:
         "things": sorted({trace.things[node][2] for node in one.nodes}),
         "strength": "stated" if one.sure else "possible",
         "copies": sorted(copy.commitment.hex() for copy in one.facts[1:]),
-        "voided": None,
+        "voided": voided_by,
     }
 
 
@@ -305,8 +331,31 @@ def _stop(thing: str, reason: str, detail: str) -> Object:
     return {"thing": thing, "reason": reason, "detail": detail}
 
 
-def _sorted(objects: Iterable[Object]) -> list[Object]:
-    return sorted(objects, key=_order)
+def _sorted(objects: Iterable[Object]) -> Iterator[Object]:
+    """Objects of one shape in their order; their first member is text, or a list of text, and seldom equal."""
+    return _in_order(objects, _first, lambda one: one)
+
+
+def _first(value: Object) -> Any:
+    first = next(iter(value.values()))
+    return (first is not None, first)
+
+
+def _in_order(
+    rows: Iterable[Row], first: Callable[[Row], Any], make: Callable[[Row], Object]
+) -> Iterator[Object]:
+    """The objects of rows in the order of the document, made one after the other.
+
+    `first` gives what an object's first member is ordered by: comparing whole objects costs more than making
+    them, and is only needed where these are equal.
+    """
+    ordered = sorted(rows, key=first)
+    if len(ordered) < 2:
+        yield from map(make, ordered)
+        return
+    for _, same in groupby(ordered, first):
+        group = [make(row) for row in same]
+        yield from group if len(group) == 1 else sorted(group, key=_order)
 
 
 def _order(value: object) -> Any:
@@ -320,4 +369,4 @@ def _order(value: object) -> Any:
     return (1, value)
 
 
-__all__ = ["bucket", "document", "offset_text", "time_text"]
+__all__ = ["bucket", "chunks", "document", "offset_text", "time_text"]

@@ -128,8 +128,13 @@ def _by_event_id(alike: list[_Meant]) -> Iterable[list[_Meant]]:
 
 
 def _occurrence(group: list[_Meant]) -> Occurrence:
+    if len(group) == 1:
+        fact, alone, sure = group[0]
+        nodes = frozenset(alone)
+        # Most are certain of all they name; one set less for each keeps a large answer small.
+        return Occurrence((fact,), nodes, nodes if len(sure) == len(alone) else frozenset(sure))
     facts = sorted((fact for fact, _, _ in group), key=_standing)
-    nodes: frozenset[Node] = frozenset().union(*(nodes for _, nodes, _ in group))
+    nodes = frozenset().union(*(nodes for _, nodes, _ in group))
     return Occurrence(tuple(facts), nodes, frozenset().union(*(sure for _, _, sure in group)))
 
 

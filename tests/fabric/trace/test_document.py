@@ -5,7 +5,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from fabric.trace import Direction, Trace
+import pytest
+
+from fabric.trace import Direction, Options, Trace
+from fabric.trace import document as trace_document
 from fabric.trace.document import offset_text, time_text
 
 from .story import DAY_US, Story, lot, sscc
@@ -32,6 +35,37 @@ def specified() -> dict[str, Any]:
 
 def test_the_example_of_the_specification_is_what_the_code_answers() -> None:
     assert json.loads(json.dumps(example().as_json())) == specified()
+
+
+def compact(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 2, 500])
+def test_the_pieces_of_a_document_are_the_bytes_of_the_whole(
+    monkeypatch: pytest.MonkeyPatch, rows_at_once: int
+) -> None:
+    monkeypatch.setattr(trace_document, "_ROWS_AT_ONCE", rows_at_once)
+    for options in (Options(), Options(exposed_h=24)):
+        story = Story()
+        story.make((lot("A1"), 10, "KGM"), at="packer")
+        story.turn([(lot("A1"), 5, "KGM")], [(lot("B1"), "4.5", "KGM"), (lot("C1"), "1", "KGM")])
+        story.pack(sscc(1), (lot("A1"), 5, "KGM"))
+        story.ship(sscc(1))
+        whole = story.ask(lot("A1"), Direction.BOTH, options=options)
+        pieces = list(whole.as_chunks(compact))
+        assert b"".join(pieces) == compact(whole.as_json())
+
+
+def test_rows_that_begin_alike_are_ordered_by_what_follows() -> None:
+    rows: list[dict[str, object]] = [
+        {"a": "x", "b": 2, "c": None},
+        {"a": None, "b": 9, "c": "q"},
+        {"a": "x", "b": 2, "c": ""},
+        {"a": "w", "b": 5, "c": None},
+        {"a": "x", "b": None, "c": "z"},
+    ]
+    assert list(trace_document._sorted(rows)) == [rows[1], rows[3], rows[4], rows[0], rows[2]]
 
 
 def test_every_field_of_the_document_is_explained() -> None:
