@@ -49,6 +49,7 @@ from .identifier import Identifier
 from .key_record import KeyRecord
 from .membership import Charter, Grant, Member
 from .merkle import EMPTY_ROOT, Frontier, leaf_hash, node_hash
+from .misbehaviour import Misbehaviour, parse_misbehaviour, verify_misbehaviour
 from .note import (
     Note,
     SignatureLine,
@@ -80,6 +81,7 @@ from .submission import (
     submission_bytes,
     verify_submission,
 )
+from .tlog_proof import TlogProof, VerifiedEntry, parse_tlog_proof, verify_tlog_proof
 from .verify import STEPS, StepResult, VerifiedBundle, Verifier, verify_all
 
 __all__ = [
@@ -102,6 +104,7 @@ __all__ = [
     "KeyRecord",
     "LoomarkError",
     "Member",
+    "Misbehaviour",
     "NotFound",
     "Note",
     "OpenedRecord",
@@ -116,12 +119,14 @@ __all__ = [
     "Statement",
     "StepResult",
     "Submission",
+    "TlogProof",
     "TooLarge",
     "Unavailable",
     "UnverifiedBundle",
     "UnverifiedEnvelope",
     "VerificationError",
     "VerifiedBundle",
+    "VerifiedEntry",
     "VerifiedSignature",
     "Verifier",
     "VerifierKey",
@@ -148,11 +153,13 @@ __all__ = [
     "parse_entry",
     "parse_envelope",
     "parse_json",
+    "parse_misbehaviour",
     "parse_note",
     "parse_policy",
     "parse_seal",
     "parse_statement",
     "parse_submission",
+    "parse_tlog_proof",
     "parse_vkey",
     "payload_bytes",
     "policy_text",
@@ -163,7 +170,9 @@ __all__ = [
     "sign_statement",
     "submission_bytes",
     "verify_all",
+    "verify_misbehaviour",
     "verify_note",
     "verify_position",
     "verify_submission",
+    "verify_tlog_proof",
 ]

@@ -14,6 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from fabric.epcis.erasure import erasure_of, parse_erasure
+from fabric.epcis.link import link_of, parse_link
 from ledger import merkle, shape, tile
 from ledger.bundle import bundle_of, parse_bundle
 from ledger.canonical import canonical, parse_json
@@ -26,9 +28,11 @@ from ledger.identifier import read_parties
 from ledger.key_change import parse_evidence
 from ledger.key_record import key_record_of
 from ledger.keyfile import parse_key_text
+from ledger.log_key import announce, verify_announcement
 from ledger.misbehaviour import parse_misbehaviour, verify_misbehaviour
 from ledger.note import parse_note, parse_signature_lines, parse_vkey, verify_note
 from ledger.policy import Policy, parse_policy, policy_text
+from ledger.receipt import receipt_bytes, verify_receipt
 from ledger.registry import Registry
 from ledger.replay import Replay
 from ledger.seal import parse_seal, seal_bytes
@@ -42,6 +46,7 @@ from ledger.witness.settings import parse_settings
 
 from ..ledger.consortium import START_MS, Consortium, key_of, seeded
 from ..ledger.monitor.hostile import BREAKING, evidence
+from ..ledger.proofs import Prover
 from ..ledger.scene import EVENT, HEADER, bundle_bytes, scene
 from ..ledger.vectors import founded
 from ..ledger.vectors import statement as statement_vectors
@@ -270,6 +275,37 @@ def _report(data: bytes) -> None:
     verify_report(parse_json(data), _reported()[1])
 
 
+def _receipt(data: bytes) -> None:
+    verify_receipt(parse_json(data), _consortium().policy(2))
+
+
+@cache
+def _receipts() -> list[bytes]:
+    """A receipt of the scene's capture: its three records, the last of them erased."""
+    one, own, _ = scene()
+    prover = Prover(one)
+    for position in range(2):
+        prover.add(own, position)
+    return [receipt_bytes([prover.builder.as_json()], [2])]
+
+
+def _announcements() -> list[bytes]:
+    until = "2026-02-01T00:00:00.000Z"
+    return [announce(_consortium().origin, key_of("log"), key_of("log 2"), until).encode()]
+
+
+def _links() -> list[bytes]:
+    lots = ["https://id.gs1.org/01/09506000134352/10/A", "https://id.gs1.org/01/09506000134352/10/B"]
+    return [canonical(link_of(lots, "the same lot").as_json())]
+
+
+def _erasures() -> list[bytes]:
+    return [
+        canonical(erasure_of(["ab" * 32], ["/ilmd/lot", "/epcList/1"], "asked for").as_json()),
+        canonical(erasure_of(["ab" * 32, "cd" * 32], [], "asked for").as_json()),
+    ]
+
+
 TARGETS: Mapping[str, Target] = {
     "canonical": Target(_canonical, lambda: [canonical(EVENT), b'[1,-0.5,1e21,null,true,"\\u00e9"]']),
     "note": Target(_note, lambda: [_newest()]),
@@ -295,6 +331,10 @@ TARGETS: Mapping[str, Target] = {
     "bundle-value": Target(_json(bundle_of), lambda: [bundle_bytes(True, None)]),
     "report": Target(_report, lambda: [_reported()[0]]),
     "misbehaviour": Target(_misbehaviour, lambda: [evidence(name) for name in sorted(BREAKING)]),
+    "receipt": Target(_receipt, _receipts),
+    "announcement": Target(_text(verify_announcement), _announcements),
+    "link": Target(_json(parse_link), _links),
+    "erasure": Target(_json(parse_erasure), _erasures),
     "submission": Target(_submission, _submissions),
     "key-file": Target(_text(lambda text: parse_key_text(text, "a file")), _key_files),
     "log-key-change": Target(parse_evidence, _changes),
