@@ -11,6 +11,7 @@ import typer
 
 from ledger.witness.settings import log_of
 
+from .key_source import PassphraseFile, passphrase
 from .serve import cannot_listen
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -49,6 +50,7 @@ def serve(
             "--replay", help="Fetch and check every entry as well, and sign under a key that says so."
         ),
     ] = False,
+    passphrase_file: PassphraseFile = None,
 ) -> None:
     """Serve a tlog-witness. Prints its vkey, which goes into policies, and the address it listens on."""
     from api.witness.serve import WitnessOptions
@@ -66,7 +68,7 @@ def serve(
         for vkey, url in zip(vkeys, addresses, strict=True)
     ]
     try:
-        run(WitnessOptions(data, host, port, name, logs, replay), _say)
+        run(WitnessOptions(data, host, port, name, logs, replay, passphrase(passphrase_file)), _say)
     except OSError as error:
         raise cannot_listen(error, host, port) from error
 

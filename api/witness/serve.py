@@ -10,15 +10,15 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 import uvicorn
 
-from ledger.ed25519 import SigningKey, key_id
+from ledger.ed25519 import Signer, SigningKey, key_id
 from ledger.errors import InvalidInput, NotFound
-from ledger.keyfile import read_key_file, write_key_file
+from ledger.keyfile import load_signer, write_key_file
 from ledger.log.durable import DiskFiles
 from ledger.witness.settings import (
     REPLAY_SUFFIX,
@@ -42,7 +42,10 @@ _GRACE_S: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class WitnessOptions:
-    """What the command line tells: flags go before `witness.toml`, and what it lacks is added to it."""
+    """What the command line tells: flags go before `witness.toml`, and what it lacks is added to it.
+
+    `passphrase` opens an encrypted key, and encrypts one that is made.
+    """
 
     data: Path
     host: str = "127.0.0.1"
@@ -50,6 +53,7 @@ class WitnessOptions:
     name: str | None = None
     logs: Sequence[FollowedLog] = ()
     replay: bool = False
+    passphrase: bytes | None = field(default=None, repr=False)
 
 
 def serve(options: WitnessOptions, say: Callable[[str], None]) -> None:
@@ -83,7 +87,7 @@ def open_witness(options: WitnessOptions) -> tuple[Witness, Callable[[], None]]:
     """The witness of a folder, made at the first start, and what closes it. Raises InvalidInput, Unavailable."""
     options.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     settings = load_settings(options)
-    key = _key(options.data / "keys", "replay" if options.replay else "witness")
+    key = _key(options.data / "keys", "replay" if options.replay else "witness", options.passphrase)
     name = settings.name or f"loomark-witness/{key_id(key.public_bytes)[:16]}"
     if settings.name is None:
         settings = replace(settings, name=name)
@@ -134,17 +138,17 @@ def _replayers(options: WitnessOptions, settings: WitnessSettings, closing: Exit
     return replayers
 
 
-def _key(folder: Path, name: str) -> SigningKey:
-    """The key of this name, made at the first start. A replaying witness has a key of its own: its word says more."""
+def _key(folder: Path, name: str, passphrase: bytes | None) -> Signer:
+    """Who signs under this name, made at the first start. A replaying witness has a key of its own: its word says more."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / f"{name}.key"
     try:
-        return read_key_file(path)
+        return load_signer(path, passphrase)
     except NotFound:
         if path.exists():
             raise
     key = SigningKey.generate()
-    write_key_file(path, key)
+    write_key_file(path, key, passphrase)
     return key
 
 

@@ -246,3 +246,24 @@ def test_a_log_without_an_address_cannot_be_replayed(tmp_path: Path) -> None:
     # Nothing is held by the refused start.
     _, close = open_witness(WitnessOptions(tmp_path))
     close()
+
+
+def test_a_key_under_a_passphrase_opens_with_it_alone(tmp_path: Path) -> None:
+    witness, close = open_witness(WitnessOptions(tmp_path, name=NAME, passphrase=b"correct horse"))
+    vkey = witness.vkey
+    close()
+    assert b"encrypted-key" in (tmp_path / "keys" / "witness.key").read_bytes()
+    for wrong in (None, b"another"):
+        with pytest.raises(InvalidInput):
+            open_witness(WitnessOptions(tmp_path, passphrase=wrong))
+    again, close = open_witness(WitnessOptions(tmp_path, passphrase=b"correct horse"))
+    assert again.vkey == vkey
+    close()
+
+
+def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    _, close = open_witness(WitnessOptions(tmp_path, name=NAME))
+    close()
+    os.chmod(tmp_path / "keys" / "witness.key", 0o644)
+    with pytest.raises(InvalidInput, match="600"):
+        open_witness(WitnessOptions(tmp_path))
