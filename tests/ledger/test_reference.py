@@ -35,7 +35,7 @@ def test_the_pure_heart_needs_the_base_install_only() -> None:
         "from ledger.bundle import build_bundle, parse_bundle\n"
         "parts, policy = reference()\n"
         "print(ledger.verify.verify(parse_bundle(build_bundle(parts)), policy).index)\n"
-        "print(sorted(name for name in sys.modules if name.startswith(('ledger.log', 'socket', 'sqlite3'))))\n"
+        "print(sorted(name for name in sys.modules if f'{name}.'.startswith(('ledger.log.', 'socket.', 'sqlite3.'))))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
