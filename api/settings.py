@@ -28,6 +28,9 @@ class Settings:
     PostgreSQL, SQLite in the folder by default. `database_file` names a file that holds that URL.
     The last five say where the node's keys come from besides its folder (docs/operating.md, "Keys"); all but
     `key_passphrase_file` are secrets.
+
+    `log_minimum_index` is the tlog-tiles minimum index: entry bundles wholly below it are refused; above 0 only with a
+    written retention policy (docs/operating.md).
     """
 
     data: Path
@@ -49,6 +52,7 @@ class Settings:
     trace_budget_nodes: int = 1_000_000
     trace_budget_s: float = 20.0
     secure_cookies: bool = False
+    log_minimum_index: int = 0
     log_key: str | None = field(default=None, repr=False)
     next_log_key: str | None = field(default=None, repr=False)
     operator_signing_key: str | None = field(default=None, repr=False)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from api.services import Services
-from ledger.errors import NotFound, Unavailable
+from ledger.errors import Erased, NotFound, Unavailable
 from ledger.key_change import evidence_bytes
-from ledger.tile import parse_tile_path
+from ledger.tile import TILE_WIDTH, Tile, parse_tile_path
 
 from .asking import Serving
 
@@ -43,16 +43,28 @@ def key_changes(serving: Serving) -> Response:
 
 @router.get("/tile/{path:path}", summary="A tile of hashes, or a bundle of entries", response_class=Response)
 def tile(path: str, request: Request, serving: Serving) -> Response:
-    """`<L>/<N>[.p/<W>]` or `entries/<N>[.p/<W>]`, immutable. 404 where the checkpoint implies no such tile."""
+    """`<L>/<N>[.p/<W>]` or `entries/<N>[.p/<W>]`, immutable. 404 where the checkpoint implies no such tile; 410 for an
+    entry bundle that lies wholly below the minimum index."""
     asked = parse_tile_path(path)
     headers = _IMMUTABLE
     if asked.level == "entries" and not _bundles_are_public(serving):
         serving.authenticator.caller(request)
         headers = {"Cache-Control": "private, max-age=604800, immutable"}
+    if asked.level == "entries" and _is_pruned(asked, serving.settings.log_minimum_index):
+        raise Erased(
+            f"expected a bundle that ends above the minimum index {serving.settings.log_minimum_index},"
+            " got one below it; hash tiles are served",
+            rule="pruned",
+        )
     data = serving.node.log.tile(asked)
     if data is None:
         raise NotFound("the checkpoint implies no such tile", rule="no-tile")
     return Response(data, media_type="application/octet-stream", headers=headers)
+
+
+def _is_pruned(asked: Tile, minimum: int) -> bool:
+    """Whether a bundle ends at or below the minimum index (C2SP tlog-tiles, "Pruning"); hash tiles are never pruned."""
+    return TILE_WIDTH * asked.index + asked.width <= minimum
 
 
 def _bundles_are_public(serving: Services) -> bool:

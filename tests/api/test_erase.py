@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ledger.canonical import parse_json
+from ledger.policy import parse_policy
+from ledger.receipt import verify_receipt
 from tests.fabric.erasure.conftest import Erasing
 
 from .door import Door
@@ -190,3 +194,40 @@ def test_a_policy_is_the_members_or_the_operators_for_one_without_a_key(door: Do
     assert get(door, "/api/retention").json() == {"policies": []}
     assert put(door, "packer", {}, "packer").json() == {"member": "packer", "policy": None}
     assert put(door, "shop", {}, "operator").status_code == 200
+
+
+def test_bundles_below_the_minimum_index_are_refused_and_everything_else_goes_on(tmp_path: Path) -> None:
+    with Door(tmp_path / "node", log_minimum_index=256) as door:
+        door.admit("farm")
+        first = made(door)
+        while door.sim.node.state()["size"] < 270:
+            made(door)
+        refused = get(door, "/log/tile/entries/000")
+        door.refused(refused, 410, "pruned")
+        door.refused(get(door, "/log/tile/entries/000.p/7"), 410, "pruned")
+        assert get(door, "/log/tile/0/000").status_code == 200
+        assert get(door, "/log/tile/entries/001.p/3").status_code == 200
+        proof = get(door, f"/api/records/{first}/proof")
+        assert door.sim.verify(proof.content).opened.full
+
+
+def test_receipts_hold_before_and_after_an_erasure(door: Door) -> None:
+    events = [
+        door.sim.event(epcList=[f"urn:example:receipt{n}"], readPoint={"id": "urn:example:at"})
+        for n in range(3)
+    ]
+    job = door.sim.capture("farm", events)
+    path = f"/epcis/capture/{job.id}/receipt"
+    policy = parse_policy(f"log {door.sim.node.vkey}\nquorum none\n")
+    before = get(door, path).content
+    names = door.sim.names(job)
+    assert erase(door, {"records": [names[1]], "reason": "asked to"}).status_code == 201
+    assert (
+        erase(door, {"records": [names[2]], "units": ["/readPoint"], "reason": "asked to"}).status_code == 201
+    )
+    after = get(door, path).content
+    old, new = (verify_receipt(parse_json(one), policy) for one in (before, after))
+    assert [one.position for one in old.records] == [0, 1, 2, 3]
+    assert ([one.position for one in new.records], new.erased) == ([0, 2, 3], (1,))
+    assert b"receipt0" in before
+    assert b"receipt0" not in after
