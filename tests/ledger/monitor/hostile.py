@@ -9,6 +9,7 @@ from typing import Any
 
 from ledger import merkle
 from ledger.checkpoint import Checkpoint, sign_checkpoint
+from ledger.ed25519 import SigningKey
 from ledger.errors import NotFound, Unavailable
 from ledger.monitor.audit import Audit
 from ledger.monitor.evidence import Signed, evidence_of
@@ -59,9 +60,9 @@ class ShownLog:
         )
 
 
-def signed_note(origin: str, entries: Sequence[bytes]) -> bytes:
+def signed_note(origin: str, entries: Sequence[bytes], key: SigningKey | None = None) -> bytes:
     root = merkle.root([merkle.leaf_hash(data) for data in entries])
-    return sign_checkpoint(Checkpoint(origin, len(entries), root), key_of("log"))
+    return sign_checkpoint(Checkpoint(origin, len(entries), root), key or key_of("log"))
 
 
 def consortium() -> Consortium:
