@@ -76,6 +76,9 @@ class Simulator:
 
     def crash(self) -> None:
         """Start anew as after a kill: nothing is drained, nothing is told."""
+        if self.database is not None:
+            # Its writer looks around by itself, and no lock of the folder keeps it from going on.
+            self.node._writer.stop()
         self.node._lock.release()
         self.node._engine.dispose()
         self.node.reading.dispose()
@@ -254,6 +257,11 @@ class Simulator:
         """Rows of a query on the node's database."""
         with self.node.reading.connect() as connection:
             return fetch(connection, query, *values)
+
+    @property
+    def where(self) -> Path | str:
+        """The database: a file, or a URL."""
+        return self.database or self.folder / "loomark.db"
 
     def stored(self) -> bytes:
         """All that the database holds, as it lies there or as the server writes it out."""

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, update
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DataError
 
 from fabric.store.jobs import Job
 from ledger.errors import InvalidInput, LoomarkError, Unavailable
@@ -45,7 +46,15 @@ MOST_QUEUED: Final = 50_000
 TRY_AGAIN_S: Final = 1.0
 """How long after a refusal for lack of room, with nothing new queued, the writer looks whether there is some."""
 
-_FAULTS: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+_FAULTS: Final = (
+    ArithmeticError,
+    AttributeError,
+    DataError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 """Errors of code, not of the environment: one submission brought them about, the next may be well."""
 
 RETRY_AFTER_S: Final = 1

@@ -86,7 +86,8 @@ def record_outcomes(connection: Connection, plan: Plan) -> None:
     """Say on each decided statement's row what became of it."""
     table, given = schema.statement, [(done.index, done.row) for done in plan.sequenced]
     update_rows(connection, table, ("idx",), ("id",), given, fixed=_SEQUENCED, only=_WAITING)
-    refused = [(no.rule, no.reason, no.row) for no in plan.refused]
+    # What was refused may be repeated in the reason, and PostgreSQL's text holds no NUL.
+    refused = [(no.rule, no.reason.replace("\0", "\ufffd"), no.row) for no in plan.refused]
     update_rows(connection, table, ("rule", "reason"), ("id",), refused, fixed=_REFUSED, only=_WAITING)
 
 

@@ -69,7 +69,9 @@ def reader_engine(database: Path | str, *, pool_size: int = 8) -> Engine:
     Keep no read transaction over a second: on SQLite it holds the WAL.
     """
     if is_postgres(database):
-        return _postgres_engine(str(database), _POSTGRES_READS, "REPEATABLE READ", pool_size=pool_size)
+        engine = _postgres_engine(str(database), _POSTGRES_READS, "REPEATABLE READ", pool_size=pool_size)
+        event.listen(engine, "connect", _ask_for_anything)
+        return engine
     return _sqlite_engine(
         f"file:{_quoted(database)}?mode=ro&uri=true", _READER_PRAGMAS, "BEGIN", pool_size=pool_size
     )
@@ -99,6 +101,17 @@ def lock_engine(database: str, name: str) -> Engine:
         options["application_name"] = name
 
     return engine
+
+
+def _ask_for_anything(connection: Any, _record: Any) -> None:
+    """Let a name with a NUL be asked for, and not be found: PostgreSQL's text holds none, so none is stored."""
+    from psycopg.types.string import StrDumperUnknown
+
+    class WithoutNul(StrDumperUnknown):
+        def dump(self, obj: str) -> Any:
+            return super().dump(obj.replace("\0", "\ufffd"))
+
+    connection.adapters.register_dumper(str, WithoutNul)
 
 
 def _url(text: str) -> URL:

@@ -59,7 +59,7 @@ def unchanged(sim: Simulator) -> Iterator[None]:
 
 def faults(sim: Simulator) -> list[tuple[str, str]]:
     folder = sim.folder
-    report = check_node(folder, folder / "loomark.db", parse_vkey(sim.node.vkey))
+    report = check_node(folder, sim.where, parse_vkey(sim.node.vkey))
     return [(one.rule, one.message) for one in report.faults]
 
 
