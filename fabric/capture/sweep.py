@@ -1,7 +1,7 @@
 """Takes out of the database's files what an erasure took out of its tables.
 
-A deleted row leaves copies behind: in the write-ahead log, in pages that were split or moved, in dead tuples. So the
-files are rewritten after erasures: on SQLite VACUUM, then a checkpoint that truncates the write-ahead log; on
+A deleted row leaves copies behind: in the write-ahead log, in dead tuples, and whether in pages that were split or
+moved nobody promises. So the files are rewritten after erasures: on SQLite VACUUM, then a checkpoint that truncates the write-ahead log; on
 PostgreSQL VACUUM FULL of the tables that held values. This costs the time to copy the database, so several erasures
 share one sweep, and sweeping takes a tenth of the writer's time at most. `erasure.swept` says what is done, durably:
 a node that was killed in between sweeps at its next start.
