@@ -34,7 +34,8 @@ class Reading:
 def captures(sim: Simulator, first: int, count: int) -> None:
     for number in range(first, first + count):
         thing = f"https://id.gs1.org/01/09506000134352/21/{number}"
-        job = sim.capture("farm", [sim.event(epcList=[thing])])
+        named = f"urn:uuid:00000000-0000-4000-8000-{number + 1_000:012d}"
+        job = sim.capture("farm", [sim.event(epcList=[thing], eventID=named)])
         assert job.state == "sequenced", job
 
 
