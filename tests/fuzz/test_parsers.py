@@ -8,7 +8,7 @@ from .mutation import hostile_bytes
 from .targets import TARGETS, samples, survives
 
 EXAMPLES = 60
-LONG = 4_000
+LONG = 2_000
 NOT_ACCEPTED_AS_THEY_ARE = {"replay", "authority"}
 """Targets some of whose samples are refused further on; the parser under them has taken them by then."""
 
