@@ -49,6 +49,9 @@ class Cost:
     memory_bytes: int = nacl.pwhash.argon2id.MEMLIMIT_MODERATE
 
 
+DEFAULT_COST = Cost()
+
+
 @dataclass(frozen=True, slots=True)
 class KeyText:
     """A parsed key file, nothing opened: its format, its public key where it is not in the seed, the other lines."""
@@ -142,7 +145,7 @@ def key_text(
     """The text of a key's file."""
     if passphrase is None:
         return _text(FORMAT, key_id(key.public_bytes), {"seed": shape.base64_text(key.seed_bytes())})
-    cost = cost or Cost()
+    cost = cost or DEFAULT_COST
     salt = salt or nacl.utils.random(KDF_SALT_SIZE_BYTES)
     box = nacl.secret.SecretBox(_derived(passphrase, salt, cost)).encrypt(key.seed_bytes())
     lines = {

@@ -20,6 +20,7 @@ import pytest
 from fabric.capture.keyring import KeySources
 from fabric.capture.node import NodeSettings, open_node
 from fabric.capture.pool import InlinePreparer
+from ledger import keyfile
 from ledger.ed25519 import SigningKey, possession_line
 from ledger.errors import Conflict, InvalidInput, LoomarkError, NotFound, Unavailable
 from ledger.keyfile import Cost, key_text, read_public_key, write_key_file, write_signer_file
@@ -32,6 +33,14 @@ KEYS = {name: SigningKey(seed) for name, seed in SEEDS.items()}
 TEXT = {name: base64.b64encode(seed).decode() for name, seed in SEEDS.items()}
 PASSPHRASE = "correct horse battery staple"
 CHEAP = Cost(1, 8_192)
+
+
+@pytest.fixture(autouse=True)
+def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is encrypted in this process is so at a cost for tests; the served node has the real one."""
+    monkeypatch.setattr(keyfile, "DEFAULT_COST", CHEAP)
+
+
 SIGNS = (
     "import sys; sys.path.insert(0, {root!r}); from ledger.ed25519 import SigningKey; "
     "sys.stdout.buffer.write(SigningKey(bytes([{number}]) * 32).sign(sys.stdin.buffer.read()))"
