@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
-from .output import REFUSED, out, print_json
+from .output import REFUSED, out, print_json, print_lines
 from .output import progress as progress_bar
 
 if TYPE_CHECKING:
@@ -22,11 +21,28 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def fsck(
     data: Annotated[Path, typer.Option(help="Folder of a node, running or stopped.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    vkey: Annotated[
+        str | None,
+        typer.Option(
+            help="The log's key as you know it, or a file that holds it; else the folder's own is believed."
+        ),
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="List every place that is kept, not the first five.")
+    ] = False,
+    scratch: Annotated[
+        Path | None, typer.Option(help="Folder for the copy: room for twice the database and the graph.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON (docs/spec/fsck.md).")] = False,
 ) -> None:
-    """Check log, documents, records and projections, changing nothing. Exit code 0: clean, 1: faults were found."""
+    """Check log, records, projections, graph and keys, changing nothing.
+
+    Exit code 0: clean, 1: faults were found, 3: there is nothing to check.
+    """
     from api.settings import load_settings
     from fabric.integrity import check_node
+
+    from .fsck_text import SHOWN, report_lines
 
     settings = load_settings(data, {}, os.environ)
     with progress_bar() as shown:
@@ -34,7 +50,9 @@ def fsck(
         report = check_node(
             data,
             _database(settings),
-            _log_key(settings),
+            None if vkey is None else _vkey(vkey),
+            scratch=scratch,
+            high_water=None if settings.high_water is None else Path(settings.high_water),
             progress=lambda what, done, total: shown.update(
                 task, description=what, completed=done, total=total
             ),
@@ -43,56 +61,36 @@ def fsck(
     if as_json:
         print_json(report.as_json())
     else:
-        for fault in report.faults:
-            out.print(f"[red]{escape(fault.rule)}[/red] {escape(fault.place)}: {escape(fault.message)}")
-        verdict = "clean" if not report.faults else f"{len(report.faults)} faults"
-        out.print(
-            f"{verdict}: tree size {report.size}, {report.documents} documents, {report.captures} captures,"
-            f" {report.records} records, {report.projections} rows derived again"
-        )
+        kept = max([len(one.faults) for one in report.explained], default=0)
+        print_lines(report_lines(report, shown=kept if every else SHOWN, width=out.width))
     if report.faults:
         raise SystemExit(REFUSED)
 
 
-def _database(settings: Settings) -> Path:
-    from sqlalchemy.engine import make_url
-
+def _database(settings: Settings) -> Path | str:
+    """The node's database: its URL, or the file in the folder."""
     from fabric.capture.node import DATABASE
-    from ledger.errors import InvalidInput
+    from ledger.errors import Unavailable
 
-    if settings.database is None:
-        return settings.data / DATABASE
-    if "://" not in settings.database:
-        return Path(settings.database)
-    url = make_url(settings.database)
-    if url.get_backend_name() != "sqlite" or not url.database:
-        raise InvalidInput("expected a database in a SQLite file, got another kind", rule="bad-setting")
-    return Path(url.database)
+    if settings.database is not None:
+        return settings.database
+    path = settings.data / DATABASE
+    if not path.is_file():
+        raise Unavailable(f"expected a node's folder, got {settings.data} without {path.name}")
+    return path
+
+
+def _vkey(text: str) -> VerifierKey:
+    """A vkey line, or the one in a file."""
+    from ledger.note import parse_vkey
+
+    path = Path(text)
+    if "+" not in text or path.is_file():
+        text = path.read_text(encoding="ascii", errors="replace").strip()
+    return parse_vkey(text)
 
 
 def _elsewhere(settings: Settings) -> frozenset[str]:
-    """Which of the node's keys its environment gives, so that no file holds them."""
-    given = {"log": settings.log_key, "operator": settings.operator_signing_key}
-    return frozenset([name for name, text in given.items() if text])
-
-
-def _log_key(settings: Settings) -> VerifierKey:
-    """A key that the node in this folder signed its log with, under the origin that the log was given."""
-    from fabric.capture.keyring import LOG, public_key_given
-    from fabric.store.engine import reader_engine
-    from ledger.errors import Unavailable
-    from ledger.keyfile import read_public_key
-    from ledger.log.database import read_head
-    from ledger.note import ED25519, VerifierKey
-
-    database = _database(settings)
-    if not database.is_file():
-        raise Unavailable(f"expected a node's folder, got {settings.data} without {database.name}")
-    engine = reader_engine(database)
-    try:
-        with engine.connect() as connection:
-            origin = read_head(connection).origin
-    finally:
-        engine.dispose()
-    given = public_key_given("LOOMARK_LOG_KEY", settings.log_key)
-    return VerifierKey(origin, ED25519, given or read_public_key(settings.data / "keys" / f"{LOG}.key"))
+    """Uses whose keys come from the environment, so that no file need hold them."""
+    found = (("log", settings.log_key), ("operator", settings.operator_signing_key))
+    return frozenset([name for name, value in found if value])

@@ -67,6 +67,9 @@ ROWS: Final = (
 
 FILES: Final = (
     Uncovered("lock", "empty; held while a node runs"),
+    Uncovered(
+        "witness-*", "what witnesses were asked last; they tell again, and their signatures are checked then"
+    ),
     Uncovered("node.toml", "settings, for people to read; what does not parse is refused"),
     Uncovered("keys/session.key", "random bytes; another value ends the sessions of pages"),
     Uncovered("loomark.db-shm", "an index of the write-ahead log that the next opener makes anew"),
@@ -76,11 +79,13 @@ FILES: Final = (
     Uncovered("graph/*/LOCK", "empty; held while the projector runs"),
     Uncovered("graph/*/IDENTITY", "a name that the engine gives a store; nothing reads it"),
     Uncovered("graph/*/OPTIONS-*", "settings of the engine; nothing reads them when a store is opened"),
-    Uncovered("graph/snap-*", "a superseded snapshot; nobody opens it, the next publication removes it"),
     Uncovered("*.partial", "what a write that was cut short leaves; nobody reads it"),
 )
 
 BYTES: Final = (
+    Uncovered(
+        "a snapshot that `graph/CURRENT` does not name", "nobody opens it; a later publication removes it"
+    ),
     Uncovered("archived notes, where a quorum is required", "a head that waited for cosigners may have none"),
     Uncovered("the sealed part of an encrypted key file", "opening it with its passphrase checks it"),
     Uncovered("free space of database pages", "holds no row; zeroed when a row is deleted (secure_delete)"),

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fabric.capture.indexing import VERSIONS, Indexer
 from fabric.capture.rebuild import project_all
+from fabric.lineage.derived import EdgeKind
 from fabric.store.engine import writer_engine
 from fabric.store.migrate import create_projections, projection_tables
 from fabric.store.schema import metadata, projection, touched
@@ -247,7 +248,11 @@ class _Comparison:
             self._run.faults.note(f"projection-{self._table.name}", self._table.name, message)
             return
         values = dict(zip(self._names, row, strict=True))
-        identity = _NUMBERED.get(self._table.name, self._key)[:4]
+        identity = list(_NUMBERED.get(self._table.name, self._key)[:4])
+        if self._table.name == "lineage_edge" and values["kind"] == EdgeKind.SAME.value:
+            # Such an edge is stated by a link, whose number stands in the place of a record's.
+            values["link"] = values.pop("record")
+            identity = ["link" if name == "record" else name for name in identity]
         parts = [f"{name} {_named(self._connection, name, values[name])}" for name in identity]
         name, member, entry = _record_of(self._connection, values)
         self._run.faults.note(
@@ -278,6 +283,9 @@ def _named(connection: Connection, name: str, value: Any) -> str:
         query, kind = f"SELECT iri FROM {STORED}.thing WHERE id = ?", "thing"
     else:
         return str(value)
+    if kind == "thing" and isinstance(value, int) and value < 0:
+        # Processes and fillings of carriers are numbered below zero (docs/spec/lineage.md).
+        return f"process or filling {value}"
     found = connection.exec_driver_sql(query, (value,)).scalar()
     return str(found) if found is not None else f"{kind} number {value}"
 

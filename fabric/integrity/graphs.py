@@ -1,6 +1,6 @@
 """The knowledge graph, made afresh from the records and compared quad by quad: the published snapshot and the store.
 
-Both stores order quads alike, so two walks side by side find every difference in bounded memory. Oxigraph keeps six
+Stores on disk order quads alike, so two walks side by side find every difference in bounded memory. Oxigraph keeps six
 orders of the same quads, and answers from any: each quad is looked up in those that the walk does not read.
 """
 
@@ -177,9 +177,10 @@ class _Walk:
     def _quads(self) -> int:
         right, got = iter(self._right), iter(self._store)
         one, two = next(right, None), next(got, None)
-        count = 0
+        count = steps = 0
         while one is not None or two is not None:
             if one == two:
+                count += 1
                 one, two = next(right, None), next(got, None)
             elif two is None or (one is not None and one not in self._store):
                 self._fault(one, "expected a quad that the records give, got none")
@@ -187,11 +188,14 @@ class _Walk:
             elif two not in self._right:
                 self._fault(two, "expected no such quad, got one")
                 two = next(got, None)
+            elif one is not None:
+                # Both know both: a graph in memory keeps them in another order.
+                count += 1
+                one = next(right, None)
             else:
-                # Both know both: only the order in which they are kept differs.
-                one, two = (next(right, None), two) if one is not None else (one, next(got, None))
-            count += 1
-            if count % _LOOKED_AT == 0:
+                two = next(got, None)
+            steps += 1
+            if steps % _LOOKED_AT == 0:
                 self._run.progress(f"{self._place} compared", count, count)
         return count
 

@@ -1,9 +1,13 @@
-"""The node's keys against what the log says of them: whose they are, that they are theirs alone to read."""
+"""The node's keys against what the log says of them: whose they are, that they are theirs alone to read.
+
+No key is opened: a key file tells its public key, whatever it is sealed with or whoever signs for it.
+"""
 
 from __future__ import annotations
 
+import re
 import stat
-from collections.abc import Callable
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -11,87 +15,94 @@ from ledger.ed25519 import key_id
 from ledger.errors import LoomarkError
 from ledger.keyfile import read_public_key
 from ledger.note import VerifierKey
-from ledger.registry import Registry
 
 from .run import Run, reason
 
 FOLDER: Final = "keys"
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_LATER: Final = re.compile(r"(.+)\.([0-9a-f]{16})\Z")
+_SIGNING: Final = "operator"
 
 
 def check_keys(
-    run: Run, folder: Path, log_keys: tuple[VerifierKey, ...], elsewhere: frozenset[str] = frozenset()
+    run: Run, folder: Path, log_keys: Collection[VerifierKey], elsewhere: Collection[str] = ()
 ) -> None:
     """Each key file is whole, its owner's alone, and holds the key that the registry knows for its use.
 
-    Beside the first key of a use lie those it went over to, and one that may come next: a crash before its statement
-    leaves it unnamed. Keys `elsewhere` (log, operator) come from the environment and have no file.
+    Every key in force is held, but those of the uses (`log`, `operator`) that come from `elsewhere`. A key that was
+    made and never stated signs nothing, and is no fault: the node may have been killed before it could say so.
     """
     keys = folder / FOLDER
     if not keys.is_dir():
         run.faults.note("key", FOLDER, "expected the folder of the node's keys, got none")
         return
-    publics = {one.public for one in log_keys}
-    _first(run, keys, "log", lambda public: public in publics, "the key that signs the log", elsewhere)
-    operators = {one.keyid for one in run.registry.records.values() if one.use == "operator"}
-    of_operator = "an operator's key of the registry"
-    _first(run, keys, "operator", lambda public: key_id(public) in operators, of_operator, elsewhere)
-    held: set[str] = set()
-    for path in sorted((keys / "service").glob("*")):
-        _service(run, path, held)
-    for member in sorted(_served(run.registry) - held):
-        run.faults.note(
-            "key",
-            f"{FOLDER}/service/{member}.key",
-            "expected the service key that the member delegated, got none",
-            member=member,
-        )
+    known = {"log": {key_id(one.public) for one in log_keys}}
+    known[_SIGNING] = {one.keyid for one in run.registry.records.values() if one.use == _SIGNING}
+    held = {name: set(_held(run, keys, name, known[name])) for name in known}
+    _require(run, "log", [key_id(one.public) for one in log_keys][-1:], held["log"], elsewhere)
+    in_force = [
+        one.keyid for one in run.registry.records.values() if one.use == _SIGNING and one.state == "active"
+    ]
+    _require(run, _SIGNING, in_force[-1:], held[_SIGNING], elsewhere)
+    _services(run, keys / "service")
     _modes(run, keys)
 
 
-def _first(
-    run: Run, keys: Path, name: str, is_right: Callable[[bytes], bool], what: str, elsewhere: frozenset[str]
+def _services(run: Run, folder: Path) -> None:
+    records = [one for one in run.registry.records.values() if one.use == "service"]
+    members = {one.member for one in records}
+    for member in sorted(members | {path.name.partition(".")[0] for path in folder.glob("*.key")}):
+        known = {one.keyid for one in records if one.member == member}
+        held = set(_held(run, folder, member, known))
+        in_force = [one.keyid for one in records if one.member == member and one.state == "active"]
+        _require(run, f"service/{member}", in_force, held, (), member)
+    for path in sorted(folder.glob("*")):
+        if path.suffix not in (".key", ".new"):
+            run.faults.note("key", _place(path), "expected key files only, got another file")
+
+
+def _held(run: Run, folder: Path, name: str, known: Collection[str]) -> Iterator[str]:
+    """The keyids of the files under a name; notes those that are damaged or hold what nobody stated."""
+    for path in [folder / f"{name}.key", *sorted(folder.glob(f"{name}.*.key"))]:
+        if not path.exists():
+            continue
+        try:
+            keyid = key_id(read_public_key(path))
+        except LoomarkError as error:
+            if getattr(error, "rule", "") != "key-file-readable":
+                run.faults.note(
+                    "key", _place(path), f"expected a key file: {reason(error).replace(str(path), path.name)}"
+                )
+            continue
+        later = _LATER.match(path.stem)
+        if later is not None and not keyid.startswith(later[2]):
+            run.faults.note(
+                "key", _place(path), "expected the key of its name, got another", got=f"keyid {keyid}"
+            )
+        elif later is None and known and keyid not in known:
+            run.faults.note(
+                "key", _place(path), "expected a key that the log knows, got another", got=f"keyid {keyid}"
+            )
+        yield keyid
+
+
+def _require(
+    run: Run,
+    name: str,
+    wanted: Collection[str],
+    held: Collection[str],
+    elsewhere: Collection[str],
+    member: str | None = None,
 ) -> None:
-    first = keys / f"{name}.key"
-    if first.exists() or name not in elsewhere:
-        _named(run, first, is_right, what)
-    for path in sorted(keys.glob(f"{name}.*.key")):
-        _named(run, path, lambda _public: True, "a key")
-
-
-def _service(run: Run, path: Path, held: set[str]) -> None:
-    member = path.name.partition(".")[0]
-    known = {
-        one.keyid for one in run.registry.records.values() if one.use == "service" and one.member == member
-    }
-    held.add(member)
-    if path.suffix != ".key":
-        run.faults.note("key", _place(path), "expected the key of a member, got another file")
-    elif known and path.name == f"{member}.key":
-        _named(run, path, lambda public: key_id(public) in known, "the service key that was delegated")
-    else:
-        # Its delegation may never have come, nor its member's admission, where the node was killed or could not
-        # write between the two: such a key signs nothing.
-        _named(run, path, lambda _public: True, "a key")
-
-
-def _served(registry: Registry) -> set[str]:
-    """Members with a service key of this node in force."""
-    return {
-        one.member
-        for one in registry.records.values()
-        if one.use == "service" and one.state == "active" and one.party == "operator"
-    }
-
-
-def _named(run: Run, path: Path, is_right: Callable[[bytes], bool], what: str) -> None:
-    try:
-        public = read_public_key(path)
-    except LoomarkError as error:
-        run.faults.note("key", _place(path), f"expected {what}, got none: {_without_path(error, path)}")
-        return
-    if not is_right(public):
-        run.faults.note("key", _place(path), f"expected {what}, got another", got=f"keyid {key_id(public)}")
+    for keyid in wanted:
+        if keyid not in held and name not in elsewhere:
+            run.faults.note(
+                "key",
+                f"{FOLDER}/{name}.key",
+                "expected the key in force among the key files, got none",
+                expected=f"keyid {keyid}",
+                member=member,
+            )
 
 
 def _modes(run: Run, keys: Path) -> None:
@@ -105,7 +116,3 @@ def _modes(run: Run, keys: Path) -> None:
 def _place(path: Path) -> str:
     parts = path.parts
     return "/".join(parts[len(parts) - 1 - parts[::-1].index(FOLDER) :])
-
-
-def _without_path(error: LoomarkError, path: Path) -> str:
-    return reason(error).replace(str(path), path.name)

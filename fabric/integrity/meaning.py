@@ -280,7 +280,9 @@ _DERIVED: Final = {
     "projection-thing": _derived("A thing is known by another name or kind than records give it.", _FOUND),
     "projection-class": _derived("A class of readers has other members than records give it.", _SIGHT),
     "projection-event": _derived(
-        "What is known of an event is not what its record says.", _TRACES + " " + _SIGHT
+        "What is known of an event is not what its record says.",
+        "Traces that pass here are wrong, and somebody may see a record that is not theirs to see, or miss one that is."
+        " Records and proofs are not touched.",
     ),
     "projection-line": _derived("What an event names is not what its record says.", _TRACES),
     "projection-named": _derived("Who is named as a party of an event is not what its record says.", _SIGHT),

@@ -36,46 +36,43 @@ def check_node(
     *,
     progress: Progress | None = None,
     scratch: Path | None = None,
+    high_water: Path | None = None,
     elsewhere: frozenset[str] = frozenset(),
 ) -> NodeReport:
     """Check the node whose data lies in `folder`; `key` is its log's as somebody got it who need not trust the folder.
 
     Without one, the key is the one that the folder itself names, in its charter and its key file: whoever can change
     all of them and sign anew is then found by witnesses and members only. `scratch` is where the copy goes, with room
-    for twice the database and the graph. `elsewhere` names keys (log, operator) that the node is given by its environment.
+    for twice the database and the graph. `high_water` is the high-water file where it is not in
+    the folder; `elsewhere` names keys (log, operator) that the node is given by its environment.
 
     Raises Unavailable when there is no database; everything else is a fault.
     """
     with TemporaryDirectory(prefix="loomark-fsck-", dir=scratch) as name:
-        return _check(folder, database, key, Path(name), progress or _silent, elsewhere)
+        run = Run(moment.copy_engine(Path(name) / "stored.db"), progress or _silent)
+        run.elsewhere = elsewhere
+        run.high_water = high_water or folder / HIGH_WATER
+        try:
+            return _check(run, folder, database, key, Path(name) / "stored.db")
+        finally:
+            run.engine.dispose()
 
 
 def _silent(_what: str, _done: int, _total: int) -> None:
     return
 
 
-def _check(
-    folder: Path,
-    database: Path | str,
-    key: VerifierKey | None,
-    scratch: Path,
-    progress: Progress,
-    elsewhere: frozenset[str],
-) -> NodeReport:
-    copy = scratch / "stored.db"
-    run = Run(moment.copy_engine(copy), progress)
+def _check(run: Run, folder: Path, database: Path | str, key: VerifierKey | None, copy: Path) -> NodeReport:
     found = LogReport(0, 0, 0, ())
+    opened = graphs.open_graphs(run, folder / GRAPH)
+    run.progress("copy", 0, 1)
     try:
-        opened = graphs.open_graphs(run, folder / GRAPH)
-        progress("copy", 0, 1)
         moment.take(database, copy)
-        found = _checked_copy(run, folder, copy, key, opened, elsewhere)
-        return report_of(run, found, folder)
     except moment.Unreadable as error:
         run.faults.note("database-page", "database", f"expected an SQLite database, got: {error}"[:300])
         return report_of(None, found, folder, run.faults)
-    finally:
-        run.engine.dispose()
+    found = _checked_copy(run, folder, copy, key, opened)
+    return report_of(run, found, folder)
 
 
 def _checked_copy(
@@ -84,7 +81,6 @@ def _checked_copy(
     copy: Path,
     key: VerifierKey | None,
     opened: Sequence[graphs.Opened],
-    elsewhere: frozenset[str],
 ) -> LogReport:
     tables.check_pages(copy, run.faults)
     with run.part("tables"), run.row("database-shape", "tables"):
@@ -97,14 +93,15 @@ def _checked_copy(
             run.engine,
             folder / LOG,
             log_keys,
-            high_water=folder / HIGH_WATER,
+            high_water=run.high_water,
             progress=lambda done, total: run.progress("entries", done, total),
         )
         run.faults.add(found.faults, found.counts)
         run.registry = found.registry
     with run.part("table head"), run.engine.connect() as connection, run.row("head", "head"):
         run.head = read_head(connection).size
-    keys.check_keys(run, folder, log_keys, elsewhere)
+    with run.row("key", keys.FOLDER):
+        keys.check_keys(run, folder, log_keys, run.elsewhere)
     stored.check_stored(run)
     with run.part("projections"), run.row("underivable", "projections"):
         _projections(run, folder, copy, opened)

@@ -181,7 +181,7 @@ def _dated(folder: Path, faults: list[Fault]) -> str:
         except (OSError, ValueError):
             continue
         moment = datetime.fromtimestamp(written, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return f"good until {moment} at the earliest, if the date of {name} is to be believed"
+        return f"{name} was last written at {moment}, by the date it has: good before that, if the date is to be believed"
     return "nothing dates it"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Engine, Table, func, select
@@ -34,6 +35,8 @@ class Run:
     registry: Registry = field(default_factory=Registry)
     head: int = 0
     live: bool = False
+    high_water: Path | None = None
+    elsewhere: frozenset[str] = frozenset()
     faults: Faults = field(default_factory=Faults)
     count: dict[str, int] = field(default_factory=dict)
 

@@ -48,7 +48,10 @@ def test_faults_are_listed_and_end_with_one(sim: Simulator, tmp_path: Path) -> N
     assert done.returncode == 1
     (fault,) = json.loads(done.stdout)["faults"]
     assert (fault["rule"], fault["place"]) == ("record-commitment", f"record {name}")
-    assert f"record-commitment record {name}" in fsck(folder).stdout
+    told = fsck(folder).stdout
+    assert told.startswith("record-commitment: 1 fault in what was signed or stored\n")
+    assert f"  - record {name}\n" in told
+    assert max(map(len, told.splitlines())) <= 80
 
 
 def test_a_folder_without_a_node_is_said_to_be_one(tmp_path: Path) -> None:

@@ -156,6 +156,11 @@ def may_go_unnoticed(change: Change, folder: Path, whole: Path) -> bool:
         file = name.removesuffix("-wal")
         return any(fnmatch(name, one.place) for one in FILES) or same_rows(folder / file, whole / file)
     if name.startswith("graph/"):
+        if (
+            name.startswith("graph/snap-")
+            and (whole / "graph/CURRENT").read_text().strip() != name.split("/")[1]
+        ):
+            return True
         return any(fnmatch(name, one.place) for one in FILES) or _same_quads(folder, whole, name)
     if "/" in name or name == "high-water":
         return any(fnmatch(name, one.place) for one in FILES)
@@ -254,7 +259,7 @@ _TOLD = {
     "capture": ("capture", "statement", "record", "job"),
     "document": ("document", "record", "job"),
     "job": ("job", "document", "capture"),
-    "link": ("link", "statement"),
+    "link": ("link", "statement", "same", "lineage_edge", "projections"),
     "erasure": ("erasure", "statement", "record", "document", "erased"),
     "erased": ("erased", "record"),
     "erased_by": ("erased", "record"),
