@@ -99,7 +99,8 @@ class Server:
             try:
                 yield server
             finally:
-                server.stop()
+                # Nobody needs the folder again, so nothing need be written to it in good order.
+                server.stop(signal.SIGQUIT)
 
     def url(self, database: str = "postgres") -> str:
         """The URL of a database of this server, its password included."""

@@ -199,6 +199,7 @@ def test_a_node_that_knows_of_a_head_that_the_database_lacks_takes_no_turn(
     pair.node.close()
     pair._chosen = old
     postgres.given.append(old)
+    postgres.unlike.add(old)
     pair.node = pair._open()
     state = pair.node.state()
     assert (state["writable"], state["readOnly"], state["sequencing"]) == (False, True, False)
