@@ -172,12 +172,10 @@ def _admit(child: ChildNode, data: Path, story: dict[str, Any]) -> dict[str, str
             }
             api_keys[member["id"]] = _state(node, statement)["apiKey"]
         for member_id, (name, role) in _READERS.items():
-            api_keys[member_id] = _state(node, {"type": "member", "subject": member_id, "name": name})[
-                "apiKey"
-            ]
-            _state(node, {"type": "role", "grantee": member_id, "role": role, "for": "all", "until": None})
+            statement = {"type": "member", "subject": member_id, "name": name, "roles": [role]}
+            api_keys[member_id] = _state(node, statement)["apiKey"]
     names = ", ".join(member["name"] for member in story["members"])
-    _say(2, f"Admitted with keys of their own: {names}; and an auditor and a recall team who may read")
+    _say(2, f"Admitted with keys of their own: {names}; and an auditor and a recall team who only read")
     return api_keys
 
 
