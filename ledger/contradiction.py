@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from . import merkle
-from .entry import parse_entry
+from .entry import is_seal, parse_entry
 from .errors import InvalidInput
 from .key_record import ROLE_FOR, KeyRecord, check_may_sign, check_role
 from .registry import Registry, Void
@@ -52,6 +52,9 @@ class Shown:
 
     def seal(self, index: int) -> Seal | None:
         """The seal at an index, None where the entry is none; raises where it is not shown."""
+        data = self.entries.get(index)
+        if data is not None and not is_seal(data):
+            return None
         found = self.entry(index)
         return found if isinstance(found, Seal) else None
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from ..checkpoint import Checkpoint, checkpoint_of
 from ..errors import InvalidInput, LoomarkError, TooLarge, VerificationError
-from ..merkle import Frontier, leaf_hash
+from ..merkle import EMPTY_ROOT, Frontier, leaf_hash
 from ..misbehaviour import Misbehaviour, parse_misbehaviour, verify_misbehaviour
 from ..note import Note, parse_note, verify_note
 from ..opened_tree import OpenedTree, open_tree
@@ -209,11 +209,13 @@ class Monitor:
         top = known if shown is None or shown.size <= state.size else (shown.size, shown.root)
         if top[0] == 0:
             return
-        if top != known and not self._check_top(log, known, top, report):
+        tree = ShownTree(log, top[0])
+        start = known if known[0] else (0, EMPTY_ROOT)
+        if top != known and not self._check_through_tiles(tree, start, top, report):
             return
         for head in self._behind(top[0]):
             so_far = len(report.suspicions)
-            self._check_through_tiles(log, head, top, report)
+            self._check_through_tiles(tree, head, top, report)
             if len(report.suspicions) > so_far:
                 # What the log does not show for one head it does not show for the others.
                 break
@@ -221,16 +223,10 @@ class Monitor:
             self._unchecked.discard(top)
             self.archive.settle(replace(state, size=top[0], root=top[1]))
 
-    def _check_top(self, log: LogSource, known: Head, top: Head, report: Report) -> bool:
-        if known[0]:
-            return self._check_through_tiles(log, known, top, report)
-        return self._check_through_tiles(log, (0, Frontier().root()), top, report)
-
-    def _check_through_tiles(self, log: LogSource, head: Head, top: Head, report: Report) -> bool:
+    def _check_through_tiles(self, tree: ShownTree, head: Head, top: Head, report: Report) -> bool:
         """Whether the tree of ``top`` extends ``head``, by the hash tiles that the log shows."""
-        reader = ShownTree(log, top[0]).reader
         try:
-            opened = OpenedTree(open_tree(reader, top[0], {}, head[0]), head[0])
+            opened = OpenedTree(open_tree(tree.reader, top[0], {}, head[0]), head[0])
         except LoomarkError as error:
             report.suspicions.append(suspicion_of(LOG, error))
             return False
@@ -243,7 +239,7 @@ class Monitor:
         self._unchecked.discard(head)
         if opened.earlier == head[1]:
             return True
-        self._accuse_growth(head, top, ShownTree(log, top[0]))
+        self._accuse_growth(head, top, tree)
         return False
 
     def _accuse_growth(self, head: Head, top: Head, tree: ShownTree) -> None:
