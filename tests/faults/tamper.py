@@ -18,7 +18,7 @@ from typing import Any
 
 from pyoxigraph import RdfFormat, Store
 
-from fabric.integrity.coverage import COLUMNS, FILES, ROWS
+from fabric.integrity.coverage import COLUMNS, FILES, OF_ERASED, ROWS
 from fabric.store.schema import DURABLE, metadata
 from ledger.log.schema import metadata as log_metadata
 
@@ -73,7 +73,8 @@ def _change_row(database: sqlite3.Connection, table: str, kind: str, chance: ran
     except sqlite3.IntegrityError:
         return None
     database.commit()
-    return Change(kind, f"{table}.{columns[at]}", f"{table}.{columns[at]}: {row[at]!r:.60} -> {value!r:.60}")
+    told = f"{table}.{columns[at]} of {row[0]!r:.20}: {row[at]!r:.60} -> {value!r:.60}"
+    return Change(kind, f"{table}.{columns[at]}", told, row)
 
 
 def _other(value: Any, chance: random.Random) -> Any:
@@ -167,6 +168,9 @@ def may_go_unnoticed(change: Change, folder: Path, whole: Path) -> bool:
     table = name.partition(".")[0]
     if name.endswith(".*"):
         return table in {one.place for one in ROWS} and _may_be_lost(table, change.row, whole)
+    if name in {one.place for one in OF_ERASED}:
+        # The body stands last in the table of records.
+        return change.row[-1] is None
     return is_uncovered(name) and (table != "class" or not _is_used(whole, folder))
 
 
