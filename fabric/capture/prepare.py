@@ -97,9 +97,10 @@ def _prepare_signed(submission: Submission, limits: Limits, keep_bad_check_digit
 def _committed(document: Document, limits: Limits) -> list[dict[str, Any]]:
     values = [record.committed for record in document.records]
     if len(values) > limits.records:
-        raise TooLarge(
-            f"expected at most {limits.records} records, got {len(values)}", rule="too-many-records"
-        )
+        expected, got = f"at most {limits.records} records, the header among them", str(len(values))
+        first = document.records[limits.records]
+        finding = Finding(first.position, first.pointer, "too-many-records", expected, got)
+        raise TooLarge(f"expected {expected}, got {got}", [finding], "too-many-records")
     return values
 
 

@@ -206,10 +206,7 @@ class _Reader:
         vocabularies = check_vocabularies(document, self.found, effective)
         events = self._events_of(document, bool(vocabularies), effective)
         if 1 + len(vocabularies) + len(events) > MOST_RECORDS:
-            count = 1 + len(vocabularies) + len(events)
-            self.found.refuse(
-                "", "too-many-records", f"{MOST_RECORDS - 1} events and elements at most", count
-            )
+            self._refuse_excess(len(vocabularies), len(events))
             return None
         elements = self._elements(vocabularies, context)
         records = self._events(events, entries or [], context, effective, 1 + len(elements))
@@ -221,6 +218,14 @@ class _Reader:
             return None
         header = self._header(context, document["type"], _frame(document))
         return self._done(header, elements, tuple(records))
+
+    def _refuse_excess(self, elements: int, events: int) -> None:
+        """Names the first record that is one too many."""
+        index = MOST_RECORDS - 1 - elements
+        where = f"/epcisBody/eventList/{index}" if index >= 0 else "/epcisHeader/epcisMasterData"
+        self.found.at(MOST_RECORDS, where)
+        expected, got = f"{MOST_RECORDS - 1} events and elements at most", elements + events
+        self.found.refuse("", "too-many-records", expected, got)
 
     def _elements(self, vocabularies: Sequence[Element], context: list[Any]) -> tuple[MasterRecord, ...]:
         records = []

@@ -190,7 +190,9 @@ def test_more_records_than_a_capture_may_have_are_refused(door: Door) -> None:
         many = [
             event(eventTime=f"2026-05-01T08:{n // 60:02d}:{n % 60:02d}Z") for n in range(CAPTURE_LIMIT_EVENTS)
         ]
-        door.finding(door.post(document(door, *many)), "too-many-records", 413)
+        found = door.finding(door.post(document(door, *many)), "too-many-records", 413)
+        # The header record counts, so that the last event is the one too many.
+        assert place(found) == (CAPTURE_LIMIT_EVENTS, f"/epcisBody/eventList/{CAPTURE_LIMIT_EVENTS - 1}")
 
 
 @pytest.mark.parametrize(
