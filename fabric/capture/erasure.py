@@ -10,7 +10,7 @@ Doing any of it again changes nothing, so it does not matter how often a record 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
@@ -80,8 +80,9 @@ _REFERENCES: Final = (
     "SELECT DISTINCT biz_location FROM event WHERE biz_location IN {keys}",
 )
 _TELLING: Final = (
-    "SELECT r.kind, r.body FROM record r WHERE r.body IS NOT NULL AND r.id IN"
-    " (SELECT record FROM line WHERE thing = ? OR lot = ? UNION SELECT record FROM master WHERE thing = ?)"
+    "SELECT r.id, r.kind, r.body FROM record r WHERE r.body IS NOT NULL AND r.id IN (SELECT record FROM line"
+    " WHERE thing = ? UNION SELECT record FROM master WHERE thing = ? UNION SELECT record FROM event"
+    " WHERE declares = 1 AND ? IN (read_point, biz_location)) AND r.id > ? ORDER BY r.id LIMIT 200"
 )
 
 _LINKED: Final = "SELECT k.body FROM same s JOIN link k ON k.id = s.link WHERE s.thing = ?"
@@ -254,18 +255,34 @@ def _drop_things(connection: Connection, candidates: Mapping[int, str]) -> set[s
 
 
 def _tell_kind(connection: Connection, number: int, iri: str) -> None:
-    """The kind of a private name follows from who still names it; a GS1 key tells its own."""
-    told: dict[str, str] = {}
-    for row in fetch(connection, _TELLING, number, number, number):
-        value = json.loads(row.body)
-        if row.kind == EVENT:
-            tell_things(pack(read_event(value), sha256(row.body).digest()), told)
-        elif row.kind == MASTER:
-            _, name, kind = master_row(value)
-            told[name] = smaller_kind(kind, told.get(name, kind))
+    """The kind of a private name follows from who still names it; a GS1 key tells its own.
+
+    The kind that stands was the smallest, so the first that still tells it settles the question.
+    """
+    ((stands,),) = fetch(connection, "SELECT kind FROM thing WHERE id = ?", number)
+    smallest: str | None = None
+    for kind in _told_kinds(connection, number, iri):
+        if kind == stands:
+            return
+        smallest = kind if smallest is None else smaller_kind(smallest, kind)
+    if smallest is not None:
+        connection.execute(update(thing).where(thing.c.id == number).values(kind=smallest))
+
+
+def _told_kinds(connection: Connection, number: int, iri: str) -> Iterator[str]:
+    """The kind that each link, and each record, tells of a thing; records are read in portions."""
     for row in fetch(connection, _LINKED, number):
         link = parse_link(json.loads(row.body))
-        for end in (link.one, link.other):
-            told[end.iri] = smaller_kind(end.kind.value, told.get(end.iri, end.kind.value))
-    if iri in told:
-        connection.execute(update(thing).where(thing.c.id == number).values(kind=told[iri]))
+        yield from (end.kind.value for end in (link.one, link.other) if end.iri == iri)
+    last = 0
+    while rows := fetch(connection, _TELLING, number, number, number, last):
+        for row in rows:
+            last, told = row.id, dict[str, str]()
+            value = json.loads(row.body)
+            if row.kind == EVENT:
+                tell_things(pack(read_event(value), sha256(row.body).digest()), told)
+            elif row.kind == MASTER:
+                _, name, kind = master_row(value)
+                told[name] = kind
+            if iri in told:
+                yield told[iri]

@@ -137,7 +137,7 @@ def test_a_header_and_master_data_can_be_erased(erasing: Erasing) -> None:
     agrees(erasing)
     erasing.erase("farm", master, header)
     erasing.settle()
-    assert b"secret name" not in (sim.folder / "loomark.db").read_bytes()
+    assert b"secret name" not in b"".join(one.read_bytes() for one in sim.folder.glob("loomark.db*"))
     assert sim.rows("SELECT count(*) FROM master") == [(0,)]
     assert sim.verify(full(sim, "farm", event)).opened.full
     agrees(erasing)
@@ -247,4 +247,19 @@ def test_thousands_of_records_go_by_few_statements(erasing: Erasing, monkeypatch
     (found,) = sim.node.capture.retain("farm", apply=True)
     assert (len(found.records), len(found.stated)) == (63, 4)
     assert sim.rows("SELECT count(*) FROM record WHERE body IS NOT NULL") == [(0,)]
+    agrees(erasing)
+
+
+def test_the_kind_of_a_private_name_follows_from_who_still_tells_it(erasing: Erasing) -> None:
+    sim = erasing.sim
+    code = "urn:example:code:5"
+    serial = one(sim, used(sim, quantityList=None, epcList=[code]))
+    lot = one(sim, used(sim, quantityList=[{"epcClass": code, "quantity": 1}]))
+    assert sim.rows("SELECT kind FROM thing WHERE iri = ?", code) == [("lot",)]
+    erasing.erase("farm", lot)
+    assert sim.rows("SELECT kind FROM thing WHERE iri = ?", code) == [("serial",)]
+    agrees(erasing)
+    erasing.sim.link("farm", code, LOT)
+    erasing.erase("farm", serial)
+    assert sim.rows("SELECT count(*) FROM thing WHERE iri = ?", code) == [(1,)]
     agrees(erasing)
