@@ -17,6 +17,13 @@ import httpx2
 import pytest
 
 from bench.serving import Served
+from bench.witness import ChildWitness
+from ledger import merkle
+from ledger.checkpoint import Checkpoint, checkpoint_of, sign_checkpoint
+from ledger.keyfile import read_key_file
+from ledger.note import parse_note
+from ledger.tile import Tile, split_entries
+from ledger.witness.exchange import request_bytes
 
 GO_FOLDER = Path(__file__).parent / "go"
 GO_PATH = Path("/usr/share/gocode")
@@ -26,12 +33,14 @@ CONTEXT = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
 class Node(Served):
     """A served node with one member that captures."""
 
+    folder: Path
     api_key: str
     vkey: str
     captured: int
 
     def __enter__(self) -> Node:
         super().__enter__()
+        self.folder = self._data
         self.captured = 0
         self.api_key = self.admit({"members": [{"id": "farm", "name": "Farm", "parties": []}]})["farm"]
         with self.client(self.api_key) as http:
@@ -258,6 +267,59 @@ def test_without_an_api_key_growth_is_checked_and_the_rest_is_said(node: Node, t
     assert (code, report["entries"], report["suspicions"]) == (0, 0, [])
     assert report["size"] > 2
     assert "entries are not shown" in report["limits"][0]
+
+
+def entries_of(node: Node, size: int) -> list[bytes]:
+    with node.client(node.api_key) as http:
+        found: list[bytes] = []
+        for start in range(0, size, 256):
+            tile = Tile("entries", start // 256, min(256, size - start))
+            found += split_entries(http.get(f"/log/tile/{tile.path}").content)
+    return found
+
+
+def ask(witness: ChildWitness, old: int, entries: list[bytes], note: bytes) -> None:
+    """Have the witness cosign a note over these entries."""
+    hashes = [merkle.leaf_hash(data) for data in entries]
+    proof = merkle.consistency_path(hashes, old) if old else []
+    answer = httpx2.post(f"{witness.url}/add-checkpoint", content=request_bytes(old, proof, note))
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_witness_that_was_shown_another_tree_convicts_a_live_log(node: Node, tmp_path: Path) -> None:
+    node.capture(2)
+    policy, folder = tmp_path / "policy.txt", tmp_path / "monitor"
+    command = ["monitor", node.url, "--policy", str(policy), "--data", str(folder), "--once", "--json"]
+    with ChildWitness(tmp_path / "witness", "--name", "witness.example/w", "--log", node.vkey) as witness:
+        policy.write_text(f"log {node.vkey}\nwitness w {witness.vkey} {witness.url}\nquorum none\n")
+        with node.client(node.api_key) as http:
+            note = http.get("/log/checkpoint").content
+        before = checkpoint_of(parse_note(note))
+        ask(witness, 0, entries_of(node, before.size), note)
+        sound = run(node, *command)
+        report = json.loads(sound.stdout)
+        assert (sound.returncode, report["suspicions"], report["entries"]) == (0, [], before.size)
+
+        # Whoever holds the log's key shows the witness a tree that the node never had.
+        node.capture(1)
+        with node.client(node.api_key) as http:
+            after = checkpoint_of(parse_note(http.get("/log/checkpoint").content))
+        added = [b"never in the log %d" % number for number in range(after.size - before.size)]
+        forked = [*entries_of(node, before.size), *added]
+        root = merkle.root([merkle.leaf_hash(data) for data in forked])
+        key = read_key_file(node.folder / "keys" / "log.key")
+        ask(witness, before.size, forked, sign_checkpoint(Checkpoint(after.origin, after.size, root), key))
+        convicted = run(node, *command)
+    assert convicted.returncode == 4
+    [found] = json.loads(convicted.stdout)["evidence"]
+    assert (found["kind"], found["sizes"], found["cosigners"]) == (
+        "split-view",
+        [after.size] * 2,
+        [["w"], []],
+    )
+    done = run(node, "verify", found["file"], "--policy", str(policy))
+    assert done.returncode == 4
+    assert "the evidence holds: the log misbehaved" in done.stdout
 
 
 def run(node: Node, *arguments: str) -> subprocess.CompletedProcess[str]:
