@@ -114,7 +114,7 @@ def node_settings(settings: Settings) -> NodeSettings:
         database=settings.database,
         workers=settings.prepare_processes,
         limits=Limits(body_bytes=settings.capture_limit_bytes, records=settings.capture_limit_events),
-        high_water=None if settings.high_water is None else Path(settings.high_water),
+        high_water=settings.high_water_file,
         witnesses=WitnessSettings(
             None if settings.witness_policy is None else Path(settings.witness_policy),
             settings.witness_require,

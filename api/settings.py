@@ -59,6 +59,11 @@ class Settings:
     key_passphrase: str | None = field(default=None, repr=False)
     key_passphrase_file: str | None = None
 
+    @property
+    def high_water_file(self) -> Path | None:
+        """Where `high_water` lies; a relative path starts at the data folder, wherever the node is started from."""
+        return None if self.high_water is None else self.data / self.high_water
+
 
 # A database URL may hold a password.
 _SECRET = frozenset(

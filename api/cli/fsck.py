@@ -52,7 +52,7 @@ def fsck(
             _database(settings),
             None if vkey is None else _vkey(vkey),
             scratch=scratch,
-            high_water=None if settings.high_water is None else Path(settings.high_water),
+            high_water=settings.high_water_file,
             progress=lambda what, done, total: shown.update(
                 task, description=what, completed=done, total=total
             ),

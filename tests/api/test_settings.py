@@ -77,3 +77,19 @@ def test_a_file_without_a_database_url_is_refused_without_showing_it(
     assert refusal.value.rule == "bad-setting"
     assert "hidden" not in str(refusal.value)
     assert not (tmp_path / FILE_NAME).exists()
+
+
+def test_a_relative_high_water_file_lies_beside_the_data_wherever_the_node_is_started(tmp_path: Path) -> None:
+    (tmp_path / "node.toml").write_text('high_water = "../marks/high-water"\n')
+    settings = load_settings(tmp_path, {}, {})
+    assert settings.high_water_file == tmp_path / "../marks/high-water"
+    assert load_settings(tmp_path, {}, {"LOOMARK_HIGH_WATER": "/marks/one"}).high_water_file == Path(
+        "/marks/one"
+    )
+    assert load_settings(tmp_path / "other", {}, {}).high_water_file is None
+
+
+def test_a_high_water_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "node.toml").write_text("high_water = 7\n")
+    with pytest.raises(InvalidInput, match=r"setting high_water from node\.toml"):
+        load_settings(tmp_path, {}, {})
