@@ -44,7 +44,11 @@ TIMEOUT_S: Final = 5.0
 STRAGGLE_S: Final = 0.25
 """How long further witnesses are waited for once the quorum is met."""
 
-_LONGEST_REST_S: Final = 30.0
+REST_S: Final = 0.5
+"""How long a witness that did not cosign is let alone at first; each further time twice as long, up to a limit."""
+
+_LONGEST_REST_S: Final = 2.0
+_LONGEST_REST_OF_SLOW_S: Final = 30.0
 
 COSIGNED: Final = "cosigned"
 TIMED_OUT: Final = "timed-out"
@@ -143,6 +147,7 @@ class Witnesses:
         *,
         require: bool = False,
         timeout_s: float = TIMEOUT_S,
+        rest_s: float = REST_S,
         addresses: Mapping[str, Address] | None = None,
     ) -> None:
         self.policy = policy
@@ -151,6 +156,7 @@ class Witnesses:
         self._origin = origin
         self._log_keys = log_keys
         self._timeout_s = timeout_s
+        self._rest_s = rest_s
         self._learning = threading.Lock()
         self._marks: dict[str, Mark] = {}
         self._probed = False
@@ -170,7 +176,8 @@ class Witnesses:
         if self._tree is None or self._tree[0] is not tiles:
             self._tree = (tiles, TileTree(tiles))
         request = _Request(checkpoint_of(parsed), self._without_cosigners(parsed), self._tree[1])
-        for reply in self._ask_all(request, have):
+        replies = self._ask_all(request, have)
+        for reply in replies:
             if reply.mark is not None:
                 raise ReadOnlyLog(self._sign_of_fork(request.head, reply.mark))
             if reply.line is not None:
@@ -179,7 +186,8 @@ class Witnesses:
         room = MAX_SIGNATURES - len(request.note.signatures)
         have = dict(list(have.items())[:room])
         if not self.policy.satisfied_by(have):
-            self.counts.miss("withheld" if self.require else "published")
+            if replies:
+                self.counts.miss("withheld" if self.require else "published")
             if self.require:
                 raise QuorumMissing(self._missing(have))
         return list(have.values())
@@ -242,24 +250,26 @@ class Witnesses:
                 break
             got.append(reply)
             self.counts.count(reply.name, reply.outcome)
-            del waiting[reply.name]
+            self._rest(waiting.pop(reply.name), reply.outcome)
             signed = [*have, *[one.name for one in got if one.line is not None]]
             if self.policy.quorum is not None and self.policy.satisfied_by(signed):
                 deadline = min(deadline, time.monotonic() + STRAGGLE_S)
         for one in waiting.values():
-            self._give_up(one, TIMED_OUT if deadline == end else LATE)
+            outcome = TIMED_OUT if deadline == end else LATE
+            self.counts.count(one.name, outcome)
+            self._rest(one, outcome)
         return got
 
     def _may_ask(self, one: _Witness) -> bool:
-        # A witness that hangs is let alone for a while: each publication would wait for it otherwise.
         return not one.busy and time.monotonic() >= one.rests_until
 
-    def _give_up(self, one: _Witness, outcome: str) -> None:
-        """Wait no longer for one witness: it was too slow, or only later than the quorum."""
-        self.counts.count(one.name, outcome)
-        if outcome == LATE:
+    def _rest(self, one: _Witness, outcome: str) -> None:
+        """Let a witness alone for a while that did not cosign, longer if it made everybody wait."""
+        if outcome in (COSIGNED, LATE):
+            one.rest_s = 0.0
             return
-        one.rest_s = min(max(2 * one.rest_s, 0.5), _LONGEST_REST_S)
+        longest_s = _LONGEST_REST_OF_SLOW_S if outcome == TIMED_OUT else _LONGEST_REST_S
+        one.rest_s = min(max(2 * one.rest_s, self._rest_s), longest_s)
         one.rests_until = time.monotonic() + one.rest_s
 
     def _ask_into(self, one: _Witness, request: _Request, replies: queue.SimpleQueue[_Reply]) -> None:
@@ -268,7 +278,7 @@ class Witnesses:
         try:
             reply = self._ask(one, request)
             if reply.line is not None:
-                one.size, one.rest_s = request.size, 0.0
+                one.size = request.size
         except TimeoutError:
             reply = _Reply(one.name, TIMED_OUT)
         except InvalidInput:

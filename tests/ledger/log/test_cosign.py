@@ -73,7 +73,7 @@ class World:
             ORIGIN,
             lambda: [LOG.vkey],
             addresses=self.near,
-            **options,  # type: ignore[arg-type]
+            **{"rest_s": 0.0, **options},  # type: ignore[arg-type]
         )
 
     def signers(self, client: Witnesses, size: int) -> list[str]:
@@ -257,6 +257,16 @@ def test_a_slow_witness_is_waited_for_no_longer_than_told_and_then_rests(world: 
         client.cosign(LOG.note(300), world.tiles)
     assert world.near["one"].asked == [0]
     hold.set()
+
+
+def test_a_witness_that_fails_at_once_is_let_alone_for_a_moment(world: World) -> None:
+    client = world.client(require=True, rest_s=3600.0)
+    for name in ("one", "two"):
+        world.near[name].turn = _raises(Unavailable("down"))
+    for _ in range(3):
+        with pytest.raises(QuorumMissing):
+            client.cosign(LOG.note(300), world.tiles)
+    assert [len(one.asked) for one in world.near.values()] == [1, 1, 3]
 
 
 def test_a_straggler_does_not_hold_up_a_quorum(world: World) -> None:
