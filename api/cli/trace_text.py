@@ -79,6 +79,12 @@ def text(answer: Answer, names: Names, width: int | None = None) -> list[str]:
         lines += _section("Amounts", balances(answer, names), "")
     if found := [*contradictions(answer, names), *stops(answer, names)]:
         lines += _section("Contradictions, and where the trace stopped", found, "")
+    if "erased" in answer:
+        count = answer["erased"]["records"]
+        lines += [
+            "",
+            f"erased: {count} records that named what is shown; what they said is unknown, amounts too",
+        ]
     if answer["hidden"] != "none":
         lines += ["", f"hidden from you: {answer['hidden']} records that touch what is shown"]
     return lines

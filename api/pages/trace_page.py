@@ -67,6 +67,7 @@ def trace_values(trace: Trace, seen: View) -> tuple[Values, Mapping[str, str]]:
         "size": trace.coverage.size,
         "time": answers.time_text(trace.coverage.time_us),
         "hidden": answers.bucket(trace.hidden[0]),
+        "erased": answers.erased(trace)["records"],
         "budget": [row["detail"] for row in rows["stops"] if row["reason"] == "budget"],
         "told": told,
         "totals": _totals(trace, told),

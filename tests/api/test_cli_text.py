@@ -151,3 +151,9 @@ def test_a_hostile_name_moves_no_cursor() -> None:
 
 def test_everything_that_is_shown_is_asked_for_by_name() -> None:
     assert {LOT, DOCK, SHOP} <= set(iris(answer()))
+
+
+def test_a_trace_says_how_many_records_were_erased() -> None:
+    told = text(answer(erased={"records": 2, "things": []}), Names())
+    assert "erased: 2 records that named what is shown; what they said is unknown, amounts too" in told
+    assert not [line for line in text(answer(), Names()) if "erased" in line]
