@@ -6,6 +6,7 @@ import gzip
 import json
 import socket
 import threading
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from api.cli.log_http import HttpLog, HttpWitness, log_prefix
 from api.cli.monitor import monitor
 from api.cli.verify import verify
 from ledger.errors import Forbidden, InvalidInput, LoomarkError, NotFound, TooLarge, Unavailable
-from ledger.policy import policy_text
+from ledger.monitor import open_monitor
+from ledger.policy import parse_policy, policy_text
 from ledger.tile import Tile, bundle_entries
-from tests.ledger.consortium import ORIGIN, Consortium
-from tests.ledger.monitor.hostile import ShownLog, broken, consortium, evidence, signed_note
+from tests.ledger.consortium import ORIGIN, START_MS, Consortium
+from tests.ledger.monitor.hostile import ShownLog, broken, consortium, evidence, hostile_notes, signed_note
 
 Answer = Callable[[socket.socket, str], None]
 
@@ -231,6 +233,33 @@ def test_monitor_ends_with_0_4_or_5(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert looked(capsys, server.url, tmp_path / "a", one)[0] == 4
     assert Path(report["evidence"][0]["file"]).parent == tmp_path / "a" / "evidence"
     assert looked(capsys, server.url, tmp_path / "b", one)[0] == 5
+
+
+def test_checkpoints_that_are_none_come_over_http_to_the_same_end(tmp_path: Path) -> None:
+    one = consortium()
+    log = ShownLog(ORIGIN, list(one.entries))
+    policy = parse_policy(policy_text(one.log_vkey()))
+    watching = open_monitor(tmp_path, policy, ORIGIN, lambda: START_MS)
+    with HostileServer(serving(log)) as server, HttpLog(f"{server.url}/log") as source:
+        for name, (note, rule) in hostile_notes().items():
+            log.shown = note
+            report = watching.look(source)
+            assert [found.rule for found in report.suspicions] in ([rule], ["answer-too-large"]), name
+            assert (report.evidence, report.size, report.heads) == ([], 0, 0)
+        log.shown = None
+        report = watching.look(source)
+        assert (report.suspicions, report.entries) == ([], len(one.entries))
+    watching.close()
+
+
+def test_an_endless_answer_takes_little_memory() -> None:
+    with HostileServer(endless) as server, HttpLog(f"{server.url}/log") as log:
+        tracemalloc.start()
+        with pytest.raises(TooLarge):
+            log.checkpoint()
+        _, peak_bytes = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak_bytes < 4_000_000
 
 
 def test_monitor_says_in_words_what_it_found(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -11,13 +12,15 @@ from ledger import merkle
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.ed25519 import SigningKey
 from ledger.errors import NotFound, Unavailable
+from ledger.merkle import EMPTY_ROOT
 from ledger.monitor.audit import Audit
 from ledger.monitor.evidence import Signed, evidence_of
+from ledger.note import note_bytes, sign
 from ledger.seal import Seal, seal_bytes
 from ledger.shape import time_text
 from ledger.tile import TILE_WIDTH, Tile, bundle_entries
 
-from ..consortium import START_MS, Consortium, key_of
+from ..consortium import ORIGIN, START_MS, Consortium, key_of
 
 LATER_MS = START_MS + 10**8
 
@@ -242,3 +245,50 @@ def evidence(name: str) -> bytes:
     audit.end()
     signed = Signed(one.origin, len(entries), signed_note(one.origin, entries), lambda: iter(entries))
     return evidence_of(audit.faults[0], signed)
+
+
+def hostile_notes() -> dict[str, tuple[bytes, str]]:
+    """Answers to a request for a checkpoint, and the rule of the suspicion that each gives rise to."""
+    entries = consortium().entries
+    good = signed_note(ORIGIN, entries)
+    head = good.split(b"\n\n")[0]
+    other = Checkpoint("another.example", 9, bytes(32))
+    extended = head.decode() + "\nextension\n"
+    noise = "\u2014 noise AAAAAAAA\n".encode()
+    canonical = good.split()[-1]
+    assert canonical.endswith(b"=")
+    spelled = canonical[:-2] + bytes([canonical[-2] + 1]) + b"="
+    return {
+        "nothing": (b"", "bad-note"),
+        "noise": (random.Random(1).randbytes(3_000), "bad-note"),
+        "a page": (b"<html>\n<body>\n\n</body></html>\n", "bad-note"),
+        "without a signature": (head + b"\n\n", "bad-note"),
+        "a signature by nobody": (head + b"\n\n" + noise, "unsigned-note"),
+        "a false signature": (
+            good.replace(head, signed_note(ORIGIN, entries[:4]).split(b"\n\n")[0]),
+            "note-signature",
+        ),
+        "base64 in another spelling": (good.replace(canonical, spelled), "bad-base64"),
+        "base64 without padding": (good.replace(canonical, canonical.rstrip(b"=")), "bad-base64"),
+        "10,000 signature lines": (good + noise * 10_000, "too-many-signatures"),
+        "33 signature lines": (good + noise * 32, "too-many-signatures"),
+        "too large": (good + b"x" * 2_000_000, "note-too-large"),
+        "an extension line": (
+            note_bytes(extended, [sign(extended, ORIGIN, key_of("log"))]),
+            "bad-checkpoint",
+        ),
+        "another origin": (
+            note_bytes(other.text(), [sign(other.text(), ORIGIN, key_of("log"))]),
+            "wrong-origin",
+        ),
+        "another log": (sign_checkpoint(other, key_of("log")), "wrong-origin"),
+        "the empty tree": (
+            sign_checkpoint(Checkpoint(ORIGIN, 0, EMPTY_ROOT), key_of("log")),
+            "bad-checkpoint",
+        ),
+        "a size beyond 2^53": (
+            sign_checkpoint(Checkpoint(ORIGIN, 2**53, bytes(32)), key_of("log")),
+            "bad-checkpoint",
+        ),
+        "another key": (sign_checkpoint(Checkpoint(ORIGIN, 9, bytes(32)), key_of("thief")), "unsigned-note"),
+    }

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Callable, Iterator
 from errno import ENOSPC
 from pathlib import Path
@@ -12,15 +11,14 @@ import pytest
 
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.errors import Forbidden, InvalidInput, Unavailable
-from ledger.merkle import EMPTY_ROOT
 from ledger.misbehaviour import INCONSISTENT, SPLIT_VIEW, parse_misbehaviour, verify_misbehaviour
 from ledger.monitor.follow import Monitor, Report, open_monitor
-from ledger.note import cosign, note_bytes, parse_note, sign
+from ledger.note import cosign, note_bytes, parse_note
 from ledger.policy import Policy, parse_policy, policy_text
 from ledger.tile import Tile
 
 from ..consortium import ORIGIN, START_MS, Consortium, key_of
-from .hostile import BREAKING, ShownLog, broken, capture, consortium, seal, signed_note
+from .hostile import BREAKING, ShownLog, broken, capture, consortium, hostile_notes, seal, signed_note
 
 
 def policy_of(one: Consortium, threshold: int = 0) -> Policy:
@@ -271,53 +269,6 @@ def test_a_log_without_its_quorum_is_a_suspicion(followed: Followed) -> None:
     assert rules(followed.look()) == ["no-quorum"]
     followed.log.shown = followed.one.archive[len(followed.one.entries)]
     assert rules(followed.look()) == []
-
-
-def hostile_notes() -> dict[str, tuple[bytes, str]]:
-    """Answers to a request for a checkpoint, and the rule of the suspicion that each gives rise to."""
-    entries = consortium().entries
-    good = signed_note(ORIGIN, entries)
-    head = good.split(b"\n\n")[0]
-    other = Checkpoint("another.example", 9, bytes(32))
-    extended = head.decode() + "\nextension\n"
-    noise = "\u2014 noise AAAAAAAA\n".encode()
-    canonical = good.split()[-1]
-    assert canonical.endswith(b"=")
-    spelled = canonical[:-2] + bytes([canonical[-2] + 1]) + b"="
-    return {
-        "nothing": (b"", "bad-note"),
-        "noise": (random.Random(1).randbytes(3_000), "bad-note"),
-        "a page": (b"<html>\n<body>\n\n</body></html>\n", "bad-note"),
-        "without a signature": (head + b"\n\n", "bad-note"),
-        "a signature by nobody": (head + b"\n\n" + noise, "unsigned-note"),
-        "a false signature": (
-            good.replace(head, signed_note(ORIGIN, entries[:4]).split(b"\n\n")[0]),
-            "note-signature",
-        ),
-        "base64 in another spelling": (good.replace(canonical, spelled), "bad-base64"),
-        "base64 without padding": (good.replace(canonical, canonical.rstrip(b"=")), "bad-base64"),
-        "10,000 signature lines": (good + noise * 10_000, "too-many-signatures"),
-        "33 signature lines": (good + noise * 32, "too-many-signatures"),
-        "too large": (good + b"x" * 2_000_000, "note-too-large"),
-        "an extension line": (
-            note_bytes(extended, [sign(extended, ORIGIN, key_of("log"))]),
-            "bad-checkpoint",
-        ),
-        "another origin": (
-            note_bytes(other.text(), [sign(other.text(), ORIGIN, key_of("log"))]),
-            "wrong-origin",
-        ),
-        "another log": (sign_checkpoint(other, key_of("log")), "wrong-origin"),
-        "the empty tree": (
-            sign_checkpoint(Checkpoint(ORIGIN, 0, EMPTY_ROOT), key_of("log")),
-            "bad-checkpoint",
-        ),
-        "a size beyond 2^53": (
-            sign_checkpoint(Checkpoint(ORIGIN, 2**53, bytes(32)), key_of("log")),
-            "bad-checkpoint",
-        ),
-        "another key": (sign_checkpoint(Checkpoint(ORIGIN, 9, bytes(32)), key_of("thief")), "unsigned-note"),
-    }
 
 
 @pytest.mark.parametrize("name", hostile_notes())
