@@ -38,6 +38,9 @@ class Metrics:
             "readOnly": self._gauge(
                 "read_only", "1 when the log refuses to sign; somebody has to find out why"
             ),
+            "sequencing": self._gauge(
+                "sequencing", "1 when this node gives indices; 1 in all on a shared database"
+            ),
             "storageFull": self._gauge("storage_full", "1 when the last write found no room"),
         }
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import capture, compiled, evidence, graph, http, trace
+from bench import capture, compiled, evidence, graph, http, postgres, trace
 from bench.serving import environment_line
 
 OUT = Path(__file__).parent / "results.json"
@@ -31,6 +31,7 @@ def main() -> None:
             ("graph", lambda: graph.measure(min(events, 20_000))),
             ("trace", lambda: trace.measure(events, Path(folder))),
             ("evidence", lambda: evidence.measure()),
+            ("postgres", lambda: postgres.measure()),
         ]
         rows = [row for name, section in sections for row in _section(name, section)]
     machine = json.loads(environment_line())
