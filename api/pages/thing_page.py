@@ -83,15 +83,15 @@ def _material(found: Trace) -> Values:
     """A lot or serial: where it is and what happened to it, its carriers' events among them."""
     told = overview(found)
     events = sorted(answers.events(found), key=lambda event: (str(event["time"]), str(event["record"])))
-    contradictions = answers.contradictions(found)
+    contradictions = list(answers.contradictions(found))
     return {
         "events": events[:MAX_ROWS],
         "event_count": len(events),
-        "own": answers.affected(found)[0],
+        "own": list(answers.affected(found))[0],
         "inside": [],
         "uses": [],
-        "carriers": answers.carriers(found)[:MAX_ROWS],
-        "quantities": answers.quantities(found)[:MAX_ROWS],
+        "carriers": list(answers.carriers(found))[:MAX_ROWS],
+        "quantities": list(answers.quantities(found))[:MAX_ROWS],
         "contradictions": contradictions[:MAX_ROWS],
         "holders": told.holders(),
         "moving": told.moving[:MAX_ROWS],
@@ -118,7 +118,7 @@ def _named_with(found: Trace, iri: str) -> Values:
 
     What else became of those things stands on their own pages: they may be in many places.
     """
-    rows = answers.affected(found)
+    rows = list(answers.affected(found))
     with_it = [leg for leg in overview(found).moving if iri == leg.carrier or iri in leg.documents]
     return {
         "own": next((row for row in rows if row["thing"] == iri), None),

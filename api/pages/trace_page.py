@@ -42,7 +42,7 @@ def trace_values(trace: Trace, seen: View) -> tuple[Values, Mapping[str, str]]:
     """The values of `trace.html`, and the names of things in them. Used within the life of the trace's source."""
     told = overview(trace)
     affected = list(_affected(trace, told))
-    happened, contradictions = _events(trace, seen), answers.contradictions(trace)
+    happened, contradictions = _events(trace, seen), list(answers.contradictions(trace))
     known = happened["events"] or ()
     rows: Values = {
         "affected": affected,
@@ -53,7 +53,7 @@ def trace_values(trace: Trace, seen: View) -> tuple[Values, Mapping[str, str]]:
         "surplus": dated(told.surplus[:MAX_ROWS], contradictions, known),
         "sold": [*told.sold, *_sold_serials(trace, seen)],
         "contradictions": contradictions[:MAX_ROWS],
-        "stops": answers.stops(trace)[:MAX_ROWS],
+        "stops": list(answers.stops(trace))[:MAX_ROWS],
         **happened,
     }
     labels = load_labels(
@@ -136,7 +136,7 @@ def _events(trace: Trace, seen: View) -> Values:
     if len(trace) > MAX_TOLD:
         return {"events": None, "carriers": None, "event_count": 0, "carrier_count": 0, "roles": {}}
     events = sorted(answers.events(trace), key=lambda event: (str(event["time"]), str(event["record"])))
-    carriers = answers.carriers(trace)
+    carriers = list(answers.carriers(trace))
     processes = [str(event["record"]) for event in events if event["type"] == "TransformationEvent"]
     return {
         "events": events[:MAX_ROWS],
