@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from fabric.capture import rotation as rotation_module
+from fabric.integrity import check_node
 from fabric.store.jobs import Job
 from ledger.bundle import parse_bundle
 from ledger.ed25519 import SigningKey, key_id, possession_line
@@ -219,6 +220,26 @@ def test_only_the_operator_rotates_the_nodes_keys(door: Door) -> None:
             door.refused(door.post({}, None, JSON, f"/api/keys/{what}"), 401, "unauthenticated")
             door.refused(door.post(b"[]", "operator", JSON, f"/api/keys/{what}"), 400, "bad-shape")
             door.refused(door.post({"more": 1}, "operator", JSON, f"/api/keys/{what}"), 400, "bad-shape")
+
+
+def test_fsck_and_a_rebuild_take_a_folder_whose_keys_have_changed(door: Door) -> None:
+    sim = door.sim
+    sim.capture("farm", [event(sim)])
+    for _ in range(2):
+        rotate(door, "log", overlapSeconds=60)
+        rotate(door, "custody", overlapSeconds=60)
+        rotate(door, "operator")
+        sim.capture("farm", [event(sim)])
+        sim.tick(61_000)
+    sim.capture("farm", [event(sim)])
+    for vkey in [one.vkey for one in sim.node.log_keys]:
+        found = check_node(sim.folder, sim.folder / "loomark.db", vkey)
+        assert found.faults == ()
+    assert check_node(sim.folder, sim.folder / "loomark.db").faults == ()
+    assert sim.rebuild() == 4
+    # What an earlier life made and no statement names is no fault: a crash left it there.
+    sim.node._keyring.next_log_key(sim.node.registry)
+    assert check_node(sim.folder, sim.folder / "loomark.db").faults == ()
 
 
 # -- custody -------------------------------------------------------------------------------------------------
