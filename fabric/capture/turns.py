@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from sqlalchemy import Engine
@@ -114,9 +115,10 @@ class Turns:
                 raise
             except Exception:
                 # Whoever stores goes on: another node sequences it, or this one when it is its turn again.
-                if self._lock.is_held():
+                with suppress(LostTurn):
+                    self._give_up_if_lost()
+                if self._inner is not None:
                     raise
-                self._drop()
 
     def sequence(
         self, on_sequenced: OnSequenced | None = None, on_refused: OnRefused | None = None, limit: int = BATCH
@@ -176,10 +178,18 @@ class Turns:
         self._lock.release()
 
     def _give_up_if_lost(self) -> None:
-        """Raise LostTurn in place of an error that came of not holding the lock any more."""
-        if not self._lock.is_held():
+        """Raise LostTurn in place of an error that came of not holding the lock any more.
+
+        Also where the log went on without this node: whoever held the lock before may have lost it in the middle
+        of a transaction, which then was committed. The next look opens the log anew.
+        """
+        if not self._lock.is_held() or self._is_old():
             self._drop()
             raise LostTurn
+
+    def _is_old(self) -> bool:
+        with self._engine.connect() as connection:
+            return self._inner is not None and read_head(connection) != self._inner.head
 
     def _drop(self) -> None:
         # What this node knows of the log may be old from here on: the next turn reads everything again.

@@ -5,18 +5,25 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, insert, select
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Connection, bindparam, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from ..errors import Conflict, InvalidInput, Unavailable
 from ..statement import Statement, UnverifiedEnvelope, parse_envelope
 from . import schema
 from .dialect import is_sqlite
 
-_ADD: Final = insert(schema.statement).returning(schema.statement.c.id)
-# Where several stage at once, another may have staged the same since it was looked for.
-_ADD_BESIDE: Final = (
-    postgresql.insert(schema.statement).on_conflict_do_nothing().returning(schema.statement.c.id)
+_ONCE: Final = ["member", "statement_id"]
+# Put in first, looked for only where it was there before: another may stage the same statement at the same time.
+_ADD_SQLITE: Final = (
+    sqlite.insert(schema.statement)
+    .on_conflict_do_nothing(index_elements=_ONCE)
+    .returning(schema.statement.c.id)
+)
+_ADD_POSTGRES: Final = (
+    postgresql.insert(schema.statement)
+    .on_conflict_do_nothing(index_elements=_ONCE)
+    .returning(schema.statement.c.id)
 )
 _KNOWN: Final = select(schema.statement.c.id, schema.statement.c.payload_sha256).where(
     schema.statement.c.member == bindparam("name"), schema.statement.c.statement_id == bindparam("id")
@@ -36,11 +43,8 @@ def stage(connection: Connection, envelope: bytes | UnverifiedEnvelope, *, origi
     if statement.log != origin:
         raise InvalidInput(f"expected a statement for the log {origin}", rule="wrong-log")
     digest = sha256(parsed.payload).digest()
-    known = _find(connection, statement)
-    if known is not None:
-        return _same_row(known, digest, statement.id)
     added = connection.execute(
-        _ADD if is_sqlite(connection) else _ADD_BESIDE,
+        _ADD_SQLITE if is_sqlite(connection) else _ADD_POSTGRES,
         {
             "member": statement.member,
             "statement_id": statement.id,
@@ -55,7 +59,7 @@ def stage(connection: Connection, envelope: bytes | UnverifiedEnvelope, *, origi
         return int(added)
     known = _find(connection, statement)
     if known is None:
-        raise Unavailable("expected the statement that another transaction staged, got none")
+        raise Unavailable("expected the statement that was staged before, got none")
     return _same_row(known, digest, statement.id)
 
 

@@ -88,7 +88,11 @@ class Race:
                 # The lock is lost while a batch is being written: the other sequencer may move the head first.
                 self._sequence_while_losing(sequencer, lock)
                 return
-            sequencer.sequence(limit=chance.choice((1, 7, 64)))
+            try:
+                sequencer.sequence(limit=chance.choice((1, 7, 64)))
+            except Unavailable:
+                # Whoever lost the lock in the middle of a transaction committed it after this turn began.
+                return
             time.sleep(0.005)
 
     def _sequence_while_losing(self, sequencer: object, lock: SequencerLock) -> None:

@@ -14,11 +14,14 @@ from typing import Any
 
 import pytest
 
+from fabric.capture.keyring import Keyring
 from fabric.capture.node import DATABASE, Node, open_node
 from fabric.capture.pool import InlinePreparer
 from fabric.store.jobs import Job
 from ledger.errors import InvalidInput, Unavailable
 from ledger.log.lock import OnlyTurn, SequencerLock
+from ledger.log.publish import Publisher
+from ledger.log.recover import open_sequencer
 from tests.simulator import EPCIS, Simulator
 
 from .fixtures import Postgres
@@ -159,6 +162,46 @@ def test_what_another_node_interned_is_known_after_a_take_over(pair: Pair) -> No
     before = pair.projections()
     pair.rebuild()
     assert pair.projections() == before
+
+
+def test_a_node_whose_head_was_moved_opens_the_log_anew_and_goes_on(pair: Pair, tmp_path: Path) -> None:
+    """Whoever held the lock before lost it in the middle of a transaction, and that was committed."""
+    settings = pair._settings()
+    keys = Keyring(settings.data / "keys").load_log_keys()
+    publisher = Publisher(tmp_path / "log", pair.folder / "high-water", keys)
+    shutil.copytree(pair.folder / "log", tmp_path / "log")
+    earlier = open_sequencer(pair.node._engine, publisher, pair._clock)
+    pair.other.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pair.node._writer, "sequence", lambda: None)
+        ticket = pair.send(pair.node, "1")
+        ticket.settled.result(WITHIN_S)
+        earlier.sequence()
+    jobs = [pair.settled(pair.node, pair.send(pair.node, lot)) for lot in ("2", "3")]
+    assert [job.state for job in jobs] == ["sequenced", "sequenced"]
+    assert pair.node.state()["sequencing"] is True
+    assert pair.node.log.consistency_path(earlier.head.size)
+
+
+def test_a_node_that_dies_between_commit_and_publication_is_published_by_the_next(pair: Pair) -> None:
+    def dies(*_: object) -> None:
+        raise RuntimeError("killed")
+
+    turns: Any = pair.node._sequencer
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(turns._inner._publisher, "publish", dies)
+        ticket = pair.send(pair.node, "1")
+        job = ticket.stored.result(WITHIN_S)
+        with pytest.raises(Unavailable):
+            ticket.settled.result(WITHIN_S)
+        committed = turns.head.size
+        assert pair.node.log.size < committed
+        assert pair.node.state()["writable"] is False
+        # The process ends here, and its lock with it.
+        turns.close()
+    until(lambda: pair.other.log.size == committed)
+    assert pair.other.capture.job(job.id, "farm").state == "sequenced"
+    assert pair.settled(pair.other, pair.send(pair.other, "2")).state == "sequenced"
 
 
 def test_duplicates_are_found_across_nodes(pair: Pair) -> None:
