@@ -52,6 +52,10 @@ def verify(
     try:
         if is_tlog_proof(data):
             verdict = entry_verdict(data, None if entry is None else _read(entry), trusted)
+        elif entry is not None:
+            raise InvalidInput(
+                "expected a tlog-proof beside --entry, got another file", rule="not-a-tlog-proof"
+            )
         else:
             value = _parsed(data)
             verdict = _verdict(value, trusted)

@@ -17,12 +17,15 @@ from api.cli import log_http
 from api.cli.log_http import HttpLog, HttpWitness, log_prefix
 from api.cli.monitor import monitor
 from api.cli.verify import verify
+from ledger import merkle
 from ledger.errors import Forbidden, InvalidInput, LoomarkError, NotFound, TooLarge, Unavailable
 from ledger.monitor import open_monitor
 from ledger.policy import parse_policy, policy_text
 from ledger.tile import Tile, bundle_entries
+from ledger.tlog_proof import tlog_proof_bytes
 from tests.ledger.consortium import ORIGIN, START_MS, Consortium
 from tests.ledger.monitor.hostile import ShownLog, broken, consortium, evidence, hostile_notes, signed_note
+from tests.ledger.scene import scene
 
 Answer = Callable[[socket.socket, str], None]
 
@@ -315,3 +318,35 @@ def test_evidence_that_does_not_hold_is_refused_with_step_and_place(
     code, said = verdict(capsys, file, policy, as_json=False)
     assert code == 1
     assert "not verified: step 3 (the tree that was signed)" in said
+
+
+def test_an_entry_goes_with_a_tlog_proof_only(
+    tmp_path: Path, policy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "evidence.json"
+    file.write_bytes(evidence("a retired key"))
+    with pytest.raises(InvalidInput) as caught:
+        verify(file, policy, entry=file)
+    assert caught.value.rule == "not-a-tlog-proof"
+    assert capsys.readouterr().out == ""
+
+
+def test_verify_says_what_a_tlog_proof_does_not_prove(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, own, _ = scene()
+    size = max(one.archive)
+    path = merkle.inclusion_path(one.hashes(size), own.index)
+    file, trusted, entry = tmp_path / "one.tlog-proof", tmp_path / "policy.txt", tmp_path / "entry"
+    named = {f"w{number}": vkey for number, vkey in enumerate(one.witness_vkeys())}
+    trusted.write_text(policy_text(one.log_vkey(), named, 2))
+    file.write_bytes(tlog_proof_bytes(own.index, path, one.archive[size]))
+    code, said = verdict(capsys, file, trusted)
+    assert (code, json.loads(said)["failure"]["place"]) == (1, "/extra")
+    entry.write_bytes(own.envelope)
+    verify(file, trusted, entry=entry)
+    said = capsys.readouterr().out
+    assert f"entry {own.index} of {ORIGIN} at size {size}" in said
+    assert "member: farm" in said
+    assert "operator's word: a tlog-proof says that the entry is in the log: neither" in said
+    assert "not after 2026-" in said
