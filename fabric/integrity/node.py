@@ -14,9 +14,10 @@ from fabric.store.migrate import stale_projections
 from ledger.errors import InvalidInput, LoomarkError
 from ledger.keyfile import read_public_key
 from ledger.log.database import read_head, registry_entries
+from ledger.log.durable import DiskFiles
 from ledger.log.fsck import LogReport, check_log
 from ledger.log.plan import replayed_registry
-from ledger.log.publish import verified_checkpoint
+from ledger.log.publish import CHECKPOINT_FILE, verified_checkpoint
 from ledger.note import ED25519, VerifierKey
 from ledger.registry import Registry
 
@@ -62,8 +63,23 @@ def _silent(_what: str, _done: int, _total: int) -> None:
     return
 
 
+class _AsFound(DiskFiles):
+    """The files of the log; those that a working node replaces are first read as they were before the copy was taken.
+
+    So what they name is in the copy, whatever is written meanwhile.
+    """
+
+    def __init__(self, *paths: Path) -> None:
+        self._found = {path: super(_AsFound, self).read(path) for path in paths}
+
+    def read(self, path: Path) -> bytes | None:
+        """The bytes as they were found; when asked again, as they are now."""
+        return self._found.pop(path) if path in self._found else super().read(path)
+
+
 def _check(run: Run, folder: Path, database: Path | str, key: VerifierKey | None, copy: Path) -> NodeReport:
     found = LogReport(0, 0, 0, ())
+    run.files = _AsFound(folder / LOG / CHECKPOINT_FILE, run.high_water)
     opened = graphs.open_graphs(run, folder / GRAPH)
     run.progress("copy", 0, 1)
     try:
@@ -94,6 +110,7 @@ def _checked_copy(
             folder / LOG,
             log_keys,
             high_water=run.high_water,
+            files=run.files,
             progress=lambda done, total: run.progress("entries", done, total),
         )
         run.faults.add(found.faults, found.counts)

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, Table, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.errors import LoomarkError
+from ledger.log.durable import Files
 from ledger.log.fault import Faults
 from ledger.registry import Registry
 
@@ -35,7 +36,8 @@ class Run:
     registry: Registry = field(default_factory=Registry)
     head: int = 0
     live: bool = False
-    high_water: Path | None = None
+    high_water: Path = Path("high-water")
+    files: Files | None = None
     elsewhere: frozenset[str] = frozenset()
     faults: Faults = field(default_factory=Faults)
     count: dict[str, int] = field(default_factory=dict)

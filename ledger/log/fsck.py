@@ -152,6 +152,7 @@ class _Check:
     sealed_changes: int = 0
     newest_note: int = 0
     last_time: str | None = None
+    marked: bytes | None = None
     cosigned: bool = False
     unpublished: list[int] = field(default_factory=list)
     after_capture: bool = False
@@ -168,8 +169,13 @@ class _Check:
         self.registry = Registry()
 
     def run(self, high_water: Path | None) -> None:
-        """Everything, in an order that a node which goes on writing does not disturb."""
+        """Everything, in an order that a node which goes on writing does not disturb.
+
+        A node writes the head first, then the high-water file, then the checkpoint; they are read the other way round,
+        so that each is found to be at most what is read after it.
+        """
         published = self.note("checkpoint file", self.files.read(self.folder / CHECKPOINT_FILE))
+        mark = None if high_water is None else self.mark(published, self.files.read(high_water))
         with self.engine.connect() as connection:
             head = read_head(connection)
             newest = select(func.max(schema.checkpoint.c.size)).where(schema.checkpoint.c.note.is_not(None))
@@ -177,10 +183,9 @@ class _Check:
         self.size = published.size if published is not None else head.size
         self.target = max(self.size, head.size)
         self.tiles.find(self.target)
-        self.entries(published)
+        self.entries(published, mark)
         self.head(head, published)
-        if high_water is not None:
-            self.high_water(head, published, self.files.read(high_water))
+        self.high_water(head, published, mark)
         self.archive()
         self.beyond()
         self.unsequenced()
@@ -207,12 +212,15 @@ class _Check:
         self.cosigned = self.cosigned or any(line.key_id not in own for line in parse_note(note).signatures)
         return found
 
-    def entries(self, published: Checkpoint | None) -> None:
-        """Follow the entries to the committed head, chunk by chunk, and look at the tree at the published size."""
-        bounds = sorted({*range(0, self.target, _CHUNK), self.size, self.target})
+    def entries(self, published: Checkpoint | None, mark: Checkpoint | None) -> None:
+        """Follow the entries to the committed head, chunk by chunk, and look at the tree at the sizes that are named."""
+        named = self.target if mark is None else min(mark.size, self.target)
+        bounds = sorted({*range(0, self.target, _CHUNK), self.size, named, self.target})
         for start, end in pairwise(bounds):
             if not self._chunk(start, end):
                 return
+            if end == named:
+                self.marked = self.edge.frontier.root()
             if end == self.size:
                 self.tiles.compare(self.edge.unfinished())
                 self._root(published)
@@ -256,28 +264,34 @@ class _Check:
                 got=head.root.hex() if isinstance(head.root, bytes) else "no bytes",
             )
 
-    def high_water(self, head: Checkpoint, published: Checkpoint | None, data: bytes | None) -> None:
-        """The high-water file names the published tree or, while the node works, a later one."""
-        if data is None:
-            if published is not None:
-                self.faults.note(
-                    "high-water",
-                    "high-water file",
-                    "expected the file that goes with a published log, got none",
-                )
-            return
+    def mark(self, published: Checkpoint | None, data: bytes | None) -> Checkpoint | None:
+        """What the high-water file names; a fault where it names nothing."""
         try:
-            mark = parse_checkpoint(data.decode("utf-8", "replace"))
+            if data is not None:
+                return parse_checkpoint(data.decode("utf-8", "replace"))
         except InvalidInput as error:
             self.faults.note("high-water", "high-water file", error.message)
-            return
-        wrong = [one for one in (published, head) if one is not None and _disagree(mark, one)]
-        behind = published is not None and mark.size < published.size
-        if mark.origin != self.keys[0].name or wrong or behind:
+            return None
+        if published is not None:
             self.faults.note(
                 "high-water",
                 "high-water file",
-                "expected the published tree or a later one, got another",
+                "expected the file that goes with a published log, got none",
+            )
+        return None
+
+    def high_water(self, head: Checkpoint, published: Checkpoint | None, mark: Checkpoint | None) -> None:
+        """The high-water file names the published tree or, while the node works, a later one that was committed."""
+        if mark is None:
+            return
+        behind = published is not None and mark.size < published.size
+        ahead = mark.size > head.size
+        other = self.marked is not None and not ahead and mark.root != self.marked
+        if mark.origin != self.keys[0].name or behind or ahead or other:
+            self.faults.note(
+                "high-water",
+                "high-water file",
+                "expected the published tree or a later one of this log, got another",
                 expected=None if published is None else f"{published.size} {published.root.hex()}",
                 got=f"{mark.size} {mark.root.hex()}",
             )
@@ -378,10 +392,7 @@ class _Check:
                 )
             except (InvalidInput, UnicodeDecodeError):
                 continue
-        with self.engine.connect() as connection:
-            sizes.append(read_head(connection).size)
-        # A high-water file that was made larger must not excuse a file.
-        return min(max(sizes), max(sizes[0], sizes[-1]))
+        return max(sizes)
 
     def _chunk(self, start: int, end: int) -> bool:
         """Follow some entries; False where one is missing, and nothing can be said of those behind it."""
@@ -546,10 +557,6 @@ class _Check:
             self.faults.note(
                 "consistency", place, "expected its note to be of a prefix of this log, got another tree"
             )
-
-
-def _disagree(one: Checkpoint, other: Checkpoint) -> bool:
-    return one.size == other.size and one.root != other.root
 
 
 def _said(error: Exception) -> str:

@@ -12,6 +12,7 @@ from ledger.ed25519 import SigningKey
 from ledger.entry import is_seal
 from ledger.log import schema
 from ledger.log.fsck import Fault, LogReport, check_log
+from ledger.log.stage import stage
 from ledger.merkle import leaf_hash
 from ledger.note import ED25519, VerifierKey
 
@@ -151,9 +152,56 @@ def high_water(node: Node) -> None:
     path.write_text(path.read_text().replace("\n312\n", "\n311\n"))
 
 
+def higher_water(node: Node) -> None:
+    path = node.folder / "high-water"
+    path.write_text(path.read_text().replace("\n312\n", "\n313\n"))
+
+
+def no_high_water(node: Node) -> None:
+    (node.folder / "high-water").unlink()
+
+
+def archived_time(node: Node) -> None:
+    change(node, "UPDATE checkpoint SET time = '2027-01-01T00:00:00.000Z' WHERE size = 6")
+
+
+def lost_note(node: Node) -> None:
+    change(node, "UPDATE checkpoint SET note = NULL WHERE size = 2")
+
+
+def lost_head(node: Node) -> None:
+    change(node, "DELETE FROM checkpoint WHERE size = 310")
+
+
+def raised_head(node: Node) -> None:
+    change(node, "UPDATE head SET size = size + 1")
+
+
+def beyond_head(node: Node) -> None:
+    change(node, "INSERT INTO registry_change VALUES (900, 900)")
+
+
+def stray_tile(node: Node) -> None:
+    (node.folder / "log/tile/0/007").write_bytes(bytes(8192))
+
+
+def narrow_tile(node: Node) -> None:
+    (node.folder / "log/tile/1/000.p").mkdir(exist_ok=True)
+    (node.folder / "log/tile/0/001.p/3").write_bytes(bytes(96))
+
+
 @pytest.mark.parametrize(
     ("harm", "rule", "place"),
     [
+        (higher_water, "high-water", "high-water file"),
+        (no_high_water, "high-water", "high-water file"),
+        (archived_time, "archive", "checkpoint 6"),
+        (lost_note, "archive", "checkpoint 2"),
+        (lost_head, "archive", "checkpoint 310"),
+        (raised_head, "head", "head"),
+        (beyond_head, "index", "table registry_change"),
+        (stray_tile, "stray-file", "log/tile/0/007"),
+        (narrow_tile, "tile", "tile/0/001.p/3"),
         (archive, "consistency", "checkpoint 2"),
         (archived_note, "consistency", "checkpoint 6"),
         (unsigned_note, "checkpoint", "checkpoint 6"),
@@ -185,3 +233,19 @@ def test_a_log_without_a_checkpoint_is_a_fault(node: Node) -> None:
     assert report(node).faults == (
         Fault("checkpoint", "checkpoint file", "expected a published checkpoint, got none"),
     )
+
+
+def test_a_statement_that_waits_is_held_to_its_envelope(node: Node) -> None:
+    with node.engine.begin() as connection:
+        stage(connection, capture("waiting"), origin=ORIGIN, now_ms=1)
+    assert faults(node) == set()
+    change(node, "UPDATE statement SET payload_sha256 = zeroblob(32) WHERE state = 'staged'")
+    assert {rule for rule, _ in faults(node)} == {"staged"}
+
+
+def test_faults_of_one_rule_are_all_counted_and_the_first_kept(node: Node) -> None:
+    change(node, "UPDATE statement SET member = 'nobody' WHERE state = 'sequenced'")
+    found = report(node)
+    assert found.counts["index"] > 300
+    assert len(found.faults) == 20
+    assert found.sound.size == found.size
