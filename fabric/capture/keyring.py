@@ -92,6 +92,11 @@ class Keyring:
         self.log_signers.update({one.public_bytes: one for one in found if one is not None})
         return self.log_signers
 
+    def look_again(self) -> None:
+        """Take in log keys that another node on the same folder of keys may have made since."""
+        self._known.pop(self._folder / LOG, None)
+        self.load_log_keys()
+
     def named(self, name: str) -> Signer:
         """The log's or the operator's first key, made where none is and nothing was ever signed.
 

@@ -443,6 +443,8 @@ def _sequencing(
     publisher, marks = _publisher(settings, keyring, witnesses), _marks(settings, witnesses)
 
     def opened(guarded: MarkSource) -> Sequencer:
+        # Whose turn it was before may have gone over to another key of the log.
+        keyring.look_again()
         sequencer = open_sequencer(engine, publisher, clock, marks=guarded)
         keyring.check(sequencer.registry)
         if needs_rebuild(engine):

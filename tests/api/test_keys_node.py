@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from itertools import count
@@ -12,12 +13,14 @@ from typing import Any
 import pytest
 
 from fabric.capture import rotation as rotation_module
+from fabric.capture.keyring import Keyring
 from fabric.integrity import check_node
 from fabric.store.jobs import Job
 from ledger.bundle import parse_bundle
 from ledger.ed25519 import SigningKey, key_id, possession_line
 from ledger.errors import InvalidInput, LoomarkError, Unavailable
 from ledger.key_change import extended_policy, parse_evidence
+from ledger.keyfile import write_signer_file
 from ledger.note import parse_note, parse_vkey
 from ledger.policy import parse_policy
 from ledger.submission import MEDIA_TYPE
@@ -293,6 +296,38 @@ def test_a_member_with_a_key_of_its_own_delegates_the_new_key_itself(door: Door)
     assert verified(proofs(sim, job)[0], policy(door)).key.keyid == change["keyid"]
     sim.tick(61_000)
     assert sim.capture("packer", [event(sim)]).state == "sequenced"
+
+
+def test_a_program_may_hold_the_key_that_captures_for_a_member(door: Door) -> None:
+    sim = door.sim
+    held = SigningKey(bytes([77]) * 32)
+    root = str(Path(__file__).resolve().parents[2])
+    signs = (
+        f"import sys; sys.path.insert(0, {root!r}); from ledger.ed25519 import SigningKey; "
+        "sys.stdout.buffer.write(SigningKey(bytes([77]) * 32).sign(sys.stdin.buffer.read()))"
+    )
+    path = sim.folder / "keys" / "service" / "mill.key"
+    write_signer_file(path, held.public_bytes, [sys.executable, "-c", signs], 20)
+    sim.admit("mill")
+    job = sim.capture("mill", [event(sim)])
+    found = verified(proofs(sim, job)[-1], policy(door))
+    assert (found.key.key, found.custody) == (held.public_bytes, "service")
+
+
+def test_a_node_whose_turn_comes_takes_in_the_log_keys_that_another_made(door: Door) -> None:
+    sim = door.sim
+    other = Keyring(sim.folder / "keys")
+    assert set(other.load_log_keys()) == {one.vkey.public for one in sim.node.log_keys}
+    sim.node.rotation.log_key(60_000)
+    other.look_again()
+    assert set(other.log_signers) == {one.vkey.public for one in sim.node.log_keys}
+    # The same of the keys that capture for members: what another node delegated is found when it is asked for.
+    assert other.delegated(sim.node.registry, "farm", sim.now_ms) is not None
+    changed = sim.node.rotation.custody(["farm"], 1_000)[0]
+    sim.tick(2_000)
+    found = other.delegated(sim.node.registry, "farm", sim.now_ms)
+    assert found is not None
+    assert key_id(found.public_bytes) == changed.keyid
 
 
 def test_what_a_member_delegates_is_for_itself_alone(door: Door) -> None:
