@@ -28,7 +28,7 @@ from ledger.errors import (
     Unavailable,
     VerificationError,
 )
-from ledger.log.space import StorageFull
+from ledger.log.space import MarksUnreadable, StorageFull
 
 MEDIA_TYPE = "application/problem+json"
 MAX_FINDINGS = 100
@@ -66,6 +66,7 @@ _STATUS: tuple[tuple[type[LoomarkError], HTTPStatus], ...] = (
     (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (VerificationError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (InvalidInput, HTTPStatus.BAD_REQUEST),
+    (MarksUnreadable, HTTPStatus.SERVICE_UNAVAILABLE),
     (StorageFull, HTTPStatus.INSUFFICIENT_STORAGE),
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
 )

@@ -130,7 +130,7 @@ class LogReader:
 
     def registry(self) -> Registry:
         """The registry under the published checkpoint's last seal."""
-        view = self._view()
+        view = self._provable()
         return self._registries().at(view.changes)
 
     def key_changes(self) -> list[UnverifiedChange]:

@@ -24,7 +24,7 @@ from .guard import PUBLISHED, SEALS, Mark, MarkSource, ReadOnly, ReadOnlyLog, co
 from .plan import LogState, replayed_registry
 from .publish import Publisher, QuorumMissing
 from .sequencer import Clock, Sequencer, read_marks
-from .space import StorageFull
+from .space import MarksUnreadable, StorageFull
 from .tiles import TileStore, TileTree
 
 _WRITTEN_AT_ONCE: Final = 16 * TILE_WIDTH
@@ -41,7 +41,11 @@ def open_sequencer(
     """
     with engine.connect() as connection:
         head = read_head(connection)
-        found, refusal = read_marks(publisher, head.origin, has_archived_notes(connection), marks)
+        try:
+            found, refusal = read_marks(publisher, head.origin, has_archived_notes(connection), marks)
+        except MarksUnreadable as error:
+            # A start goes on to serve; only another one, with the file mended, may sign.
+            found, refusal = [], ReadOnly(error.mark, f"it cannot be read: {error.why}")
         base, roots = _roots(connection, publisher.tiles, head, found)
         refusal = refusal or compare(head, found, roots)
         tiles = publisher.tiles if refusal is None else None

@@ -34,7 +34,7 @@ from .guard import HIGH_WATER, PUBLISHED, Mark, MarkSource, ReadOnly, ReadOnlyLo
 from .heads import KnownHeads
 from .plan import LogState, Plan, Refused, Sequenced, plan
 from .publish import Published, Publisher, QuorumMissing
-from .space import StorageFull, storage_full
+from .space import MarksUnreadable, StorageFull, storage_full
 from .tiles import TileTree
 
 BATCH: Final = 1024
@@ -136,24 +136,24 @@ class Sequencer:
         """Compare the committed head with what may have been signed before. Raises ReadOnlyLog, from then on.
 
         Two small files are read; only if one of them is not as it was left, or witnesses remember something new,
-        is there more to do.
+        is there more to do. Raises MarksUnreadable where a file cannot be read now; then nothing was done yet.
         """
         self.require_able()
         others = tuple(self._marks(self._state.origin))
-        with suppress(Unavailable):
+        try:
             if others == self._compared and self._publisher.is_as_left():
                 return
-        marks, self.read_only = read_marks(
-            self._publisher, self._state.origin, self.published is not None, lambda _: others
-        )
+        except Unavailable as error:
+            raise MarksUnreadable("record of what was signed", str(error)) from error
+        origin, is_published = self._state.origin, self.published is not None
+        marks, refusal = read_marks(self._publisher, origin, is_published, lambda _: others)
         head = self.head
         with self._engine.connect() as connection:
             if read_head(connection) != head:
                 # Others wrote this database: their marks say nothing against it, only against what is known here.
-                self.read_only = None
                 raise self._moved()
             roots = {mark.size: archived_root(connection, mark.size) for mark in marks}
-        self.read_only = self.read_only or compare(head, marks, roots | {head.size: head.root})
+        self.read_only = refusal or compare(head, marks, roots | {head.size: head.root})
         self.require_able()
         self._compared = others
 
@@ -243,7 +243,10 @@ def _commit(transaction: RootTransaction) -> BaseException | None:
 def read_marks(
     publisher: Publisher, origin: str, is_published: bool, others: MarkSource
 ) -> tuple[list[Mark], ReadOnly | None]:
-    """What may have been signed before, from both files and from others; or why that cannot be told."""
+    """What may have been signed before, from both files and from others; or why that cannot be told.
+
+    Raises MarksUnreadable for a file that cannot be read now.
+    """
     sources: list[tuple[str, Callable[[], Checkpoint | None]]] = [
         (PUBLISHED, lambda: publisher.published(origin)),
         (HIGH_WATER, publisher.high_water),
@@ -252,8 +255,10 @@ def read_marks(
     for name, read in sources:
         try:
             head = read()
-        except (InvalidInput, Unavailable) as error:
+        except InvalidInput as error:
             return marks, ReadOnly(name, f"it cannot be read: {error}")
+        except Unavailable as error:
+            raise MarksUnreadable(name, str(error)) from error
         if head is not None:
             marks.append(Mark.of(name, head))
     if is_published and HIGH_WATER not in [mark.name for mark in marks]:

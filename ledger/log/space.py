@@ -1,4 +1,4 @@
-"""Failures of the disk after which it is known that nothing was stored: no room, no leave to write.
+"""Failures of the disk after which it is known that nothing was stored: no room, no leave to write, no handle left.
 
 They pass by themselves. What was refused because of them may be tried again in the same process; every other
 failure of a write leaves open what was stored, and only a start can look.
@@ -13,7 +13,7 @@ from typing import Final
 
 from ..errors import Unavailable
 
-_ERRNO: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+_ERRNO: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EMFILE, errno.ENFILE})
 
 # SQLite treats a failed write of the journal as it treats a full disk: the transaction is undone. A quota and a
 # limit of the file's size come as the former; SHMSIZE is no room to open it. A failed fsync (SQLITE_IOERR_FSYNC) is not among them.
@@ -35,6 +35,17 @@ class StorageFull(Unavailable):
     """The disk takes no more, or nothing at all, now. Nothing of the request was stored; send it again later."""
 
     rule = "storage-full"
+
+
+class MarksUnreadable(StorageFull):
+    """What remembers the heads that were signed cannot be read now, so none is; nothing of the request was stored."""
+
+    rule = "marks-unreadable"
+
+    def __init__(self, mark: str, why: str) -> None:
+        super().__init__(f"the {mark} cannot be read now: {why}; send it again later")
+        self.mark = mark
+        self.why = why
 
 
 def storage_full(error: BaseException) -> StorageFull | None:

@@ -27,6 +27,7 @@ from ledger.errors import Unavailable
 from ledger.log.guard import HIGH_WATER, PUBLISHED, Mark, MarkSource, ReadOnlyLog, no_marks
 from ledger.log.recover import open_sequencer
 from ledger.log.sequencer import Sequencer
+from ledger.log.space import MarksUnreadable
 from ledger.policy import parse_policy
 from ledger.verify import Verifier
 from tests.faults.served import document as document_of
@@ -382,6 +383,25 @@ def test_a_running_node_that_would_fork_the_log_stores_and_signs_nothing_more(
     folder.prove(folder.names[0])
     with pytest.raises(ReadOnlyLog, match=against):
         node.capture.capture("farm", document_of(folder.chance, 1), EPCIS)
+
+
+def test_a_mark_that_cannot_be_read_for_a_while_holds_up_all_writing_for_that_while(folder: Folder) -> None:
+    """Whether the file is there and right is unknown, so nothing is signed; that is no fork, and it passes."""
+    node, path, entries = folder.node, folder.path / "high-water", folder.entries()
+    assert node is not None
+    kept = path.read_bytes()
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(MarksUnreadable, match="cannot be read now"):
+        node.capture.capture("farm", document_of(folder.chance, 1), EPCIS)
+    assert folder.entries() == entries
+    state = node.state()
+    assert (state["writable"], state["readOnly"]) == (False, False)
+    path.rmdir()
+    path.write_bytes(kept)
+    folder.capture()
+    assert node.state()["writable"]
+    folder.verify_all()
 
 
 def test_marks_that_agree_hold_up_nothing(folder: Folder) -> None:
