@@ -194,7 +194,7 @@ def test_the_newest_checkpoint_that_anybody_holds_does_for_a_lost_high_water_fil
 
 
 def test_a_backup_command_says_what_it_wants(tmp_path: Path) -> None:
-    for arguments in ([], ["--verify", "--data", str(tmp_path)], ["--verify"], ["--data", str(tmp_path)]):
+    for arguments in (["--verify", "--data", str(tmp_path)], ["--verify"], ["--data", str(tmp_path)]):
         command = [sys.executable, "-m", "api.cli", "backup", str(tmp_path / "to"), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, env=os.environ)
         assert done.returncode != 0

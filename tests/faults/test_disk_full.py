@@ -95,6 +95,7 @@ def test_a_full_disk_is_said_and_passes(tmp_path: Path, seed: int) -> None:
     live_through(tmp_path / "node", no_growth, random.Random(seed))
 
 
+@pytest.mark.soak
 def test_a_read_only_disk_is_said_and_passes(tmp_path: Path, seed: int) -> None:
     live_through(tmp_path / "node", read_only, random.Random(seed))
 
@@ -242,6 +243,7 @@ def test_a_node_that_starts_without_room_for_its_files_answers_and_publishes_lat
     folder.verify_all()
 
 
+@pytest.mark.soak
 def test_a_start_that_finds_no_room_at_all_says_so_in_one_line(tmp_path: Path) -> None:
     with small_file_system(tmp_path / "small") as place:
         with Served(place / "node") as node:

@@ -21,7 +21,7 @@ from .scripted import make_template
 from .stages import DIES, NO_ROOM, STAGES, WAYS, run
 from .test_system_calls import SESSION_S, Said, folder_in_memory, hold, listen
 
-SLICE_S: Final = 10.0
+SLICE_S: Final = 6.0
 LEAST: Final = 3
 
 _LATE: Final = frozenset({"answer", "keep what projections taught"})

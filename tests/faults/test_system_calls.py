@@ -38,7 +38,7 @@ from ledger.verify import Verifier
 from .scripted import EPCIS, START, WRITER, make_template, opened, run
 from .served import document
 
-SLICE_S: Final = 15.0
+SLICE_S: Final = 8.0
 LEAST: Final = 3
 SESSION_S: Final = 60.0
 
