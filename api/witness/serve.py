@@ -1,7 +1,7 @@
 """A witness on one folder: its key, its settings, its state, and the server in front of it.
 
 `DIR/witness.toml` names the witness and its logs, `DIR/keys/` holds its key (0600), `DIR/witness.db` what it cosigned,
-`DIR/mirror/` the entries of logs that it replays.
+`DIR/mirror/` the entries of logs that it replays, `DIR/evidence/` forks that it was handed.
 """
 
 from __future__ import annotations
@@ -9,17 +9,20 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 import uvicorn
 
+from ledger.checkpoint import Checkpoint
 from ledger.ed25519 import Signer, SigningKey, key_id
-from ledger.errors import InvalidInput, NotFound
+from ledger.errors import InvalidInput, LoomarkError, NotFound
 from ledger.keyfile import load_signer, write_key_file
 from ledger.log.durable import DiskFiles
+from ledger.monitor.evidence import split_view
+from ledger.witness.exchange import origin_hash
 from ledger.witness.settings import (
     REPLAY_SUFFIX,
     FollowedLog,
@@ -29,7 +32,7 @@ from ledger.witness.settings import (
     with_logs,
     witness_name,
 )
-from ledger.witness.store import WitnessStore
+from ledger.witness.store import MAX_CONFLICTS, WitnessStore
 from ledger.witness.witness import Replayer, Witness
 
 from .app import create_app
@@ -97,8 +100,32 @@ def open_witness(options: WitnessOptions) -> tuple[Witness, Callable[[], None]]:
         _write_settings(options.data / SETTINGS_FILE, settings)
         replayers = _replayers(options, settings, closing)
         signed_as = name + REPLAY_SUFFIX if options.replay else name
-        witness = Witness(store, signed_as, key, settings.trusted(), replayers=replayers)
+        witness = Witness(
+            store,
+            signed_as,
+            key,
+            settings.trusted(),
+            replayers=replayers,
+            accuse=_Evidence(options.data / "evidence").write,
+        )
         return witness, closing.pop_all().close
+
+
+class _Evidence:
+    """Forks as files that `loomark verify` accepts as proof, at most a few for each log: one is enough."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, head: Checkpoint, seen: bytes, refused: bytes) -> None:
+        """Write that the log signed both; what cannot be written is in the database all the same."""
+        log = origin_hash(head.origin)[:16]
+        if len(list(self._folder.glob(f"{log}-*"))) >= MAX_CONFLICTS:
+            return
+        path = self._folder / f"{log}-split-view-{head.size}-{head.root.hex()[:16]}.json"
+        with suppress(LoomarkError):
+            if not path.exists():
+                DiskFiles().write(path, split_view(seen, refused))
 
 
 def load_settings(options: WitnessOptions) -> WitnessSettings:

@@ -10,10 +10,11 @@ has it; after it, the same tree is cosigned again when the client asks again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Protocol
 
+from ..checkpoint import Checkpoint
 from ..ed25519 import Signer
 from ..errors import InvalidInput, Unavailable
 from ..note import COSIGNATURE, Note, SignatureLine, VerifierKey, cosign
@@ -33,6 +34,10 @@ class Replayer(Protocol):
         """
 
 
+Accuse = Callable[[Checkpoint, bytes, bytes], None]
+"""Told of a fork once it is kept: the refused head, the checkpoint cosigned at its size, and the refused one."""
+
+
 class Witness:
     """Cosigns for the logs in `trusted`. Safe to share by threads; one process.
 
@@ -49,6 +54,7 @@ class Witness:
         *,
         clock: Clock = now_s,
         replayers: Mapping[str, Replayer] | None = None,
+        accuse: Accuse | None = None,
     ) -> None:
         self._store = store
         self._name = name
@@ -56,6 +62,7 @@ class Witness:
         self._trusted = trusted
         self._clock = clock
         self._replayers = replayers or {}
+        self._accuse = accuse
         self._origins = {origin_hash(origin): origin for origin in trusted}
         self._counting = Lock()
         self.counts: Counter[int] = Counter()
@@ -106,18 +113,27 @@ class Witness:
             replayer.check(decided.note, decided.checkpoint.size)
 
     def _settle(self, signed: Signed) -> Answer:
-        head = signed.checkpoint
+        head, seen = signed.checkpoint, None
         with self._store.turn() as turn:
             decided = decide(signed, turn.last(head.origin))
-            if isinstance(decided, Refused):
-                if decided.forks:
-                    self.forks += 1
-                    turn.keep_conflict(head.origin, head.size, signed.note.data())
-                return decided.answer
-            line, time_s = self._cosign(decided.note)
-            note = Note(decided.note.text, (*decided.note.signatures, line))
-            turn.keep(head.origin, LastSeen(head.size, head.root), note.data(), time_s)
-        return cosigned([line])
+            if isinstance(decided, Accepted):
+                line, time_s = self._cosign(decided.note)
+                note = Note(decided.note.text, (*decided.note.signatures, line))
+                turn.keep(head.origin, LastSeen(head.size, head.root), note.data(), time_s)
+            elif decided.forks:
+                seen = turn.note(head.origin)
+                turn.keep_conflict(head.origin, head.size, signed.note.data())
+        if isinstance(decided, Accepted):
+            return cosigned([line])
+        if seen is not None:
+            self._report(head, seen, signed.note.data())
+        return decided.answer
+
+    def _report(self, head: Checkpoint, seen: bytes, refused: bytes) -> None:
+        with self._counting:
+            self.forks += 1
+        if self._accuse is not None:
+            self._accuse(head, seen, refused)
 
     def _cosign(self, note: Note) -> tuple[SignatureLine, int]:
         # A cosignature without a time is refused by verifiers, whatever a broken clock says.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from api.witness.serve import WitnessOptions, load_settings, open_witness
 from bench.witness import ChildWitness
 from ledger.checkpoint import checkpoint_of
 from ledger.errors import InvalidInput
+from ledger.misbehaviour import parse_misbehaviour, verify_misbehaviour
 from ledger.note import (
     Note,
     cosign,
@@ -30,6 +32,7 @@ from ledger.note import (
     sign,
     verify_note,
 )
+from ledger.policy import parse_policy, policy_text
 from ledger.witness.exchange import MAX_REQUEST_BYTES, origin_hash, request_bytes
 from ledger.witness.settings import log_of
 
@@ -197,6 +200,57 @@ def test_a_body_without_end_is_refused_before_it_is_held(witness: Running) -> No
 )
 def test_other_paths_are_not_there(witness: Running, path: str) -> None:
     assert httpx2.get(f"{witness.child.url}/{path}").status_code == 404
+
+
+def test_a_fork_becomes_a_file_that_proves_it_to_anybody(witness: Running, tmp_path: Path) -> None:
+    witness.post(LOG.request(0, 5))
+    assert witness.post(MemoryLog("fork").request(5, 5)).status_code == 422
+    assert witness.post(MemoryLog("fork").request(5, 5)).status_code == 422
+    (path,) = (witness.folder / "evidence").glob(f"{origin_hash(ORIGIN)[:16]}-*")
+    policy = parse_policy(policy_text(LOG.vkey))
+    found = verify_misbehaviour(parse_misbehaviour(path.read_bytes()), policy)
+    assert (found.kind, path.stat().st_mode & 0o077) == ("split-view", 0)
+
+
+def test_no_answer_is_lost_to_kills(tmp_path: Path, seed: int) -> None:
+    check_kills(tmp_path, seed, kills=2)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_no_answer_is_lost_to_a_hundred_kills(tmp_path: Path, seed: int) -> None:
+    check_kills(tmp_path, seed, kills=100)
+
+
+def check_kills(folder: Path, seed: int, kills: int) -> None:
+    """Kill a witness under load at moments that the seed picks: what it answered 200 it never goes behind."""
+    chance, size, told = random.Random(seed), 1, 0
+    with ChildWitness(folder / "w", "--name", NAME, "--log", LOG.vkey.text()) as first:
+        port = first.port
+    for _ in range(kills):
+        with ChildWitness(folder / "w", port=port) as child, httpx2.Client() as http:
+            shown = http.get(f"{child.url}/{origin_hash(ORIGIN)}/checkpoint")
+            known = checkpoint_of(parse_note(shown.content)).size if shown.status_code == 200 else 0
+            assert known >= told, "a tree that it had cosigned was forgotten"
+            killer = threading.Timer(chance.uniform(0.02, 0.4), child.process.kill)
+            killer.start()
+            try:
+                while child.process.poll() is None:
+                    size = known + chance.randint(0, 3)
+                    answer = http.post(
+                        f"{child.url}/add-checkpoint", content=LOG.request(known, max(size, 1))
+                    )
+                    assert answer.status_code == 200, answer.text
+                    known = told = max(size, 1)
+                    assert (
+                        http.post(
+                            f"{child.url}/add-checkpoint", content=MemoryLog("fork").request(0, known)
+                        ).status_code
+                        == 409
+                    )
+            except httpx2.HTTPError:
+                pass
+            killer.join()
 
 
 def test_only_the_methods_of_the_protocol_are_taken(witness: Running) -> None:
