@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ledger import merkle
 from ledger.contradiction import ProvenKey
+from ledger.ed25519 import key_id
 from ledger.errors import VerificationError
 from ledger.misbehaviour import (
     BAD_ENTRY,
@@ -24,9 +25,11 @@ from ledger.misbehaviour import (
     verify_misbehaviour,
 )
 from ledger.monitor.audit import Audit
-from ledger.monitor.evidence import inconsistent_growth, split_view
+from ledger.monitor.evidence import Signed, evidence_of, inconsistent_growth, split_view
 from ledger.opened_tree import Hidden, Item, OpenedTree, open_tree
 from ledger.policy import Policy, parse_policy, policy_text
+from ledger.seal import Seal, seal_bytes
+from ledger.shape import time_text
 
 from .consortium import ORIGIN, START_MS, Consortium, key_of
 from .monitor.hostile import BREAKING, capture, consortium, evidence, seal, signed_note
@@ -43,8 +46,6 @@ def sound() -> Consortium:
 
 
 def _keyid(name: str) -> str:
-    from ledger.ed25519 import key_id
-
     return key_id(key_of(name).public_bytes)
 
 
@@ -80,9 +81,41 @@ def test_a_broken_rule_is_proved_from_a_file_alone(name: str) -> None:
 def test_evidence_shows_no_more_of_the_log_than_it_needs(name: str) -> None:
     shown = [item for item in json.loads(evidence(name))["tree"] if isinstance(item, str)]
     needs_registry = {"a stranger's key", "a seal with another registry after", "an identifier given twice"}
-    needs_registry |= {"a recall without the role", "an agreement that a party did not sign"}
+    needs_registry |= {
+        "a second charter",
+        "a recall without the role",
+        "an agreement that a party did not sign",
+    }
     if name not in needs_registry:
         assert len(shown) <= 3
+
+
+def test_a_charter_that_its_operator_did_not_sign_is_void_from_the_start() -> None:
+    one = Consortium()
+    charter = one.envelope("charter", one.charter_body(), "operator", keys=[key_of("stranger")])
+    empty = (0, merkle.EMPTY_ROOT)
+    entries = [charter, seal_bytes(Seal(ORIGIN, 0, time_text(START_MS), empty, empty))]
+    audit = Audit(ORIGIN)
+    for data in entries:
+        audit.take(data)
+    audit.end()
+    [fault] = audit.faults
+    found = verified(
+        evidence_of(fault, Signed(ORIGIN, 2, signed_note(ORIGIN, entries), lambda: iter(entries)))
+    )
+    assert (found.kind, found.rule, found.at) == (VOID_STATEMENT, "wrong-signers", (0,))
+
+
+def test_a_log_that_does_not_open_with_a_charter_is_bad_from_the_start() -> None:
+    one = consortium()
+    entries = [*one.entries[2:4]]
+    audit = Audit(ORIGIN)
+    for data in entries:
+        audit.take(data)
+    found = verified(
+        evidence_of(audit.faults[0], Signed(ORIGIN, 2, signed_note(ORIGIN, entries), lambda: iter(entries)))
+    )
+    assert (found.kind, found.at) == (BAD_ENTRY, (0,))
 
 
 def test_two_roots_of_one_size_are_a_split_view() -> None:

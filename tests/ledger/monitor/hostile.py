@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -10,7 +11,7 @@ from typing import Any
 
 from ledger import merkle
 from ledger.checkpoint import Checkpoint, sign_checkpoint
-from ledger.ed25519 import SigningKey
+from ledger.ed25519 import SigningKey, key_id, possession_line
 from ledger.errors import NotFound, Unavailable
 from ledger.merkle import EMPTY_ROOT
 from ledger.monitor.audit import Audit
@@ -95,10 +96,19 @@ Breaking = Callable[[Consortium], list[bytes]]
 
 
 def _rotated(one: Consortium) -> list[bytes]:
-    from ledger.ed25519 import possession_line
-
     one.state("key", {"action": "rotate", "publicKey": possession_line(key_of("farm 2"))}, by="farm")
     return [capture(one, keys=[key_of("farm")]), seal(one)]
+
+
+def _revoked(one: Consortium) -> list[bytes]:
+    target = key_id(key_of("packer").public_bytes)
+    one.state("key", {"action": "revoke", "target": target}, by="operator")
+    return [capture(one, "packer"), seal(one)]
+
+
+def _second_charter(one: Consortium) -> list[bytes]:
+    one.state("charter", one.charter_body(), by="operator")
+    return []
 
 
 def _void_role(one: Consortium) -> list[bytes]:
@@ -114,8 +124,6 @@ def _held_identifier(one: Consortium) -> list[bytes]:
 
 
 def _flipped(data: bytes) -> bytes:
-    from base64 import b64encode
-
     return data.replace(data[data.rindex(b'"sig":"') + 7 :][:88], b64encode(bytes(64)))
 
 
@@ -150,6 +158,8 @@ BREAKING: Mapping[str, tuple[str, str, Breaking]] = {
         lambda one: [capture(one, "operator"), seal(one)],
     ),
     "a retired key": ("void-statement", "key-retired", _rotated),
+    "a revoked key": ("void-statement", "key-revoked", _revoked),
+    "a second charter": ("void-statement", "second-charter", _second_charter),
     "a delegation that had ended": (
         "void-statement",
         "key-expired",
