@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import capture, compiled, evidence, graph, http, postgres, trace
+from bench import capture, compiled, evidence, graph, http, postgres, trace, witness
 from bench.serving import environment_line
 
 OUT = Path(__file__).parent / "results.json"
@@ -32,6 +32,7 @@ def main() -> None:
             ("trace", lambda: trace.measure(events, Path(folder))),
             ("evidence", lambda: evidence.measure()),
             ("postgres", lambda: postgres.measure()),
+            ("witness", lambda: witness.measure()),
         ]
         rows = [row for name, section in sections for row in _section(name, section)]
     machine = json.loads(environment_line())

@@ -125,12 +125,14 @@ class Sequencer:
         return self._lacking
 
     def complete(self) -> Published | None:
-        """Publish the head again with cosignatures that it lacks; None when it lacks none. Raises as `sequence` does."""
+        """Publish the head again with cosignatures that it lacks; None when none came. Raises as `sequence` does."""
         with self._turn:
             self.require_able()
             if self._unpublished is not None:
                 return self.publish(self._unpublished)
-            return self.publish(Growth((), ())) if self.is_lacking else None
+            before = self.published
+            after = self.publish(Growth((), ())) if self.is_lacking else before
+            return None if after == before else after
 
     def check_marks(self) -> None:
         """Compare the committed head with what may have been signed before. Raises ReadOnlyLog, from then on.

@@ -155,6 +155,9 @@ def test_what_was_published_without_cosignatures_is_completed_later(log: Witness
     log.cosigner.says = "missing"
     log.sequence(capture(1))
     assert (log.signers(), log.sequencer.is_lacking) == ([ORIGIN], True)
+    before = log.checkpoint()
+    assert log.sequencer.complete() is None
+    assert log.checkpoint() == before
     size, log.cosigner.says = log.size(), "there"
     assert log.sequencer.complete() is not None
     assert (log.signers(), log.size()) == ([ORIGIN, "witness"], size)
