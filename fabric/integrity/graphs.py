@@ -250,9 +250,11 @@ def check_notes(run: Run, folder: Path, connection: Connection, covered: int | N
     change since.
     """
     path = folder / PROGRESS
-    if not path.is_file():
-        return
     place = f"graph/{PROGRESS}"
+    if not path.is_file():
+        if covered and (folder / STORE).is_dir():
+            run.faults.note("graph-notes", place, "expected the notes that go with a store, got none")
+        return
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as notes:
             for (line,) in notes.execute("PRAGMA integrity_check(20)"):

@@ -178,6 +178,8 @@ class _Check:
         mark = None if high_water is None else self.mark(published, self.files.read(high_water))
         with self.engine.connect() as connection:
             head = read_head(connection)
+            if connection.execute(select(schema.head.c.id)).scalars().all() != [1]:
+                self.faults.note("head", "head", "expected one head, numbered 1, got another")
             newest = select(func.max(schema.checkpoint.c.size)).where(schema.checkpoint.c.note.is_not(None))
             self.newest_note = connection.execute(newest).scalar() or 0
         self.size = published.size if published is not None else head.size

@@ -163,6 +163,9 @@ def may_go_unnoticed(change: Change, folder: Path, whole: Path) -> bool:
         ):
             return True
         return any(fnmatch(name, one.place) for one in FILES) or _same_quads(folder, whole, name)
+    if name.startswith("log/tile/") and not (folder / name).exists():
+        widths = [int(path.name) for path in (whole / name).parent.iterdir() if path.name.isdecimal()]
+        return ".p/" in name and int(Path(name).name) < max(widths)
     if "/" in name or name == "high-water":
         return any(fnmatch(name, one.place) for one in FILES)
     table = name.partition(".")[0]

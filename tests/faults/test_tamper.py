@@ -25,7 +25,7 @@ from tests.simulator import Simulator
 
 from .tamper import DATABASE, FLIPS, copied, may_go_unnoticed, names_the_place
 
-SLICE_S = 18.0
+SLICE_S = 15.0
 SOAK_FLIPS = 1_000
 LOT = "https://id.gs1.org/01/09506000134352/10/A1"
 FLOUR = "https://id.gs1.org/01/09506000134369/10/B1"
@@ -127,15 +127,17 @@ def test_the_folders_are_clean_and_a_check_changes_nothing_in_them(folders: dict
         assert report.faults == ()
         assert report.count == 0
         assert (report.size, report.sound.size) == (report.head,) * 2
-        assert report.checked["quads"] > 2_000
+        assert report.checked["quads"] > 300
         assert _digests(folder) == before
 
 
 def _digests(folder: Path) -> dict[str, bytes]:
+    """The files of a folder; whoever opens a database for reading may leave an index of its log, and an empty log."""
     return {
         path.relative_to(folder).as_posix(): sha256(path.read_bytes()).digest()
         for path in folder.rglob("*")
         if path.is_file() and not path.name.endswith("-shm")
+        if not (path.name.endswith("-wal") and path.stat().st_size == 0)
     }
 
 
