@@ -31,6 +31,10 @@ _STATEMENTS: Final = (
     " WHERE s.id IN ({in})"
 )
 _NAMED: Final = "SELECT id, member, commitment, salt, body, digest FROM record WHERE commitment IN ({in})"
+_REFUSED: Final = (
+    "SELECT c.id FROM capture c JOIN statement s ON s.id = c.statement WHERE s.state = 'refused'"
+    " AND EXISTS (SELECT 1 FROM erasure e WHERE e.member = c.member AND e.idx IS NOT NULL) AND c.id IN ({in})"
+)
 _ALONE: Final = "/eventID"
 """An eventID made from content goes with the first unit, named or not."""
 
@@ -47,6 +51,10 @@ def record(run: Run, row: Any, place: str, more: Mapping[str, Any]) -> None:
             if one.seq is not None and one.member == row.member
         ]
         stone = next(select_in(connection, _STONES, [row.id]), None)
+        refused = row.body is None and next(select_in(connection, _REFUSED, [row.capture]), None) is not None
+    if refused and stone is None:
+        # It counted for nothing; what was equal to it was erased, and took it along.
+        return
     named = [one for one in told if row.commitment in one.records]
     if stone is None or not named or (row.body is None and all(one.units for one in named)):
         rule = "record-gap" if row.body is None else "record-half"
