@@ -19,7 +19,6 @@ from ledger.log.schema import REFUSED
 from .bulk import insert_rows, select_in
 from .schema import capture, record
 
-
 RECORD_IRI: Final = "urn:loomark:record:"
 """What the name of a record begins with; its commitment in hex follows."""
 

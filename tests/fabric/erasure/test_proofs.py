@@ -25,7 +25,7 @@ from .test_projections import LOTS, story
 
 def faults(sim: Simulator) -> list[tuple[str, str, str]]:
     """What a check of the folder finds."""
-    report = check_node(sim.folder, sim.folder / "loomark.db", parse_vkey(sim.node.vkey))
+    report = check_node(sim.folder, sim.database or sim.folder / "loomark.db", parse_vkey(sim.node.vkey))
     return [(one.rule, one.place, one.message) for one in report.faults]
 
 

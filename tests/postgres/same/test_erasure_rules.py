@@ -1,6 +1,0 @@
-"""The same promises on PostgreSQL."""
-
-from __future__ import annotations
-
-from tests.fabric.erasure.conftest import *  # noqa: F403
-from tests.fabric.erasure.test_rules import *  # noqa: F403
