@@ -91,6 +91,9 @@ FILES: Final = (
 
 BYTES: Final = (
     Uncovered(
+        "a lost partial tile beside a wider one", "it is the beginning of the wider one, and answered from it"
+    ),
+    Uncovered(
         "a snapshot that `graph/CURRENT` does not name", "nobody opens it; a later publication removes it"
     ),
     Uncovered("archived notes, where a quorum is required", "a head that waited for cosigners may have none"),
