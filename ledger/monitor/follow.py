@@ -136,6 +136,7 @@ class Monitor:
         self._frontier = Frontier()
         self._unchecked: set[Head] = set(archive.heads())
         self._judged = 0
+        self._owed: dict[str, Callable[[], bytes]] = {}
         self._standing: list[Suspicion] = []
         self._verified: dict[Path, Misbehaviour] = {}
 
@@ -153,11 +154,14 @@ class Monitor:
                 "the monitor's own folder is damaged: its entries are not those of a kept head",
                 rule="bad-archive",
             )
+        for size, _ in self.archive.heads():
+            self._accuse_split(size)
         self._judge()
 
     def look(self, log: LogSource, witnesses: Mapping[str, WitnessSource] | None = None) -> Report:
         """Look once. Whatever the sources answer, only the environment's own errors (a full disk) are raised."""
         report = Report(self.origin)
+        self._settle()
         for name, witness in (witnesses or {}).items():
             self._take(f"witness {name}", lambda one=witness: one.checkpoint(self.origin), report, name)  # type: ignore[misc]
         shown = self._take(LOG, log.checkpoint, report)
@@ -192,14 +196,15 @@ class Monitor:
             report.suspicions.append(suspicion_of(LOG, error))
 
     def _keep(self, head: Checkpoint, note: bytes, source: str) -> None:
-        others = self.archive.roots(head.size)
-        if not self.archive.keep(head, note, source, time_text(self._now_ms())):
-            return
-        self._unchecked.add((head.size, head.root))
-        if not others:
-            return
-        first = self.archive.note(head.size, others[0])
-        self._accuse(f"split-view-{head.size}", lambda: split_view(first, note))
+        if self.archive.keep(head, note, source, time_text(self._now_ms())):
+            self._unchecked.add((head.size, head.root))
+            self._accuse_split(head.size)
+
+    def _accuse_split(self, size: int) -> None:
+        roots = self.archive.roots(size)
+        if len(roots) > 1:
+            notes = [self.archive.note(size, root) for root in roots[:2]]
+            self._accuse(f"split-view-{size}", lambda: split_view(*notes))
 
     def _check_heads(self, log: LogSource, shown: Checkpoint | None, report: Report) -> None:
         """Every head not yet checked against the largest tree that the log answers for."""
@@ -327,9 +332,9 @@ class Monitor:
 
     def _judge(self) -> None:
         """Evidence of each fault that the audit found since the last look."""
-        faults = self._audit.faults[self._judged :]
-        self._judged += len(faults)
-        for fault in faults:
+        while self._judged < len(self._audit.faults):
+            fault = self._audit.faults[self._judged]
+            self._judged += 1
             name = "-".join([fault.kind, *[str(index) for index in fault.at]])
             self._accuse(name, lambda one=fault: self._evidence(one))  # type: ignore[misc]
 
@@ -349,18 +354,23 @@ class Monitor:
         return tree.root()
 
     def _accuse(self, name: str, build: Callable[[], bytes]) -> None:
-        """Write evidence once, and only what a stranger will accept."""
-        if self.archive.evidence_path(name).exists():
-            return
-        try:
-            data = build()
-            found = verify_misbehaviour(parse_misbehaviour(data), self._policy)
-        except LoomarkError as error:
-            self._standing.append(
-                Suspicion("no-evidence", name, f"the log broke a rule, and no file can show it: {error}")
-            )
-            return
-        self._verified[self.archive.accuse(name, data)] = found
+        """Owe evidence of that name, unless it is there, and write what is owed."""
+        if not self.archive.evidence_path(name).exists():
+            self._owed[name] = build
+        self._settle()
+
+    def _settle(self) -> None:
+        """Write what is owed, and only what a stranger will accept; what a full disk stops is owed at the next look."""
+        for name, build in list(self._owed.items()):
+            try:
+                data = build()
+                found = verify_misbehaviour(parse_misbehaviour(data), self._policy)
+            except LoomarkError as error:
+                message = f"the log broke a rule, and no file can show it: {error}"
+                self._standing.append(Suspicion("no-evidence", name, message))
+            else:
+                self._verified[self.archive.accuse(name, data)] = found
+            del self._owed[name]
 
     def _say(self, shown: Checkpoint | None, report: Report) -> None:
         state = self.archive.state

@@ -12,6 +12,7 @@ import pytest
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.errors import Forbidden, InvalidInput, Unavailable
 from ledger.misbehaviour import INCONSISTENT, SPLIT_VIEW, parse_misbehaviour, verify_misbehaviour
+from ledger.monitor.archive import Archive
 from ledger.monitor.follow import Monitor, Report, open_monitor
 from ledger.note import cosign, note_bytes, parse_note
 from ledger.policy import Policy, parse_policy, policy_text
@@ -447,6 +448,36 @@ def test_a_full_disk_stops_a_look_and_spoils_nothing(
     followed.restart()
     followed.grow()
     assert followed.look().entries == len(followed.log.entries)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("kind", ["split-view", "inconsistent-growth", "duplicate-id"])
+def test_evidence_that_a_full_disk_stopped_is_written_later(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch, kind: str, restarted: bool
+) -> None:
+    size = followed.look().size
+    sound = followed.log.entries
+    if kind == "split-view":
+        followed.log.shown = signed_note(ORIGIN, fork(followed.one, size - 1, 1))
+    elif kind == "inconsistent-growth":
+        followed.log.entries = fork(followed.one, size - 3, 20)
+    else:
+        same = "ab" * 16
+        twice = [capture(followed.one, statement_id=same) for _ in range(2)]
+        followed.log.entries = [*sound, *twice, seal(followed.one)]
+
+    def full(archive: Archive, name: str, data: bytes) -> Path:
+        raise OSError(ENOSPC, "no space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Archive, "accuse", full)
+        with pytest.raises(OSError, match="no space"):
+            followed.look()
+    if restarted:
+        followed.restart()
+    [(path, found)] = followed.look().evidence
+    assert found.kind == kind
+    assert path.exists()
 
 
 def test_what_would_take_too_much_to_show_is_said_and_not_written(
