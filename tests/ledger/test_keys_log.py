@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ledger import merkle
 from ledger.bundle import parse_bundle
 from ledger.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
-from ledger.ed25519 import key_id, possession_line
+from ledger.ed25519 import SigningKey, key_id, possession_line
 from ledger.errors import InvalidInput, VerificationError
 from ledger.key_change import UnverifiedChange, extended_policy, parse_evidence
 from ledger.log_key import (
@@ -33,6 +33,7 @@ from ledger.verify import Verifier, verify
 
 from .changing import RECORD, UNTIL, UNTIL_MS, Changing, body, note, policy, proof_of, vkey
 from .consortium import ORIGIN, key_of
+from .vectors import FOLDER
 
 # -- the announcement -------------------------------------------------------------------------------------
 
@@ -373,3 +374,19 @@ def test_the_disputed_range_of_a_key_shows_in_the_proof_before_it_and_fails_the_
     assert shown.is_disputed
     assert [step.number for step in shown.steps if not step.ok] == [8]
     assert [step.number for step in verified.steps if not step.ok] == []
+
+
+def test_the_vectors_are_read_as_a_stranger_would() -> None:
+    vector = json.loads((FOLDER / "log-key.json").read_bytes())
+    first = {one["name"]: SigningKey(bytes.fromhex(one["seed"])) for one in vector["keys"]}["log"]
+    changes = [verify_announcement(text) for text in vector["announcements"]]
+    assert changes[0].old.public == first.public_bytes
+    assert changes[0].new == changes[1].old
+    text, added = extended_policy(vector["policy"]["old"], parse_evidence(vector["evidence"].encode()))
+    assert (text, list(added)) == (vector["policy"]["extended"], changes)
+    notes = [parse_note(one.encode()) for one in vector["checkpoints"]]
+    keys = [changes[0].old, changes[0].new, changes[1].new]
+    counts = [len(verify_note(one, keys)) for one in notes]
+    assert (counts[0], counts[-2], counts[-1]) == (1, 3, 1), (
+        "one key, three within both overlaps, the last alone"
+    )
