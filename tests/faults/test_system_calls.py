@@ -18,15 +18,17 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
 
+import httpx2
 import pytest
 
+from bench.serving import Served
 from fabric.integrity import check_node
 from ledger.bundle import parse_bundle
 from ledger.log import schema
@@ -321,3 +323,72 @@ def test_every_call_that_fails_loses_nothing_acknowledged(sessions: Sessions) ->
     ended = outcomes(sessions, faults)
     print(f"{len(faults)} faults, {dict(ended)}")
     assert sum(ended.values()) == len(faults) > 500
+
+
+SERVED: Final = [
+    (call, error, at)
+    for call, error in (
+        ("pwrite64", "EIO"),
+        ("pwrite64", "ENOSPC"),
+        ("fdatasync", "EIO"),
+        ("fsync", "EIO"),
+        ("rename", "EIO"),
+        ("openat", "ENOSPC"),
+    )
+    for at in (3, 8, 15)
+]
+"""Calls of each thread of a whole server that fail once, by the number of the call in its thread."""
+
+
+def suffer_served(folder: Path, call: str, error: str, at: int, chance: random.Random) -> str:
+    """Serve while one call of each thread fails, then start again and hold the node to what it acknowledged."""
+    stored: list[str] = []
+    with Served(folder) as node:
+        key = node.admit({"members": [{"id": "farm", "name": "Farm", "parties": []}]})["farm"]
+        inject = [
+            "-f",
+            "-e",
+            f"trace={call}",
+            "-e",
+            f"inject={call}:error={error}:when={at}",
+            "-o",
+            "/dev/null",
+        ]
+        tracer = _attached(node.process.pid, inject)
+        with node.client(key) as http, suppress(httpx2.HTTPError):
+            for _ in range(12):
+                answer = http.post(
+                    "/epcis/capture", content=document(chance, 2), headers={"Content-Type": EPCIS}
+                )
+                assert answer.status_code in (202, 503, 507), answer.text
+                if answer.status_code == 202:
+                    stored.append(answer.headers["location"])
+                    http.get(stored[-1], headers={"Prefer": "wait=10"})
+        ended = "went on" if node.process.poll() is None else "ended"
+        node.stop()
+        tracer.communicate(timeout=20)
+    with Served(folder) as node, node.client(key) as http:
+        assert http.get("/readyz").status_code == 200, http.get("/readyz").text
+        jobs = [http.get(location, headers={"Prefer": "wait=20"}).json() for location in stored]
+        assert [job["state"] for job in jobs] == ["sequenced"] * len(stored)
+        assert len({job["index"] for job in jobs}) == len(stored)
+        vkey = parse_vkey(http.get("/log/vkey").text.strip())
+    assert check_node(folder, folder / "loomark.db", vkey).faults == ()
+    return f"{call} {error}: {ended}"
+
+
+def test_a_served_node_whose_call_fails_loses_nothing_acknowledged(
+    sessions: Sessions, tmp_path: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
+    call, error, at = chance.choice(SERVED)
+    print(f"seed {seed}: call {at} of {suffer_served(tmp_path / 'node', call, error, at, chance)}")
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(("call", "error", "at"), SERVED)
+def test_each_call_of_a_served_node_that_fails_loses_nothing_acknowledged(
+    sessions: Sessions, tmp_path: Path, seed: int, call: str, error: str, at: int
+) -> None:
+    print(f"call {at} of {suffer_served(tmp_path / 'node', call, error, at, random.Random(seed))}")
