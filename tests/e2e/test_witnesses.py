@@ -27,6 +27,7 @@ from ledger.bundle import parse_bundle
 from ledger.checkpoint import Checkpoint, checkpoint_of, sign_checkpoint
 from ledger.keyfile import read_key_file
 from ledger.log.guard import ReadOnlyLog
+from ledger.merkle import consistency_path, leaf_hash, root
 from ledger.note import parse_note, parse_vkey
 from ledger.policy import Policy, parse_policy
 from ledger.verify import Verifier
@@ -175,6 +176,14 @@ def test_two_of_three_is_required_and_what_is_missed_is_made_up_for(consortium: 
         ready = httpx2.get(f"{node.url}/readyz")
         assert (ready.status_code, "quorum" in ready.json()["waiting"]) == (200, True)
 
+        # What answers only when it is published says that it is stored, and why it has no answer yet.
+        with node.client(OPERATOR_KEY) as http:
+            admission = {"type": "member", "subject": "shop", "name": "Shop", "parties": []}
+            answer = http.post("/api/statements", json=admission)
+        assert answer.status_code == 503
+        assert answer.json()["type"].endswith("no-quorum")
+        assert "is stored" in answer.json()["detail"]
+
         # A node that is killed while it waits has lost nothing, and waits again.
         node.process.kill()
         node.stop()
@@ -189,6 +198,8 @@ def test_two_of_three_is_required_and_what_is_missed_is_made_up_for(consortium: 
         assert head.size > before.size
         assert {"two", "three"} <= set(signers)
         assert httpx2.get(f"{node.url}/readyz").json()["waiting"] is None
+        with node.client(OPERATOR_KEY) as http:
+            assert '"shop"' in http.get("/api/members").text
         for one in jobs:
             assert not Verifier(policy).verify(parse_bundle(consortium.proof(node, one))).unwitnessed
 
@@ -299,6 +310,32 @@ def test_a_second_history_under_the_same_key_is_refused_by_witness_and_node(cons
         shown = httpx2.get(f"{one.url}/{origin_hash(ORIGIN)}/checkpoint")
         assert checkpoint_of(parse_note(shown.content)) == first
         assert metric_of(one.url, "loomark_witness_forks_total") == 1
+
+
+@pytest.mark.parametrize("more", [2, 5])
+def test_a_copy_that_signs_beside_a_running_node_stops_it_at_its_next_head(
+    consortium: Consortium, more: int
+) -> None:
+    with ExitStack() as stack:
+        one = consortium.witnesses["one"] = stack.enter_context(consortium.witness("one"))
+        node = stack.enter_context(core(consortium, consortium.data))
+        before = node.log.published()
+        size = before.checkpoint.size
+        leaves = [leaf_hash(data) for data in node.log.entries(0, size)]
+        leaves += [leaf_hash(f"elsewhere {number}".encode()) for number in range(more)]
+        other = Checkpoint(ORIGIN, len(leaves), root(leaves))
+        note = sign_checkpoint(other, read_key_file(consortium.data / "keys" / "log.key"))
+        body = request_bytes(size, consistency_path(leaves, size), note)
+        assert httpx2.post(f"{one.url}/add-checkpoint", content=body).status_code == 200
+        # Two entries later both trees have one size; with five the other one is ahead.
+        with pytest.raises(ReadOnlyLog, match="witness one"):
+            node.capture.capture("farm", event(1), "application/json", settled=True)
+        state = node.state()
+        assert (state["readOnly"], state["writable"]) == (True, False)
+        assert ("another root" if more == 2 else "the head is behind") in state["reason"]
+        assert node.log.published() == before
+        with pytest.raises(ReadOnlyLog):
+            node.capture.capture("farm", event(2), "application/json")
 
 
 def test_a_node_that_was_set_back_is_stopped_by_its_witness_alone(consortium: Consortium) -> None:
