@@ -28,13 +28,16 @@ def retain(
     """
     with connect(url, api_key_file) as node:
         path = f"/api/retention/pass?apply={'true' if apply else 'false'}"
-        answer = node.post(path, b"", "application/json").json()
-    if as_json:
-        print_json(answer)
-        return
-    for one in answer["due"]:
-        _print(one, applied=apply)
-    if not answer["due"]:
+        while True:
+            answer = node.post(path, b"", "application/json").json()
+            if as_json:
+                print_json(answer)
+            for one in () if as_json else answer["due"]:
+                _print(one, applied=apply)
+            # One pass takes a few thousand records of each member.
+            if not any(one["left"] for one in answer["due"]):
+                break
+    if not answer["due"] and not as_json:
         out.print("no retention is set", markup=False)
 
 

@@ -15,7 +15,7 @@ from fabric.store.credentials import OPERATOR
 from fabric.store.erasures import StoredErasure
 from fabric.store.retention import Policy
 from ledger.canonical import parse_json
-from ledger.errors import Forbidden, NotFound
+from ledger.errors import Forbidden
 from ledger.shape import time_text
 
 from .asking import Calling, Serving, Submitting
@@ -52,10 +52,8 @@ def erasures(serving: Serving, submitting: Submitting) -> Response:
 @router.get("/erasures/{statement_id}", summary="What is done of an erasure", response_class=Response)
 def erasure(statement_id: str, serving: Serving, submitting: Submitting) -> Response:
     """One erasure of the caller: `state` is staged, stated (no table holds it), or gone (no file does)."""
-    for one in serving.node.capture.erasures(submitting, limit=10_000):
-        if one.statement_id == statement_id:
-            return _json(_erasure(one, serving.graph.size))
-    raise NotFound("no such erasure", rule="unknown-erasure")
+    found = serving.node.capture.erasure(submitting, statement_id)
+    return _json(_erasure(found, serving.graph.size))
 
 
 @router.get("/retention", summary="How long records are kept", response_class=Response)
@@ -87,7 +85,10 @@ async def retain(
     calling: Calling,
     apply: Annotated[bool, Query(description="Erase what is due; else it is only listed.")] = False,
 ) -> Response:
-    """What is due under the caller's policy, to the operator under all; with `apply` each erasure is stated first."""
+    """What is due under the caller's policy, to the operator under all; with `apply` each erasure is stated first.
+
+    One pass erases a few thousand records of each member; `left` says how many wait for the next.
+    """
     member = None if calling.role == OPERATOR else calling.member
     found = await asyncio.to_thread(serving.node.capture.retain, member, apply=apply)
     if member is not None and not found:
@@ -126,6 +127,7 @@ def _due(serving: Services, one: Due) -> dict[str, Any]:
     return {
         **_policy(one.policy),
         "count": len(one.records),
+        "left": one.left,
         "records": [record.hex() for record in one.records[:MOST_LISTED]],
         "cannot": one.rule,
         "indices": [outcome.index for outcome in outcomes],

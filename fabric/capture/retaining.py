@@ -23,19 +23,22 @@ from .keyring import Keyring, require_member
 from .prepare import Draw
 
 MOST_DAYS: Final = 36_525
+MOST_AT_ONCE: Final = 8_192
+"""Records of one member that one pass erases: they go in one transaction, and captures wait for it."""
 _POLICY: Final = frozenset({"days", "until"})
 
 
 class Due(NamedTuple):
     """What is due of one member: commitments, and `stated`, the rows of the statements that erase them.
 
-    `rule` says why the node cannot erase them, None when it can.
+    `rule` says why the node cannot erase them, None when it can; `left` are due and for the next pass.
     """
 
     policy: Policy
     records: tuple[bytes, ...]
     rule: str | None
     stated: tuple[int, ...] = ()
+    left: int = 0
 
 
 def policy_of(member: str, value: Any, set_by: str, now_ms: int) -> Policy | None:
@@ -77,16 +80,17 @@ def listed(connection: Connection, policy: Policy, keyring: Keyring, registry: R
 def applied(
     connection: Connection, found: Due, keyring: Keyring, log: LogView, draw: Draw, now_ms: int
 ) -> Due:
-    """Stage the erasure of what is due, in the caller's transaction, a statement for each few thousand records."""
+    """Stage the erasure of what is due, or the first of it, in the caller's transaction, in statements of thousands."""
     if found.rule is not None:
         return found
-    stated = []
-    for start in range(0, len(found.records), MAX_RECORDS):
-        part = found.records[start : start + MAX_RECORDS]
+    stated, records = [], found.records[:MOST_AT_ONCE]
+    for start in range(0, len(records), MAX_RECORDS):
+        part = records[start : start + MAX_RECORDS]
         made = Erasure(tuple(sorted(set(part))), (), reason_of(found.policy))
         signed = signed_in_custody(made, found.policy.member, (), keyring, log, draw, now_ms)
         stated.append(keep(connection, signed, log, now_ms))
-    return found._replace(stated=tuple(stated))
+    left = len(found.records) - len(records)
+    return found._replace(records=records, stated=tuple(stated), left=left)
 
 
 def reason_of(policy: Policy) -> str:

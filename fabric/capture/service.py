@@ -145,6 +145,14 @@ class CaptureService:
         with self._engine.connect() as connection:
             return erasures.erasures_of(connection, member, limit)
 
+    def erasure(self, member: str, statement_id: str) -> StoredErasure:
+        """One erasure of a member. Raises NotFound."""
+        with self._engine.connect() as connection:
+            found = erasures.erasure_named(connection, member, statement_id)
+        if found is None:
+            raise NotFound("no such erasure", rule="unknown-erasure")
+        return found
+
     def retention(self) -> list[Policy]:
         """How long the records of each member with a policy are kept."""
         with self._engine.connect() as connection:

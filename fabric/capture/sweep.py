@@ -25,6 +25,9 @@ TRIES: Final = 20
 TRY_AGAIN_S: Final = 0.1
 """A reader holds the write-ahead log for less than a second; then it can be truncated."""
 
+LOCK_TIMEOUT_S: Final = 5
+"""How long one table is waited for on PostgreSQL: whoever reads it meanwhile goes first."""
+
 TABLES: Final = (
     "document",
     "record",
@@ -72,15 +75,15 @@ class Sweeper:
         """Sweep if it is due and time; True when nothing is left. What cannot be done now is tried again later."""
         if not self._due or self._clock() < self._not_before:
             return not self._due
-        with self._engine.connect() as connection:
-            self._due = unswept(connection) is not None
-        if not self._due:
-            return True
         begun = self._clock()
         try:
+            with self._engine.connect() as connection:
+                self._due = unswept(connection) is not None
+            if not self._due:
+                return True
             self._due = not self._rewrite()
         except DBAPIError:
-            # No room for a copy, or somebody holds a lock: the tables are clean, the files wait.
+            # No room for a copy, a lock that somebody holds, a server that is away: the files wait.
             self._due = True
         self._not_before = self._clock() + max(REST * (self._clock() - begun), TRY_AGAIN_S)
         return not self._due
@@ -113,6 +116,7 @@ def rewrite_sqlite(engine: Engine) -> bool:
 def rewrite_postgresql(engine: Engine) -> bool:
     """Write the tables that hold values anew, without dead tuples. Segments of its own log go with recycling."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'")
         for table in TABLES:
             connection.exec_driver_sql(f'VACUUM FULL "{table}"')
     return True

@@ -120,6 +120,13 @@ def erasures_of(connection: Connection, member: str, limit: int) -> list[StoredE
     return [stored_erasure(row) for row in connection.execute(query)]
 
 
+def erasure_named(connection: Connection, member: str, statement_id: str) -> StoredErasure | None:
+    """A member's erasure by the id of its statement, or None."""
+    query = select(erasure).where(erasure.c.member == member, erasure.c.statement_id == statement_id)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else stored_erasure(row)
+
+
 def unswept(connection: Connection) -> int | None:
     """The lowest log index of an erasure of which files of the database may still hold something, or None."""
     found = fetch(connection, "SELECT min(idx) FROM erasure WHERE idx IS NOT NULL AND swept = 0")

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from api.answers import view
 from fabric.store.credentials import MEMBER, OPERATOR, Principal
 from fabric.store.retention import DAY_MS
+from fabric.trace import Direction, Question, trace
+from fabric.visibility.reader import EVERYBODY, Reader
 from ledger.errors import Conflict, Erased, InvalidInput
 from tests.simulator import START_MS, Simulator
 
@@ -238,14 +241,17 @@ def test_a_member_with_a_key_of_its_own_is_told_and_left_alone(erasing: Erasing)
 
 
 def test_thousands_of_records_go_by_few_statements(erasing: Erasing, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fabric.capture.retaining.MAX_RECORDS", 20)
+    monkeypatch.setattr("fabric.capture.retaining.MAX_RECORDS", 10)
+    monkeypatch.setattr("fabric.capture.retaining.MOST_AT_ONCE", 40)
     sim = erasing.sim
     for _ in range(3):
         sim.capture("farm", [used(sim) for _ in range(20)])
     sim.node.capture.set_retention(caller("farm"), "farm", {"days": 1})
     sim.tick(2 * DAY_MS)
     (found,) = sim.node.capture.retain("farm", apply=True)
-    assert (len(found.records), len(found.stated)) == (63, 4)
+    assert (len(found.records), len(found.stated), found.left) == (40, 4, 23)
+    (found,) = sim.node.capture.retain("farm", apply=True)
+    assert (len(found.records), len(found.stated), found.left) == (23, 3, 0)
     assert sim.rows("SELECT count(*) FROM record WHERE body IS NOT NULL") == [(0,)]
     agrees(erasing)
 
@@ -262,4 +268,49 @@ def test_the_kind_of_a_private_name_follows_from_who_still_tells_it(erasing: Era
     erasing.sim.link("farm", code, LOT)
     erasing.erase("farm", serial)
     assert sim.rows("SELECT count(*) FROM thing WHERE iri = ?", code) == [(1,)]
+    agrees(erasing)
+
+
+def erased_in_trace(sim: Simulator, reader: Reader, size: int | None = None) -> Any:
+    with view(sim.node, reader, size) as seen:
+        return trace(Question(LOT, Direction.FORWARD), seen.source).as_json().get("erased")
+
+
+def test_only_those_who_saw_a_record_are_told_that_it_was_erased(erasing: Erasing) -> None:
+    sim = erasing.sim
+    to_shop = [{"type": "location", "destination": "https://id.gs1.org/414/9506000134376"}]
+    one(sim, used(sim, action="ADD", bizStep="commissioning"))
+    first = one(sim, used(sim, bizStep="shipping", destinationList=to_shop))
+    one(sim, used(sim, bizStep="shipping", destinationList=to_shop))
+    stored = one(sim, used(sim, bizStep="storing"))
+    sim.capture_signed("packer", [used(sim, bizStep="receiving")])
+    size = sim.node.state()["size"]
+    erasing.erase("farm", first)
+    erasing.erase("farm", stored)
+
+    def counts() -> list[Any]:
+        told = [EVERYBODY, *(sim.node.reader(name) for name in ("farm", "shop", "packer"))]
+        return [erased_in_trace(sim, reader) for reader in told]
+
+    both, single = ({"records": n, "things": [{"thing": LOT, "records": n}]} for n in (2, 1))
+    assert counts() == [both, both, single, None]
+    assert erased_in_trace(sim, EVERYBODY, size) == both
+    agrees(erasing)
+    assert counts() == [both, both, single, None]
+    # A fresh index has a class for nobody but those who saw a record, kept or erased.
+    assert sim.rows("SELECT count(*) FROM class WHERE members = 'farm shop'") == [(1,)]
+
+
+def test_an_amount_that_was_erased_is_unknown_and_not_zero(erasing: Erasing) -> None:
+    sim = erasing.sim
+    other = "https://id.gs1.org/01/09506000134352/10/R2"
+    lots = [{"epcClass": lot, "quantity": 8, "uom": "KGM"} for lot in (LOT, other)]
+    name = one(sim, used(sim, action="ADD", bizStep="commissioning", quantityList=lots))
+    one(sim, used(sim, bizStep="storing"))
+    erasing.erase("farm", name, units=["/quantityList/0"])
+    with view(sim.node, EVERYBODY, None) as seen:
+        found: Any = trace(Question(LOT, Direction.FORWARD), seen.source).as_json()
+    assert found["erased"] == {"records": 1, "things": [{"thing": LOT, "records": 1}]}
+    made = {row["thing"]: row["made"] for row in found["quantities"]}
+    assert made.get(LOT) != "8"
     agrees(erasing)
