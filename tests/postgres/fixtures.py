@@ -15,7 +15,7 @@ from tests import simulator
 from .server import NoServer, Server
 
 # Tests ask SQLite for the hexadecimal text of bytes; so that the same tests run here, the server learns the word.
-_HEX = "CREATE FUNCTION hex(bytea) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT upper(encode($1, 'hex'))$$"
+_HEX = "CREATE FUNCTION hex(bytea) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT coalesce(upper(encode($1, 'hex')), '')$$"
 
 
 @dataclass
