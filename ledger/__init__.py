@@ -3,7 +3,8 @@
 This package exports only its pure heart: commitments, statements, seals, the Merkle tree, notes, policies and the
 verification of proofs. Bytes go in; a verified object or one error type comes out. There is no clock, no
 I/O, no SQL and no HTTP in it, and the base install is all it needs. The shell is imported by name: ``ledger.log``
-writes the log, ``ledger.keyfile`` reads and writes key files. What records mean is the data fabric's to say.
+writes the log, ``ledger.keyfile`` reads and writes key files, ``ledger.signer`` signs through programs. What records
+mean is the data fabric's to say.
 
 ::
 
@@ -32,7 +33,7 @@ from .capture import capture_commitment, capture_path, verify_position
 from .checkpoint import Checkpoint, checkpoint_of, parse_checkpoint, sign_checkpoint
 from .commitment import commitment_nodes, record_commitment
 from .disclosure import OpenedRecord, covering_pointer, disclose, open_disclosure
-from .ed25519 import SigningKey, admit_public_key, key_id, possession_line
+from .ed25519 import Signer, SigningKey, admit_public_key, key_id, possession_line
 from .entry import is_seal, parse_entry
 from .errors import (
     Conflict,
@@ -46,7 +47,9 @@ from .errors import (
     VerificationError,
 )
 from .identifier import Identifier
+from .key_change import UnverifiedChange, evidence_bytes, extended_policy, parse_evidence, verify_change
 from .key_record import KeyRecord
+from .log_key import Announcement, LogKey, announce, signing_keys, verify_announcement
 from .membership import Charter, Grant, Member
 from .merkle import EMPTY_ROOT, Frontier, leaf_hash, node_hash
 from .misbehaviour import Misbehaviour, parse_misbehaviour, verify_misbehaviour
@@ -56,6 +59,7 @@ from .note import (
     VerifiedSignature,
     VerifierKey,
     cosign,
+    cosign_ml_dsa,
     parse_note,
     parse_vkey,
     verify_note,
@@ -89,6 +93,7 @@ __all__ = [
     "EMPTY_ROOT",
     "JSON",
     "STEPS",
+    "Announcement",
     "Authority",
     "BundleBuilder",
     "Charter",
@@ -102,6 +107,7 @@ __all__ = [
     "Included",
     "InvalidInput",
     "KeyRecord",
+    "LogKey",
     "LoomarkError",
     "Member",
     "Misbehaviour",
@@ -115,6 +121,7 @@ __all__ = [
     "Seal",
     "Sealed",
     "SignatureLine",
+    "Signer",
     "SigningKey",
     "Statement",
     "StepResult",
@@ -123,6 +130,7 @@ __all__ = [
     "TooLarge",
     "Unavailable",
     "UnverifiedBundle",
+    "UnverifiedChange",
     "UnverifiedEnvelope",
     "VerificationError",
     "VerifiedBundle",
@@ -132,6 +140,7 @@ __all__ = [
     "VerifierKey",
     "Void",
     "admit_public_key",
+    "announce",
     "build_bundle",
     "build_submission",
     "bundle_of",
@@ -141,8 +150,11 @@ __all__ = [
     "checkpoint_of",
     "commitment_nodes",
     "cosign",
+    "cosign_ml_dsa",
     "covering_pointer",
     "disclose",
+    "evidence_bytes",
+    "extended_policy",
     "is_seal",
     "key_id",
     "leaf_hash",
@@ -152,6 +164,7 @@ __all__ = [
     "parse_checkpoint",
     "parse_entry",
     "parse_envelope",
+    "parse_evidence",
     "parse_json",
     "parse_misbehaviour",
     "parse_note",
@@ -168,8 +181,11 @@ __all__ = [
     "seal_bytes",
     "sign_checkpoint",
     "sign_statement",
+    "signing_keys",
     "submission_bytes",
     "verify_all",
+    "verify_announcement",
+    "verify_change",
     "verify_misbehaviour",
     "verify_note",
     "verify_position",

@@ -1,7 +1,8 @@
 """Signing by a program of the key's owner: a hardware module, a key service. I/O; imported by name.
 
 The program gets the message on standard input and answers with the signature, raw or in base64, on standard output.
-It is started anew for each signature, without a shell, and its answer is verified before anybody uses it.
+It is started anew for each signature, without a shell, and its answer is verified before anybody uses it. POSIX only:
+elsewhere pipes cannot be waited for, and every signature is refused.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ class CommandSigner:
         raise self._failed(f"expected a signature by {ed25519.key_id(self.public_bytes)}, got another answer")
 
     def _run(self, message: bytes) -> bytes:
+        if os.name == "nt":
+            raise self._failed("expected a POSIX system, which programs that sign need")
         # Our own secrets are none of its business; what it needs beside them it may have.
         environment = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
         try:
