@@ -7,7 +7,6 @@ anything that they said.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from ledger import shape
@@ -73,12 +72,6 @@ def parse_erasure(value: JSON) -> Erasure:
             rule="not-canonical",
         )
     return told
-
-
-def in_parts(records: Iterable[bytes]) -> list[list[bytes]]:
-    """Records as they go into bodies: at most `MAX_RECORDS` each."""
-    every = sorted(set(records))
-    return [every[start : start + MAX_RECORDS] for start in range(0, len(every), MAX_RECORDS)]
 
 
 def _commitment(name: JSON) -> bytes:
