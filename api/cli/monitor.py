@@ -16,6 +16,7 @@ from ledger.note import parse_vkey
 from ledger.policy import Policy, parse_policy, policy_text
 
 from .client import ApiKeyFile, api_key
+from .columns import printable
 from .log_http import HttpLog, HttpWitness, log_prefix
 from .output import MISBEHAVED, SUSPECTED, out
 
@@ -77,14 +78,14 @@ def _show(report: Report) -> None:
     for _, one in report.evidence:
         out.print(f"[red]the log misbehaved[/red]: {one.kind}")
     for path, one in report.evidence:
-        out.print(f"  {path}: {one.proves}", markup=False)
+        out.print(f"  {path}: {printable(one.proves)}", markup=False)
     for suspicion in report.suspicions:
         out.print(
-            f"suspicion, which proves nothing: {suspicion.source}: {suspicion.message} [{suspicion.rule}]",
+            f"suspicion, which proves nothing: {suspicion.source}: {printable(suspicion.message)} [{suspicion.rule}]",
             markup=False,
         )
     for limit in report.limits:
-        out.print(f"not checked: {limit}", markup=False)
+        out.print(f"not checked: {printable(limit)}", markup=False)
     verdict = "misbehaved" if report.evidence else "suspicious" if report.suspicions else "sound"
     out.print(
         f"{verdict}: {report.origin} at size {report.size}, {report.entries} entries replayed,"

@@ -24,7 +24,16 @@ from ledger.policy import parse_policy, policy_text
 from ledger.tile import Tile, bundle_entries
 from ledger.tlog_proof import tlog_proof_bytes
 from tests.ledger.consortium import ORIGIN, START_MS, Consortium
-from tests.ledger.monitor.hostile import ShownLog, broken, consortium, evidence, hostile_notes, signed_note
+from tests.ledger.monitor.hostile import (
+    ShownLog,
+    broken,
+    capture,
+    consortium,
+    evidence,
+    hostile_notes,
+    seal,
+    signed_note,
+)
 from tests.ledger.scene import scene
 
 Answer = Callable[[socket.socket, str], None]
@@ -275,6 +284,23 @@ def test_monitor_says_in_words_what_it_found(
     said = capsys.readouterr().out
     assert "the log misbehaved: duplicate-id" in said
     assert said.splitlines()[-1].startswith(f"misbehaved: {ORIGIN} at size {len(entries)}")
+
+
+def test_what_a_log_wrote_does_not_reach_the_terminal_as_it_is(
+    tmp_path: Path, policy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = consortium()
+    entries = [*one.entries, capture(one, log="\x1b[2Jcleared\u202e"), seal(one)]
+    with HostileServer(serving(ShownLog(ORIGIN, entries))) as server, pytest.raises(SystemExit):
+        monitor(server.url, tmp_path / "data", policy=policy, once=True, interval_s=1)
+    said = capsys.readouterr().out
+    assert "cleared" in said
+    assert "\x1b[2J" not in said
+    assert "\u202e" not in said
+    [file] = (tmp_path / "data" / "evidence").iterdir()
+    code, said = verdict(capsys, file, policy, as_json=False)
+    assert code == 4
+    assert "\x1b[2J" not in said
 
 
 def verdict(

@@ -74,7 +74,7 @@ def test_a_sound_log_is_followed_as_it_grows_and_through_restarts(followed: Foll
         assert report.heads == step + 1
         if step % 2:
             followed.restart()
-        followed.grow(captures=1 + 100 * step)
+        followed.grow(captures=1 + 30 * step)
     kept = dict(followed.monitor.archive.heads())
     assert all(
         parse_note(followed.monitor.archive.note(size, root)).text == Checkpoint(ORIGIN, size, root).text()
