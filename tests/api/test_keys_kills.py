@@ -85,11 +85,13 @@ class Lives:
             self.check(node)
             tree = births(node.process.pid)
             with (
-                Load(node, self.keys, self.promises, self.chance),
+                Load(node, self.keys, self.promises, self.chance) as load,
                 Rotating(node, self.operator, self.chance) as rotating,
             ):
                 wanted, deadline = self.chance.choice([1, 2, 4]), time.monotonic() + 60
-                while len(rotating.done) < wanted and time.monotonic() < deadline:
+                while time.monotonic() < deadline and (
+                    len(rotating.done) < wanted or load.answers.count(202) < wanted
+                ):
                     time.sleep(0.01)
                 time.sleep(self.chance.uniform(0, 0.2))
                 kill(tree)
