@@ -71,6 +71,9 @@ def reader_engine(database: Path | str, *, pool_size: int = 8) -> Engine:
     if is_postgres(database):
         engine = _postgres_engine(str(database), _POSTGRES_READS, "REPEATABLE READ", pool_size=pool_size)
         event.listen(engine, "connect", _ask_for_anything)
+        # The driver forgets its prepared statements with each rollback; a transaction that only read ends as well
+        # by a commit, also one that failed.
+        engine.dialect.do_rollback = engine.dialect.do_commit  # type: ignore[method-assign]
         return engine
     return _sqlite_engine(
         f"file:{_quoted(database)}?mode=ro&uri=true", _READER_PRAGMAS, "BEGIN", pool_size=pool_size

@@ -167,7 +167,8 @@ class Sequencer:
             raise Unavailable(f"the log stopped at a failed {self._failed}; restarting the node recovers it")
 
     def _decide(self, limit: int) -> Plan | None:
-        with self._engine.connect() as connection:
+        # Ended by a commit: PostgreSQL's driver forgets its prepared statements with each rollback.
+        with self._engine.begin() as connection:
             oldest = waiting(connection, limit)
         return plan(self._state, oldest, self._clock(), self._is_prefix) if oldest else None
 
@@ -201,6 +202,10 @@ class Sequencer:
             add_entries(connection, decided, decided.state.head)
         record_outcomes(connection, decided)
 
+    def _is_overtaken(self) -> bool:
+        with self._engine.connect() as connection:
+            return read_head(connection) != self.head
+
     def _moved(self) -> Unavailable:
         self._failed = "comparison of heads"
         return Unavailable("the head was moved by somebody else; restarting the node recovers it")
@@ -227,6 +232,9 @@ class Sequencer:
         except (StorageFull, QuorumMissing):
             raise
         except ReadOnlyLog as error:
+            if self._is_overtaken():
+                # Another node went on with this log meanwhile: what a witness saw is that one's head.
+                raise self._moved() from error
             self.read_only = error.state
             raise
         except BaseException:
