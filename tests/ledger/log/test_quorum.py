@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ledger.checkpoint import checkpoint_of
+from ledger.checkpoint import Checkpoint, checkpoint_of
 from ledger.ed25519 import SigningKey
 from ledger.errors import NotFound, Unavailable
+from ledger.log.database import move_head
 from ledger.log.fsck import check_log
 from ledger.log.guard import ReadOnly, ReadOnlyLog
 from ledger.log.publish import CHECKPOINT_FILE, Publisher, QuorumMissing
@@ -195,6 +196,24 @@ def test_the_sign_of_a_fork_stops_the_log_before_anything_is_published(log: Witn
     with pytest.raises(ReadOnlyLog):
         log.sequence(capture(2))
     assert log.checkpoint() == before
+
+
+def test_a_node_that_was_overtaken_while_it_asked_is_not_taken_for_a_fork(log: Witnessed) -> None:
+    log.cosigner.says = "fork"
+
+    def overtake() -> None:
+        with log.engine.begin() as connection:
+            head = log.sequencer.head
+            assert move_head(connection, head, Checkpoint(ORIGIN, head.size + 2, bytes(32)))
+
+    log.cosigner.during = overtake
+    before = log.checkpoint()
+    with pytest.raises(Unavailable, match="moved by somebody else"):
+        log.sequence(capture(1))
+    assert log.sequencer.read_only is None
+    assert log.checkpoint() == before
+    with pytest.raises(Unavailable, match="comparison of heads"):
+        log.sequencer.sequence()
 
 
 def test_a_cosigner_can_read_the_entries_that_it_is_asked_about(log: Witnessed) -> None:
