@@ -59,3 +59,34 @@ def test_a_folder_without_a_node_is_said_to_be_one(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (3, "")
     assert "loomark.db" in done.stderr
     assert not (tmp_path / "nothing").exists()
+
+
+def test_a_report_for_programs_explains_each_kind_of_fault(sim: Simulator, tmp_path: Path) -> None:
+    folder = tmp_path / "node"
+    shutil.copytree(sim.folder, folder)
+    with sqlite3.connect(folder / "loomark.db") as database:
+        database.execute("DELETE FROM line")
+        database.execute("UPDATE record SET salt = zeroblob(32)")
+    database.close()
+    done = fsck(folder, "--json")
+    report: dict[str, Any] = json.loads(done.stdout)
+    assert (done.returncode, report["fsck"], report["clean"]) == (1, "loomark/fsck/v1", False)
+    kinds = {one["rule"]: one for one in report["rules"]}
+    assert [one["severity"] for one in report["rules"]] == ["evidence", "derived"]
+    assert (kinds["record-commitment"]["count"], kinds["record-commitment"]["members"]) == (2, ["farm"])
+    assert "loomark rebuild" in kinds["projection-line"]["repair"]
+    assert all(one["means"] and one["affects"] and one["since"] for one in kinds.values())
+    assert report["count"] == sum(one["count"] for one in kinds.values()) == len(report["faults"])
+    assert {fault["rule"] for fault in report["faults"]} == kinds.keys()
+    assert report["sound"]["size"] == report["size"]
+
+
+def test_a_key_that_is_known_from_elsewhere_goes_before_the_folders(sim: Simulator, tmp_path: Path) -> None:
+    (tmp_path / "vkey").write_text(sim.node.vkey + "\n")
+    assert fsck(sim.folder, "--vkey", str(tmp_path / "vkey")).returncode == 0
+    other = Simulator(tmp_path / "other")
+    other.node.close()
+    done = fsck(sim.folder, "--vkey", other.node.vkey)
+    assert done.returncode == 1
+    assert "log-key: 1 fault" in done.stdout
+    assert "No signed head of the log verifies." in " ".join(done.stdout.split())
