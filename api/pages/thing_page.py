@@ -97,6 +97,7 @@ def _material(found: Trace) -> Values:
         "moving": told.moving[:MAX_ROWS],
         "missing": dated(told.missing[:MAX_ROWS], contradictions, events),
         "hidden": answers.bucket(found.hidden[0]),
+        "erased": answers.erased(found)["records"],
     }
 
 
@@ -125,6 +126,7 @@ def _named_with(found: Trace, iri: str) -> Values:
         "inside": [row for row in rows if row["thing"] != iri][:MAX_ROWS],
         "moving": with_it[:MAX_ROWS],
         "hidden": answers.bucket(found.hidden[0]),
+        "erased": answers.erased(found)["records"],
     }
 
 
@@ -139,6 +141,7 @@ _NOTHING: Final[Values] = {
     "moving": [],
     "missing": [],
     "hidden": "none",
+    "erased": 0,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -164,6 +165,12 @@ def test_a_trace_says_how_many_records_are_erased(door: Door) -> None:
     after = get(door, "/api/trace", **asked).json()
     assert after["erased"] == {"records": 1, "things": [{"thing": LOT, "records": 1}]}
     assert after["quantities"][0]["made"] == "7"
+    door.http.post("/login", data={"key": door.keys["farm"], "to": "/"})
+    for path in (f"/trace?thing={quote(LOT, safe='')}", f"/things/{quote(LOT, safe='')}"):
+        page = door.http.get(path, headers={"Accept": "text/html"})
+        assert page.status_code == 200, (path, page.text[:200])
+        assert "was erased" in page.text
+    door.http.cookies.clear()
 
 
 def put(door: Door, member: str, value: Any, caller: str) -> Any:
