@@ -1,6 +1,0 @@
-"""The same promises on PostgreSQL."""
-
-from __future__ import annotations
-
-from tests.api.conftest import *  # noqa: F403
-from tests.api.test_things import *  # noqa: F403
