@@ -337,7 +337,7 @@ TARGETS: Mapping[str, Target] = {
     "erasure": Target(_json(parse_erasure), _erasures),
     "submission": Target(_submission, _submissions),
     "key-file": Target(_text(lambda text: parse_key_text(text, "a file")), _key_files),
-    "log-key-change": Target(parse_evidence, _changes),
+    "evidence": Target(parse_evidence, _changes),
     "witness-request": Target(_witnessed, _requests),
     "witness-size": Target(parse_size, lambda: [b"12\n"]),
     "witness-settings": Target(_text(parse_settings), _settings),
