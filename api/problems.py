@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
 from fabric.capture.tombstone import ErasedRecord
@@ -28,6 +29,7 @@ from ledger.errors import (
     Unavailable,
     VerificationError,
 )
+from ledger.log.lock import DatabaseAway
 from ledger.log.space import MarksUnreadable, StorageFull
 
 MEDIA_TYPE = "application/problem+json"
@@ -173,6 +175,11 @@ def install(app: FastAPI, as_page: AsPage) -> None:
         refusal = InvalidInput("a parameter is missing or wrong", findings, "bad-parameter")
         return await on_loomark_error(request, refusal)
 
+    async def on_database_away(request: Request, _error: Exception) -> Response:
+        # What a driver says may name hosts and statements; whoever asks is told to ask again.
+        return await on_loomark_error(request, DatabaseAway())
+
+    app.add_exception_handler(OperationalError, on_database_away)
     app.add_exception_handler(LoomarkError, on_loomark_error)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(RequestValidationError, on_bad_parameters)

@@ -15,7 +15,8 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from fabric.store.jobs import Job
 from ledger.errors import Unavailable
 from ledger.log.database import read_head, staged_rows
-from ledger.log.lock import STORING, LostTurn, take_turns
+from ledger.log.lock import STORING, DatabaseAway, LostTurn, take_turns
+from ledger.log.space import storage_full
 
 from .indexing import Indexer
 from .intake import Intake
@@ -37,7 +38,7 @@ class SharedWriter(Writer):
     ) -> None:
         super().__init__(engine, turns, Indexer(turns.registry), intake, on_failure=on_failure)
         self._turns = turns
-        self._unsettled: list[tuple[frozenset[int], Sequence[Work]]] = []
+        self._unsettled: list[tuple[frozenset[int] | None, Sequence[Work]]] = []
 
     def sequence(self) -> None:
         """Sequence all that is staged, by any node, if it is this one's turn."""
@@ -67,20 +68,22 @@ class SharedWriter(Writer):
     def _patience_s(self) -> float:
         return LOOK_EVERY_S
 
+    def _turn(self) -> bool:
+        try:
+            return super()._turn()
+        except (OperationalError, InterfaceError, DatabaseAway) as error:
+            self._suffer(error)
+            return True
+
     def _idle(self) -> None:
         self._try_again()
-        try:
-            self._look_at_unsettled()
-        except (OperationalError, InterfaceError) as error:
-            self._suffer(error)
+        self._look_at_unsettled()
 
     def _settle(self, batch: Sequence[Work]) -> None:
         if self._turns.is_sequencing:
             super()._settle(batch)
             return
-        with self._engine.connect() as connection:
-            # More than this batch may wait; what another node sequenced meanwhile is not among it.
-            self._unsettled.append((staged_rows(connection), batch))
+        self._unsettled.append((None, batch))
         self._look_at_unsettled()
 
     def _look_at_unsettled(self) -> None:
@@ -91,21 +94,23 @@ class SharedWriter(Writer):
             size = read_head(connection).size
         published = self._turns.published
         if published is None or published.checkpoint.size < size:
+            self._unsettled = [(waiting if rows is None else rows, batch) for rows, batch in self._unsettled]
             return
-        rest = []
-        for rows, batch in self._unsettled:
+        # More than a batch may wait when it is looked for first; what another node sequenced before is not among it.
+        unsettled = [(waiting if rows is None else rows, batch) for rows, batch in self._unsettled]
+        self._unsettled = [(rows, batch) for rows, batch in unsettled if not rows.isdisjoint(waiting)]
+        for rows, batch in unsettled:
             if rows.isdisjoint(waiting):
                 super()._settle(batch)
-            else:
-                rest.append((rows, batch))
-        self._unsettled = rest
 
     def _suffer(self, error: BaseException) -> None:
         """Go on when the database was away: what was being stored is sent again, and a turn begins anew."""
-        if isinstance(error, OperationalError | InterfaceError | LostTurn):
-            self.trouble = Unavailable("the database does not answer")
-            return
-        super()._suffer(error)
+        if isinstance(error, OperationalError | InterfaceError) and storage_full(error) is None:
+            self.trouble = DatabaseAway()
+        elif isinstance(error, DatabaseAway | LostTurn):
+            self.trouble = error
+        else:
+            super()._suffer(error)
 
     def _abandon(self) -> None:
         super()._abandon()

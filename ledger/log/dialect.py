@@ -25,6 +25,7 @@ import orjson
 from sqlalchemy import Integer, Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 SQLITE: Final = "sqlite"
 FEW: Final = 8
@@ -157,9 +158,15 @@ def _copy(
     connection: Connection, table: str, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]
 ) -> None:
     driver: Any = connection.connection.driver_connection
-    with driver.cursor() as cursor, cursor.copy(f'COPY "{table}" ({_names(columns)}) FROM STDIN') as copy:
-        for row in rows:
-            copy.write_row(row)
+    statement, errors = f'COPY "{table}" ({_names(columns)}) FROM STDIN', connection.dialect.loaded_dbapi
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except errors.Error as error:
+        # Raised past SQLAlchemy, which would have made these of it.
+        kind = OperationalError if isinstance(error, errors.OperationalError) else DBAPIError
+        raise kind(statement, None, error) from error
 
 
 def _names(columns: Iterable[str]) -> str:

@@ -42,6 +42,15 @@ _HOLDER: Final = (
 )
 
 
+class DatabaseAway(Unavailable):
+    """The database server does not answer; it may be back soon."""
+
+    rule = "database-away"
+
+    def __init__(self) -> None:
+        super().__init__("the database does not answer")
+
+
 class LostTurn(Unavailable):
     """This node does not hold the lock any more: another may sequence. What is stored stays stored."""
 
@@ -72,7 +81,7 @@ class SequencerLock:
                 connection = self._engine.connect()
                 taken = _ask(connection, f"SELECT pg_try_advisory_lock({_CLASS}, {SEQUENCING})")
             except DBAPIError as error:
-                raise Unavailable("the database does not answer") from error
+                raise DatabaseAway from error
             if taken:
                 self._connection = connection
             else:

@@ -123,10 +123,10 @@ class Server:
         with engine.connect() as connection:
             connection.exec_driver_sql(statement)
 
-    def start(self) -> None:
-        """Start the server on its folder, on a free port."""
+    def start(self, port: int | None = None) -> None:
+        """Start the server on its folder, on a free port or the one it had."""
         for _ in range(5):
-            self.port = _free_port()
+            self.port = port or _free_port()
             if self._try_start():
                 return
         raise NoServer(f"PostgreSQL did not start: {(self._folder / 'log').read_text()[-2000:]}")
