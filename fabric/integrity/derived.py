@@ -27,7 +27,7 @@ from ledger.log.fault import KEPT_OF_A_RULE
 from ledger.registry import Registry
 
 from .moment import spelled
-from .run import DAMAGED, Run, reason
+from .run import DAMAGED, Run, reason, require_room
 
 STORED: Final = "stored"
 """The name under which the copy is attached."""
@@ -87,6 +87,7 @@ def derive(run: Run, connection: Connection, registry: Registry) -> bool:
             connection, Indexer(registry), lambda done, total: run.progress("projections", done, total)
         )
     except (*DAMAGED, SQLAlchemyError) as error:
+        require_room(error)
         run.faults.note(
             "underivable", "projections", f"expected records to derive them from, got: {reason(error)}"
         )

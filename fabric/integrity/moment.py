@@ -22,6 +22,8 @@ from ledger.errors import Unavailable
 from ledger.log.engine import reader_engine
 from ledger.log.schema import metadata as log_metadata
 
+from .run import require_room
+
 _PORTION: Final = 2_000
 VERSION_TABLE: Final = "alembic_version"
 
@@ -68,6 +70,7 @@ def _take_file(database: Path, copy: Path) -> None:
             target.execute("PRAGMA journal_mode=DELETE")
             target.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.DatabaseError as error:
+        require_room(error)
         raise Unreadable(str(error)) from error
 
 

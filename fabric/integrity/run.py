@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Engine, Table, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from ledger.errors import LoomarkError
+from ledger.errors import LoomarkError, Unavailable
 from ledger.log.durable import Files
 from ledger.log.fault import Faults
 from ledger.registry import Registry
@@ -19,6 +19,13 @@ from ledger.registry import Registry
 PORTION: Final = 500
 DAMAGED: Final = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, LoomarkError, OSError)
 """What reading a damaged row or file raises, where what it holds is of another type or shape than was written."""
+
+_NO_ROOM: Final = frozenset({"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_READONLY"})
+
+
+class NoRoom(Unavailable):
+    """The scratch folder is full or cannot be written: nothing was learned of what was to be checked."""
+
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being checked, how much of it is done, and of how much."""
@@ -68,6 +75,7 @@ class Run:
         try:
             yield
         except SQLAlchemyError as error:
+            require_room(error)
             self.faults.note("database-page", place, f"expected to read it, got: {reason(error)}")
 
     @contextmanager
@@ -75,10 +83,21 @@ class Run:
         """Note a fault where a row holds what nothing can be made of."""
         try:
             yield
+        except NoRoom:
+            raise
         except DAMAGED as error:
             self.faults.note(
                 rule, place, f"expected values as they are written, got: {reason(error)}", **more
             )
+
+
+def require_room(error: BaseException) -> None:
+    """Raise Unavailable where an error is about the scratch folder, not about what is checked."""
+    cause = getattr(error, "orig", None) or error
+    if getattr(cause, "sqlite_errorname", "") in _NO_ROOM:
+        raise NoRoom(
+            "the check has no room for its copy, or cannot write it: name another folder with --scratch"
+        ) from error
 
 
 def reason(error: BaseException) -> str:

@@ -90,3 +90,16 @@ def test_a_key_that_is_known_from_elsewhere_goes_before_the_folders(sim: Simulat
     assert done.returncode == 1
     assert "log-key: 1 fault" in done.stdout
     assert "No signed head of the log verifies." in " ".join(done.stdout.split())
+
+
+def test_a_scratch_folder_without_room_is_no_fault_of_the_node(sim: Simulator) -> None:
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        " resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000));"
+        f" sys.argv = ['loomark', 'fsck', '--data', {str(sim.folder)!r}]; from api.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "--scratch" in done.stderr
