@@ -45,7 +45,11 @@ def contents(folder: Path) -> Iterator[tuple[str, bytes]]:
         if not path.is_file():
             continue
         name = str(path.relative_to(folder))
-        data = path.read_bytes()
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            # A node that runs takes files away.
+            continue
         yield name, data
         yield from ((f"{name} (compressed)", inner) for inner in unpacked(data))
         if path.suffix == ".db":
@@ -53,8 +57,13 @@ def contents(folder: Path) -> Iterator[tuple[str, bytes]]:
     for path in sorted(folder.rglob("CURRENT")):
         # RocksDB has a file of that name, too, in the folder of each store.
         if path.with_name("IDENTITY").exists():
-            store = Store.read_only(str(path.parent))
-            yield f"{path.parent.relative_to(folder)} (quads)", "\n".join(map(str, store)).encode()
+            try:
+                store = Store.read_only(str(path.parent))
+                quads = "\n".join(map(str, store)).encode()
+            except (OSError, RuntimeError):
+                # One that a running node is about to make, or to remove; its files were searched all the same.
+                continue
+            yield f"{path.parent.relative_to(folder)} (quads)", quads
 
 
 def unpacked(data: bytes) -> Iterator[bytes]:
