@@ -117,15 +117,22 @@ class _Request:
     head: Checkpoint
     note: Note
     tree: TileTree
-    size: int = field(init=False)
+    _bodies: dict[int, bytes] = field(default_factory=dict)
+    _making: threading.Lock = field(default_factory=threading.Lock)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "size", self.head.size)
+    @property
+    def size(self) -> int:
+        """The size of the tree that is to be cosigned."""
+        return self.head.size
 
     def body(self, old: int) -> bytes:
-        """The request that grows from `old`; RFC 9162 proves nothing from an empty tree."""
-        proof = consistency_path_from(self.tree.at(self.size), old, self.size) if 0 < old < self.size else []
-        return request_bytes(old, proof, self.note.data())
+        """The request that grows from `old`, made once for all that were there; from an empty tree nothing is proved."""
+        with self._making:
+            if old not in self._bodies:
+                grew = 0 < old < self.size
+                proof = consistency_path_from(self.tree.at(self.size), old, self.size) if grew else []
+                self._bodies[old] = request_bytes(old, proof, self.note.data())
+            return self._bodies[old]
 
     def root_at(self, size: int) -> bytes:
         """The root of the first `size` entries."""
