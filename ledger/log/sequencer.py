@@ -187,7 +187,7 @@ class Sequencer:
             except BaseException:
                 transaction.rollback()
                 raise
-            failure = _commit(transaction)
+            failure = _commit(connection, transaction)
         if failure is not None:
             self._judge(failure)
         self._state = decided.state
@@ -242,10 +242,14 @@ class Sequencer:
             raise
 
 
-def _commit(transaction: RootTransaction) -> BaseException | None:
+def _commit(connection: Connection, transaction: RootTransaction) -> BaseException | None:
     try:
         transaction.commit()
     except BaseException as failure:
+        # A commit that fails may leave its transaction open, and for SQLAlchemy it is over all the same: the one
+        # connection that writes would come back from the pool with it.
+        with suppress(Exception):
+            connection.connection.rollback()
         return failure
     return None
 

@@ -64,8 +64,8 @@ WRITTEN: Final = {
 }
 """Stages that are the writing of a file, by what its path has in it."""
 
-COMMITTED: Final = {"commit what is stored": 1, "commit the head": 2}
-"""Stages that are a commit, by which one of a round it is."""
+COMMITTED: Final = {"commit what is stored": "make the job", "commit the head": "record outcomes"}
+"""Stages that are a commit, by what is called last before it."""
 
 COSIGNER: Final = "ask a cosigner"
 STAGES: Final = (*CALLED, *WRITTEN, *COMMITTED, COSIGNER)
@@ -119,7 +119,7 @@ class Fault:
 def arm(node: Node, stage: str, fault: Fault) -> None:
     """Put the fault around a stage of this process."""
     if stage in CALLED:
-        _arm_call(CALLED[stage], fault)
+        _arm_call(CALLED[stage], fault.around)
     elif stage in WRITTEN:
         _arm_files(WRITTEN[stage], fault)
     elif stage in COMMITTED:
@@ -129,7 +129,7 @@ def arm(node: Node, stage: str, fault: Fault) -> None:
         node._sequencer._publisher._cosigners = (_Cosigner(fault),)
 
 
-def _arm_call(name: str, fault: Fault) -> None:
+def _arm_call(name: str, around: Callable[[Callable[[], Any]], Any]) -> None:
     module, _, path = name.partition(":")
     *owners, last = path.split(".")
     owner: Any = importlib.import_module(module)
@@ -138,7 +138,7 @@ def _arm_call(name: str, fault: Fault) -> None:
     real = getattr(owner, last)
 
     def call(*arguments: Any, **named: Any) -> Any:
-        return fault.around(lambda: real(*arguments, **named))
+        return around(lambda: real(*arguments, **named))
 
     setattr(owner, last, call)
 
@@ -155,15 +155,21 @@ def _arm_files(part: str, fault: Fault) -> None:
     DiskFiles.write = write  # type: ignore[method-assign]
 
 
-def _arm_commit(node: Node, which: int, fault: Fault) -> None:
-    commits = 0
+def _arm_commit(node: Node, last: str, fault: Fault) -> None:
+    is_next = False
+
+    def about(act: Callable[[], Any]) -> Any:
+        nonlocal is_next
+        is_next = True
+        return act()
 
     def commit(connection: Any) -> None:
-        nonlocal commits
-        commits += 1
-        if commits % 2 == which % 2:
+        nonlocal is_next
+        if is_next:
+            is_next = False
             fault.around(lambda: connection.connection.commit())
 
+    _arm_call(CALLED[last], about)
     event.listen(node._engine, "commit", commit)
 
 

@@ -63,7 +63,7 @@ _CHANGES: Final = _ROOM | {"unlink", "rmdir", "chmod", "fchown"}
 # A lock that is said to be held, a page that cannot be mapped: what the kernel really answers for these calls.
 _ERRORS: Final = {
     "fcntl": "EINTR",
-    "flock": "EWOULDBLOCK",
+    "flock": "EAGAIN",
     "mmap": "ENOMEM",
     "bind": "EADDRINUSE",
     "socket": "EMFILE",
@@ -150,6 +150,7 @@ class Sessions:
     def run(self, whose: str, tracing: list[str]) -> tuple[Path, Said]:
         """One session under strace with these options; the folder it leaves and what it said."""
         folder, said = self._folder / "node", Said()
+        shutil.rmtree(folder, ignore_errors=True)
         ours, theirs = self._context.Pipe()
         arguments = (str(self._template), str(folder), theirs, self._seed, whose)
         process = self._context.Process(target=run, args=arguments, daemon=True)
