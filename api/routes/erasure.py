@@ -44,8 +44,8 @@ async def erase(request: Request, serving: Serving, submitting: Submitting) -> R
 @router.get("/erasures", summary="What the caller erased", response_class=Response)
 def erasures(serving: Serving, submitting: Submitting) -> Response:
     """The caller's erasures, newest first, with what is done of each."""
-    covered = serving.graph.size
-    found = [_erasure(one, covered) for one in serving.node.capture.erasures(submitting)]
+    purged = serving.graph.purged
+    found = [_erasure(one, purged) for one in serving.node.capture.erasures(submitting)]
     return _json({"erasures": found})
 
 
@@ -53,7 +53,7 @@ def erasures(serving: Serving, submitting: Submitting) -> Response:
 def erasure(statement_id: str, serving: Serving, submitting: Submitting) -> Response:
     """One erasure of the caller: `state` is staged, stated (no table holds it), or gone (no file does)."""
     found = serving.node.capture.erasure(submitting, statement_id)
-    return _json(_erasure(found, serving.graph.size))
+    return _json(_erasure(found, serving.graph.purged))
 
 
 @router.get("/retention", summary="How long records are kept", response_class=Response)
@@ -96,8 +96,8 @@ async def retain(
     return _json({"applied": apply, "due": [_due(serving, one) for one in found]})
 
 
-def _erasure(one: StoredErasure, covered: int) -> dict[str, Any]:
-    graph = one.seq is not None and covered > one.seq
+def _erasure(one: StoredErasure, purged: int) -> dict[str, Any]:
+    graph = one.seq is not None and purged >= one.seq
     gone = graph and one.swept
     body = one.value()
     return {

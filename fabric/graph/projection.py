@@ -23,7 +23,7 @@ from .graph import Graph
 from .names import record_iri
 from .pairs import affected_by, affected_things, handovers_of, iris_of, things_of
 from .progress import Progress
-from .snapshots import Snapshot, current, publish
+from .snapshots import Snapshot, current, publish, purged, state_purged
 from .source import Erased, Placed, Source
 
 BATCH: Final = 2_000
@@ -92,6 +92,7 @@ class Projection:
             return publish(self._graph.store, self._folder, size)
         # Older snapshots hold what was erased; only once they are gone is it noted that nothing does.
         published = publish(self._graph.store, self._folder, size, kept=1)
+        state_purged(self._folder, self._erased)
         self._progress.note_purged(self._erased)
         self._erased = None
         return published
@@ -231,7 +232,10 @@ def open_projection(folder: Path, source: Source) -> Projection:
         graph.cover(0)
     if progress.purged() is None and graph.covered() == 0 and progress.reached() == 0:
         # What is written from now on was never erased before now; snapshots of an earlier graph may hold what was.
-        progress.note_purged(source.last_erasure() if current(folder) is None else -1)
+        clean = source.last_erasure() if current(folder) is None else -1
+        if clean > purged(folder):
+            state_purged(folder, clean)
+        progress.note_purged(clean)
     return Projection(folder, graph, progress, source)
 
 

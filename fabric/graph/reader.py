@@ -21,7 +21,7 @@ from ontology.vocabulary import term
 
 from .graph import classes_of, covered_size, own_quads
 from .names import GRAPH, MASTER, MEMBER, PAIRED, RECORD
-from .snapshots import Snapshot, current
+from .snapshots import Snapshot, current, purged
 from .terms import is_iri
 
 MOST_RECORDS: Final = 100
@@ -77,6 +77,11 @@ class GraphReader:
             if self._open is not None and self._open[0] != published:
                 self._open = None
         return 0 if published is None else published.size
+
+    @property
+    def purged(self) -> int:
+        """The log index of the last erasure of which no file of the graph holds anything; -1 before the first."""
+        return purged(self._folder)
 
     def view(self) -> View:
         """The newest snapshot. Raises Unavailable before the first one."""

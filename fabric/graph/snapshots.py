@@ -3,6 +3,7 @@
     graph/store            what the projector writes; nobody else opens it
     graph/snap-<size>-<n>  a snapshot, made of hard links
     graph/CURRENT          one line: the name of the newest snapshot, replaced by renaming
+    graph/PURGED           one line: the log index of the last erasure that no file here remembers
 
 A reader that opened a snapshot keeps it although it is removed; one that read the pointer just before the
 removal reads it again.
@@ -19,6 +20,7 @@ from typing import Final, NamedTuple
 from pyoxigraph import Store
 
 CURRENT: Final = "CURRENT"
+PURGED: Final = "PURGED"
 KEPT: Final = 2
 _NAME: Final = re.compile(r"snap-([0-9]+)-([0-9]+)")
 
@@ -38,6 +40,21 @@ def current(folder: Path) -> Snapshot | None:
         return None
     match = _NAME.fullmatch(name)
     return None if match is None else Snapshot(name, int(match[1]))
+
+
+def purged(folder: Path) -> int:
+    """The log index of the last erasure of which no file of a graph folder holds anything; -1 before the first."""
+    try:
+        return int((folder / PURGED).read_text(encoding="ascii"))
+    except (FileNotFoundError, ValueError):
+        return -1
+
+
+def state_purged(folder: Path, erasure: int) -> None:
+    """State that the files hold nothing of erasures up to a log index. Only once that is so."""
+    told = folder / f"{PURGED}.new"
+    told.write_text(f"{erasure}\n", encoding="ascii")
+    os.replace(told, folder / PURGED)
 
 
 def publish(store: Store, folder: Path, size: int, kept: int = KEPT) -> Snapshot:

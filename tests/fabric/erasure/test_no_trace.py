@@ -161,3 +161,22 @@ def test_a_repeated_submission_keeps_no_copy_either(erasing: Erasing) -> None:
     erasing.settle()
     assert found(sim.folder, secrets(1).values()) == {}
     assert found(sim.folder, secrets(2).values()).keys() == set(secrets(2).values())
+
+
+def test_a_graph_says_up_to_which_erasure_it_has_forgotten(erasing: Erasing, tmp_path: Path) -> None:
+    sim = erasing.sim
+    names = sim.names(sim.capture("farm", [telling(sim, number, FARM) for number in range(3)]))[1:]
+    reader = GraphReader(sim.folder / "graph")
+    with followed(sim) as projection:
+        assert reader.purged == -1
+        first = erasing.erase("farm", names[0])[1].index
+        assert reader.purged == -1
+        catch_up(projection)
+        assert reader.purged == first
+        second = erasing.erase("farm", names[1])[1].index
+        assert reader.purged == first
+        catch_up(projection)
+        assert reader.purged == second
+    # A graph that is made after an erasure never held what was erased.
+    with followed(sim, tmp_path / "later"):
+        assert GraphReader(tmp_path / "later").purged == second
