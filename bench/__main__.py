@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import capture, compiled, evidence, graph, http, postgres, trace, witness
+from bench import capture, compiled, evidence, graph, http, postgres, proofs, trace, witness
 from bench.serving import environment_line
 
 OUT = Path(__file__).parent / "results.json"
@@ -31,6 +31,7 @@ def main() -> None:
             ("graph", lambda: graph.measure(min(events, 20_000))),
             ("trace", lambda: trace.measure(events, Path(folder))),
             ("evidence", lambda: evidence.measure()),
+            ("proofs", lambda: proofs.measure()),
             ("postgres", lambda: postgres.measure()),
             ("witness", lambda: witness.measure()),
         ]

@@ -63,9 +63,13 @@ class Store:
 
 @dataclass(frozen=True)
 class Run:
-    """What batches took, in seconds: the whole run, each publication, each durable insert of as many bytes."""
+    """What batches took, in seconds: the whole run, each publication, each durable insert of as many bytes.
+
+    `stored_bytes` is by how much database, tiles and bundles grew.
+    """
 
     entries: int
+    stored_bytes: int
     whole_s: float
     published_s: Sequence[float]
     floor_s: Sequence[float]
@@ -119,7 +123,7 @@ def _timed(settings: NodeSettings, engine: Engine, waiting: Sequence[Sequence[by
     lock = None if settings.database is None else SequencerLock(settings.database)
     assert lock is None or lock.try_take()
     sequencer = open_sequencer(engine, publisher, now_ms)
-    published_s, began = [], time.perf_counter()
+    published_s, before, began = [], _stored_bytes(settings, engine), time.perf_counter()
     for batch in waiting:
         started = time.perf_counter()
         with engine.begin() as connection:
@@ -128,9 +132,22 @@ def _timed(settings: NodeSettings, engine: Engine, waiting: Sequence[Sequence[by
         assert sequencer.sequence() is not None
         published_s.append(time.perf_counter() - started)
     whole_s = time.perf_counter() - began
+    stored = _stored_bytes(settings, engine) - before
     if lock is not None:
         lock.release()
-    return Run(sum(map(len, waiting)), whole_s, published_s, _floor(engine, waiting))
+    return Run(sum(map(len, waiting)), stored, whole_s, published_s, _floor(engine, waiting))
+
+
+def _stored_bytes(settings: NodeSettings, engine: Engine) -> int:
+    files = sum(path.stat().st_size for path in (settings.data / "log").rglob("*") if path.is_file())
+    with engine.connect() as connection:
+        if engine.dialect.name != "sqlite":
+            size = "SELECT pg_database_size(current_database())"
+            return files + int(connection.exec_driver_sql(size).scalar_one())
+        pages, size = (
+            connection.exec_driver_sql(f"PRAGMA {one}").scalar_one() for one in ("page_count", "page_size")
+        )
+    return files + int(pages) * int(size)
 
 
 def _floor(engine: Engine, waiting: Sequence[Sequence[bytes]]) -> list[float]:
@@ -200,6 +217,7 @@ def _log_rows(store: Store, size: int, run: Run) -> list[Result]:
     return [
         _row(f"{name}: appended", rate, "entries/s", "one durable insert a batch", rate / most),
         _row(f"{name}: published, p95 of {batches}", late * 1e3, "ms", "the insert, p95", late / floor_late),
+        _row(f"{name}: on disk", run.stored_bytes / run.entries, "bytes/entry", "", None),
     ]
 
 
