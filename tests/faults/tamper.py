@@ -262,7 +262,7 @@ def names_the_place(change: Change, places: list[str], rules: list[str]) -> bool
 
 
 _TOLD = {
-    "record": ("record", "capture"),
+    "record": ("record", "capture", "event"),
     "capture": ("capture", "statement", "record", "job"),
     "document": ("document", "record", "job"),
     "job": ("job", "document", "capture"),
