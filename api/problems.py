@@ -7,6 +7,7 @@ with record index, JSON pointer, rule, expected and got. Messages never carry a 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
@@ -73,6 +74,8 @@ _STATUS: tuple[tuple[type[LoomarkError], HTTPStatus], ...] = (
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
+# What a message says before it names what was expected: the member that was read.
+_EXPECTED = re.compile(r"\A(?:[\w.]+: )?expected ")
 _ABOUT_CONTENT = frozenset(
     {
         HTTPStatus.BAD_REQUEST,
@@ -133,14 +136,14 @@ def response_for(error: LoomarkError) -> Response:
 
 
 def _finding_about_the_whole(error: InvalidInput, status: HTTPStatus) -> tuple[Finding, ...]:
-    """What was sent is at fault as a whole, where it could not be read far enough to name a place in it.
+    """The one place that is at fault, or what was sent as a whole where it could not be read far enough to name one.
 
     By the rule for messages (`ledger.errors`) they say what was expected and what was got.
     """
     if status not in _ABOUT_CONTENT:
         return ()
     expected, _, got = error.message.partition(", got ")
-    return (Finding(None, "", error.rule, expected.removeprefix("expected "), got),)
+    return (Finding(None, error.pointer, error.rule, _EXPECTED.sub("", expected), got),)
 
 
 def failure() -> Response:
@@ -189,4 +192,7 @@ def _parameter_finding(item: Mapping[str, object]) -> Finding:
     place = item.get("loc", ())
     assert isinstance(place, tuple)
     pointer = "/" + "/".join(str(part) for part in place)
-    return Finding(None, pointer, "bad-parameter", str(item.get("msg", "")), str(item.get("type", "")))
+    expected = str(item.get("msg", "")).removeprefix("Input should be ")
+    if item.get("type") == "missing":
+        return Finding(None, pointer, "bad-parameter", "a value", "nothing")
+    return Finding(None, pointer, "bad-parameter", expected, str(item.get("input", ""))[:80])

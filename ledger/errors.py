@@ -54,16 +54,20 @@ class Finding:
 class InvalidInput(LoomarkError):
     """What the caller sent cannot be accepted; nothing of it was stored.
 
-    ``rule`` is a stable slug that names the violated rule, ``findings`` are the single places.
+    ``rule`` is a stable slug that names the violated rule, ``findings`` are the single places. Without findings
+    ``pointer`` is the one place, an RFC 6901 pointer into what was submitted; empty is the whole.
     """
 
     default_rule = "invalid-input"
 
-    def __init__(self, message: str, findings: Sequence[Finding] = (), rule: str | None = None) -> None:
+    def __init__(
+        self, message: str, findings: Sequence[Finding] = (), rule: str | None = None, pointer: str = ""
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.findings = tuple(findings)
         self.rule = rule or self.default_rule
+        self.pointer = pointer
 
 
 class Conflict(InvalidInput):

@@ -59,19 +59,26 @@ class Claim:
 
 def read_parties(value: JSON) -> list[Claim]:
     """The claims of a member statement's ``parties``; raises :class:`InvalidInput`."""
-    return [_claim(item) for item in shape.array(value, "parties", 1, MAX_PARTIES)]
+    return [_claim(item, at) for at, item in enumerate(shape.array(value, "parties", 1, MAX_PARTIES))]
 
 
-def _claim(value: JSON) -> Claim:
+def _claim(value: JSON, at: int) -> Claim:
+    with shape.Within(f"/parties/{at}"):
+        return _read_claim(value)
+
+
+def _read_claim(value: JSON) -> Claim:
     obj = shape.members(value, "parties", frozenset({"kind", "value", "from", "until"}))
     kind = shape.choice(obj["kind"], "parties.kind", frozenset(_PATTERNS))
     text = shape.text(obj["value"], "parties.value", 2_048)
     if not _PATTERNS[kind].match(text):
-        raise InvalidInput(f"parties.value: expected a {kind}", rule="bad-identifier")
+        raise InvalidInput(f"parties.value: expected a {kind}", rule="bad-identifier", pointer="/value")
     start = shape.time_ms(obj["from"], "parties.from")
     end = None if obj["until"] is None else shape.time_ms(obj["until"], "parties.until")
     if end is not None and end < start:
-        raise InvalidInput("parties: expected until at or after from", rule="bad-identifier")
+        raise InvalidInput(
+            "parties: expected until at or after from", rule="bad-identifier", pointer="/until"
+        )
     return Claim(kind, text, start, end)
 
 

@@ -137,17 +137,22 @@ def envelope_of(value: JSON) -> UnverifiedEnvelope:
     """The envelope of a parsed JSON value, as a bundle or a submission carries it."""
     obj = shape.members(value, "envelope", _ENVELOPE)
     if obj["payloadType"] != PAYLOAD_TYPE:
-        raise InvalidInput(f"expected payloadType {PAYLOAD_TYPE}, got another", rule="bad-envelope")
+        raise InvalidInput(
+            f"expected payloadType {PAYLOAD_TYPE}, got another", rule="bad-envelope", pointer="/payloadType"
+        )
     payload = shape.base64_bytes(obj["payload"], "payload")
-    signatures = [
-        _signature(item) for item in shape.array(obj["signatures"], "signatures", 1, MAX_SIGNATURES)
-    ]
+    listed = shape.array(obj["signatures"], "signatures", 1, MAX_SIGNATURES)
+    signatures = [_signature(item, number) for number, item in enumerate(listed)]
     if any(left[0] >= right[0] for left, right in pairwise(signatures)):
-        raise InvalidInput("expected one signature a key, sorted by keyid", rule="bad-envelope")
+        raise InvalidInput(
+            "expected one signature a key, sorted by keyid", rule="bad-envelope", pointer="/signatures"
+        )
     data = canonical(obj)
     if len(data) > MAX_ENVELOPE_BYTES:
         raise TooLarge(f"expected an envelope of at most {MAX_ENVELOPE_BYTES} bytes", rule="entry-too-large")
-    return UnverifiedEnvelope(data, payload, parse_statement(payload), tuple(signatures))
+    with shape.Within("/payload", whole=True):
+        statement = parse_statement(payload)
+    return UnverifiedEnvelope(data, payload, statement, tuple(signatures))
 
 
 def parse_statement(payload: bytes) -> Statement:
@@ -178,9 +183,10 @@ def verify_signatures(envelope: UnverifiedEnvelope, keys: Mapping[str, bytes]) -
             raise InvalidInput(f"expected a valid signature by {keyid}, got another", rule="bad-signature")
 
 
-def _signature(value: JSON) -> tuple[str, bytes]:
-    obj = shape.members(value, "signature", _SIGNATURE)
-    return shape.hex_text(obj["keyid"], "keyid"), shape.base64_bytes(obj["sig"], "sig", 64)
+def _signature(value: JSON, number: int) -> tuple[str, bytes]:
+    with shape.Within(f"/signatures/{number}"):
+        obj = shape.members(value, "signature", _SIGNATURE)
+        return shape.hex_text(obj["keyid"], "keyid"), shape.base64_bytes(obj["sig"], "sig", 64)
 
 
 def _statement(value: dict[str, JSON]) -> Statement:
@@ -228,7 +234,9 @@ def _parties_and_commitment(body: Body, minimum: int = 1) -> None:
 def _member_list(value: JSON, where: str, minimum: int) -> None:
     names = [shape.member_name(item, where) for item in shape.array(value, where, minimum, 1_024)]
     if names != sorted(set(names)):
-        raise InvalidInput(f"{where}: expected each member once, sorted", rule="bad-shape")
+        raise InvalidInput(
+            f"{where}: expected each member once, sorted", rule="bad-shape", pointer=f"/{where}"
+        )
 
 
 def _charter(body: Body) -> None:
@@ -269,7 +277,8 @@ def _member(body: Body) -> None:
     if "publicKey" in body:
         shape.text(body["publicKey"], "publicKey", 256)
     if "delegation" in body:
-        _service(shape.members(body["delegation"], "delegation", frozenset({"service", "until"})))
+        with shape.Within("/delegation"):
+            _service(shape.members(body["delegation"], "delegation", frozenset({"service", "until"})))
     if "parties" in body:
         read_parties(body["parties"])
     if "roles" in body:
@@ -279,7 +288,7 @@ def _member(body: Body) -> None:
 def _role_list(value: JSON) -> None:
     roles = [shape.choice(item, "roles", GRANTED_ROLES) for item in shape.array(value, "roles", 1, 3)]
     if roles != sorted(set(roles)):
-        raise InvalidInput("roles: expected each role once, sorted", rule="bad-shape")
+        raise InvalidInput("roles: expected each role once, sorted", rule="bad-shape", pointer="/roles")
 
 
 def _key(body: Body) -> None:

@@ -115,8 +115,10 @@ def parse_submission(data: bytes) -> Submission:
     """The submission of these bytes; raises :class:`InvalidInput` and its leaves. The caller bounds the size."""
     obj = shape.members(parse_json(data), "submission", _MEMBERS)
     salts = shape.array(obj["recordSalts"], "recordSalts", 1, MAX_RECORDS)
+    with shape.Within("/envelope"):
+        envelope = envelope_of(obj["envelope"])
     return Submission(
-        envelope_of(obj["envelope"]),
+        envelope,
         shape.hex_bytes(obj["captureSalt"], "captureSalt", CAPTURE_SALT_SIZE_BYTES),
         tuple([shape.hex_bytes(salt, "recordSalts", RECORD_SALT_SIZE_BYTES) for salt in salts]),
         _contexts(obj["contexts"]),
@@ -132,27 +134,36 @@ def verify_submission(submission: Submission, records: Sequence[Mapping[str, JSO
     """
     statement = submission.envelope.statement
     if statement.type != "capture":
-        raise InvalidInput(f"expected a capture statement, got a {statement.type}", rule="not-a-capture")
+        raise InvalidInput(
+            f"expected a capture statement, got a {statement.type}", rule="not-a-capture", pointer="/envelope"
+        )
     if len(records) != len(submission.record_salts):
         got = len(submission.record_salts)
-        raise InvalidInput(f"expected {len(records)} record salts, one a record, got {got}", rule="bad-salt")
+        raise InvalidInput(
+            f"expected {len(records)} record salts, one a record, got {got}",
+            rule="bad-salt",
+            pointer="/recordSalts",
+        )
     committer = Committer()
     pairs = zip(records, submission.record_salts, strict=True)
     committed = [committer(record, salt) for record, salt in pairs]
     commitments = [one.commitment for one in committed]
     if capture_commitment(submission.capture_salt, commitments).hex() != statement.body["commitment"]:
         raise InvalidInput(
-            "expected the signed capture commitment, got records that give another", rule="capture-commitment"
+            "expected the signed capture commitment, got records that give another",
+            rule="capture-commitment",
+            pointer="/envelope",
         )
     return committed
 
 
 def _contexts(value: JSON) -> dict[str, str | None]:
     contexts: dict[str, str | None] = {}
-    for item in shape.array(value, "contexts", 0, MAX_CONTEXTS):
-        obj = shape.members(item, "contexts", _CONTEXT)
-        url = shape.text(obj["url"], "contexts.url", 2_048)
-        if url in contexts:
-            raise InvalidInput("contexts: expected each URL once", rule="bad-shape")
-        contexts[url] = None if obj["sha256"] is None else shape.hex_text(obj["sha256"], "contexts.sha256")
+    for at, item in enumerate(shape.array(value, "contexts", 0, MAX_CONTEXTS)):
+        with shape.Within(f"/contexts/{at}"):
+            obj = shape.members(item, "contexts", _CONTEXT)
+            url, digest = shape.text(obj["url"], "contexts.url", 2_048), obj["sha256"]
+            if url in contexts:
+                raise InvalidInput("contexts: expected each URL once", rule="bad-shape", pointer="/url")
+            contexts[url] = None if digest is None else shape.hex_text(digest, "contexts.sha256")
     return contexts

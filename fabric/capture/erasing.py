@@ -110,12 +110,15 @@ def as_signed(value: Mapping[str, Any], member: str) -> ErasureDraft:
     Raises Forbidden `wrong-member`, InvalidInput (`wrong-kind`, `wrong-commitment`, and what a body may lack).
     """
     told = shape.members(value, KIND, _SIGNED)
-    envelope = envelope_of(told["envelope"])
+    with shape.Within("/envelope"):
+        envelope = envelope_of(told["envelope"])
     statement = envelope.statement
     require_author(statement, member)
     if statement.type != KIND:
         raise InvalidInput(f"expected an erasure statement, got {statement.type}", rule="wrong-kind")
-    made, salt = parse_erasure(told["body"]), shape.hex_bytes(told["salt"], "salt")
+    with shape.Within("/body"):
+        made = parse_erasure(told["body"])
+    salt = shape.hex_bytes(told["salt"], "salt")
     if made.commitment(salt).hex() != statement.body["commitment"]:
         raise InvalidInput(
             "expected the body and salt that the statement commits to, got others", rule="wrong-commitment"

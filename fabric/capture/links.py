@@ -83,12 +83,15 @@ def as_signed(value: Mapping[str, Any], member: str) -> LinkDraft:
     Raises Forbidden `wrong-member`, InvalidInput (`wrong-kind`, `wrong-commitment`, and what a body may lack).
     """
     told = shape.members(value, KIND, _SIGNED)
-    envelope = envelope_of(told["envelope"])
+    with shape.Within("/envelope"):
+        envelope = envelope_of(told["envelope"])
     statement = envelope.statement
     require_author(statement, member)
     if statement.type != KIND:
         raise InvalidInput(f"expected a link statement, got {statement.type}", rule="wrong-kind")
-    link, salt = parse_link(told["body"]), shape.hex_bytes(told["salt"], "salt")
+    with shape.Within("/body"):
+        link = parse_link(told["body"])
+    salt = shape.hex_bytes(told["salt"], "salt")
     if link.commitment(salt).hex() != statement.body["commitment"]:
         raise InvalidInput(
             "expected the body and salt that the statement commits to, got others", rule="wrong-commitment"

@@ -20,7 +20,7 @@ from ledger.errors import Forbidden, InvalidInput
 from ledger.identifier import read_parties
 from ledger.log_key import require_no_gap
 from ledger.registry import Registry, Void
-from ledger.shape import member_name, time_text
+from ledger.shape import Within, member_name, time_text
 from ledger.statement import Statement, UnverifiedEnvelope, payload_bytes, sign_statement
 
 from .intake import LogView
@@ -50,7 +50,9 @@ def draft(value: Mapping[str, Any], keyring: Keyring, log: LogView, statement_id
     if type(kind) is not str or kind not in STATED_BY_OPERATOR:
         expected = ", ".join(sorted(STATED_BY_OPERATOR))
         raise InvalidInput(
-            f"expected a statement of type {expected}, got {str(kind)[:40]}", rule="unknown-type"
+            f"expected a statement of type {expected}, got {str(kind)[:40]}",
+            rule="unknown-type",
+            pointer="/type",
         )
     body = {name: item for name, item in value.items() if name != "type"}
     admits = None
@@ -145,7 +147,7 @@ def _member(body: dict[str, Any], keyring: Keyring, registry: Registry, now_ms: 
         if not body.get(name, True):
             del body[name]
     if isinstance(body.get("parties"), list):
-        body["parties"] = [_party(item) for item in body["parties"]]
+        body["parties"] = [_party(item, at) for at, item in enumerate(body["parties"])]
     if isinstance(body.get("roles"), list):
         body["roles"] = sorted(set(map(str, body["roles"])))
     known = registry.members.get(subject)
@@ -165,7 +167,12 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:64].strip("-")
 
 
-def _party(item: Any) -> Any:
+def _party(item: Any, at: int) -> Any:
+    with Within(f"/parties/{at}"):
+        return _completed(item)
+
+
+def _completed(item: Any) -> Any:
     if isinstance(item, str):
         digits = item.isascii() and item.isdigit()
         kind = "iri" if not digits else "gln" if len(item) == _GLN_DIGITS else "prefix"

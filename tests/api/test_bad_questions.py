@@ -70,3 +70,17 @@ def test_a_name_of_one_thing_is_traced_and_a_name_of_several_lists_them(door: Do
         assert several.json()["type"] == "urn:loomark:problem:several-things"
         assert sorted(one["got"] for one in several.json()["findings"]) == lots
         assert door.get("/api/trace?thing=SAME-7", "shop").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "pointer", "expected", "got"),
+    [
+        ("/api/trace", "/query/thing", "a value", "nothing"),
+        ("/api/trace?thing=x&direction=up", "/query/direction", "'forward', 'backward' or 'both'", "up"),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_what_was_got(
+    door: Door, path: str, pointer: str, expected: str, got: str
+) -> None:
+    finding = door.finding(door.get(path), "bad-parameter")
+    assert (finding["pointer"], finding["expected"], finding["got"]) == (pointer, expected, got)

@@ -105,6 +105,62 @@ def test_a_submission_of_another_shape_is_refused(door: Door, change: Any, rule:
     refuse_capture(door, changed(submission(door), change), 400, rule)
 
 
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        (lambda value: value.clear(), ""),
+        (lambda value: value.update({"a/b": 1}), "/a~1b"),
+        (lambda value: value.update(captureSalt="00"), "/captureSalt"),
+        (lambda value: value.update(recordSalts=7), "/recordSalts"),
+        (lambda value: value["recordSalts"].pop(), "/recordSalts"),
+        (lambda value: value.update(document=None), "/document"),
+        (lambda value: value["contexts"][0].update(sha256="x"), "/contexts/0/sha256"),
+        (lambda value: value.update(contexts=value["contexts"] * 2), "/contexts/1/url"),
+        (lambda value: value.update(envelope=[]), "/envelope"),
+        (lambda value: value["envelope"].update(payloadType="text/plain"), "/envelope/payloadType"),
+        (lambda value: value["envelope"].update(payload="e30="), "/envelope/payload"),
+        (lambda value: value["envelope"].update(payload="eyJhIjoxLCJhIjoyfQ=="), "/envelope/payload"),
+        (lambda value: value["envelope"]["signatures"].clear(), "/envelope/signatures"),
+        (lambda value: value["envelope"]["signatures"][0].update(sig=""), "/envelope/signatures/0/sig"),
+    ],
+)
+def test_a_refused_submission_names_the_place(door: Door, change: Any, pointer: str) -> None:
+    with door.unchanged():
+        answer = door.post(changed(submission(door), change), "packer", SUBMISSION)
+        finding = door.finding(answer, answer.json()["type"].rpartition(":")[2])
+        assert (finding["pointer"], finding["record"]) == (pointer, None)
+        assert ": expected" not in finding["expected"]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "got"),
+    [
+        ([], "", ""),
+        ({"type": "charter"}, "/type", "charter"),
+        (SUBJECT | {"unknown": 1}, "/unknown", ""),
+        (SUBJECT | {"subject": "Not A Name"}, "/subject", "text of 10 characters"),
+        (SUBJECT | {"name": {"a": 1}}, "/name", "an object of 1 members"),
+        (SUBJECT | {"roles": ["emperor"]}, "/roles", "text of 7 characters"),
+        (SUBJECT | {"parties": ["9506000134376", "9506000134353"]}, "/parties/1", "9506000134353"),
+        (SUBJECT | {"parties": [{"kind": "gln", "value": 7}]}, "/parties/0/value", "a number"),
+        (SUBJECT | {"delegation": {"service": "x", "until": True}}, "/delegation/until", "true"),
+        (
+            {"type": "role", "grantee": "farm", "role": "auditor", "until": "soon"},
+            "/until",
+            "text of 4 characters",
+        ),
+        ({"type": "role", "grantee": "farm", "role": None}, "/role", "null"),
+    ],
+)
+def test_a_refused_statement_names_the_place_and_what_was_got(
+    door: Door, body: Any, pointer: str, got: str
+) -> None:
+    with door.unchanged():
+        answer = door.state(body)
+        finding = door.finding(answer, answer.json()["type"].rpartition(":")[2])
+        assert (finding["pointer"], finding["got"]) == (pointer, got)
+
+
 def test_a_statement_id_used_again_with_another_payload_is_refused(door: Door) -> None:
     used = "ab" * 16
     door.captured(submission(door, statement_id=used), "packer", SUBMISSION)
