@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import threading
@@ -152,6 +153,37 @@ def test_a_killed_sequencer_is_followed_by_another_under_load(
     with capsys.disabled():
         print(f"\n  take-over after kill -9: lock {taken_s:.2f} s, next capture settled {settled_s:.2f} s")
     _require_whole(cluster, sending)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_whoever_sequences_is_killed_again_and_again(
+    cluster: Cluster, seed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chance, taken_s = random.Random(seed), list[float]()
+    with Sending(cluster, seed) as sending:
+        for _ in range(int(os.environ.get("LOOMARK_TAKEOVERS", "40"))):
+            taken_s.append(_kill_sequencer(cluster, sending, chance.randint(1, 12)))
+    with capsys.disabled():
+        print(f"\n  {len(taken_s)} take-overs after kill -9: longest {max(taken_s):.2f} s")
+    _require_whole(cluster, sending)
+
+
+def _kill_sequencer(cluster: Cluster, sending: Sending, more: int) -> float:
+    """Wait for more captures, kill who sequences, start it again; the seconds until another sequences."""
+    least = len(sending.settled) + more
+    until(lambda: len(sending.settled) >= least)
+    until(cluster.sequencer)
+    victim = cluster.sequencer()
+    assert victim is not None
+    number = cluster.nodes.index(victim)
+    killed_at = time.monotonic()
+    kill(births(victim.process.pid)[:1])
+    until(lambda: cluster.ready(cluster.nodes[1 - number]).get("sequencing"))
+    taken_s = time.monotonic() - killed_at
+    cluster.start(number)
+    until(lambda: cluster.ready(cluster.nodes[number]).get("size"))
+    return taken_s
 
 
 def _require_whole(cluster: Cluster, sending: Sending) -> None:
