@@ -87,7 +87,7 @@ def _material(found: Trace) -> Values:
     return {
         "events": events[:MAX_ROWS],
         "event_count": len(events),
-        "own": list(answers.affected(found))[0],
+        "own": next(iter(answers.affected(found))),
         "inside": [],
         "uses": [],
         "carriers": list(answers.carriers(found))[:MAX_ROWS],

@@ -115,7 +115,9 @@ class VerifiedReport:
         yield f"{len({one.seal_index for one in self.records})} seals"
         yield f"{len({one.key.keyid for one in self.records})} active keys"
         disputed = sum(one.is_disputed for one in self.records)
-        yield f"{disputed} records by a key that is disputed" if disputed else "no key disputed at its entries"
+        yield (
+            f"{disputed} records by a key that is disputed" if disputed else "no key disputed at its entries"
+        )
         yield UNWITNESSED if first.unwitnessed else "signed by the log and the quorum"
         yield "none carried"
         yield f"signed by operator key {self.report.operator.record.keyid[:16]}…"
