@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from api.auth import COOKIE
 from api.problems import Unauthenticated
+from ledger.errors import Forbidden
 
 from .asking import Serving
 from .shown import html
@@ -33,7 +34,12 @@ def login(
     key: Annotated[str, Form(max_length=_MAX_FIELD)],
     to: Annotated[str, Form(max_length=4 * _MAX_FIELD)] = "/",
 ) -> Response:
-    """Begin a session with an API key, and go on to where the person was."""
+    """Begin a session with an API key, and go on to where the person was.
+
+    No session precedes it that a token could be bound to, so the browser says whether another site sent the form.
+    """
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        raise Forbidden("the form did not come from this node; open its page and log in there", rule="csrf")
     sessions = serving.authenticator.sessions
     try:
         caller = serving.authenticator.log_in(key)

@@ -4,7 +4,7 @@ A text that names one thing gives that thing. A bare code gives candidates, each
 for a person to choose from; a document comes with its issuer, its date and what it is about, and a bare GTIN gives
 the lots and serials of that product. Words that pages print before names ("GTIN", "lot") may be typed. Names that
 differ only in case, separators or leading zeros are suggested beside them; where nothing has the name, so are those
-that begin with it, are one edit away, or have the right check digit. Nothing is ever merged, and nothing that the
+that begin or end with it, are one edit away, or have the right check digit. Nothing is ever merged, and nothing that the
 reader may not see is meant or suggested.
 """
 
@@ -199,7 +199,7 @@ def _corrected(text: str, directory: Directory) -> tuple[str | None, list[Entry]
 
 
 def _suggested(text: str, directory: Directory) -> list[Entry]:
-    """Things whose code begins with what was typed, or is one edit away. A whole IRI was copied, not typed."""
+    """Things whose code begins or ends with what was typed, or is one edit away. A whole IRI was copied, not typed."""
     found: list[Entry] = []
     if is_absolute_uri(text.strip()):
         return found
@@ -207,14 +207,16 @@ def _suggested(text: str, directory: Directory) -> list[Entry]:
         code, key = encode(_code(spelling)), _key(_code(spelling))
         if len(key) >= _MIN_BEGINNING:
             half = len(code) // 2
-            found += directory.sharing(code[:half], code[half:], partial(_is_near, key), _MAX_SUGGESTED)
+            near = partial(_is_near, key, _code(spelling).lower())
+            found += directory.sharing(code[:half], code[half:], near, _MAX_SUGGESTED)
     return _distinct(found)
 
 
-def _is_near(typed: str, iri: str) -> bool:
-    """Whether the code of a thing begins with what was typed, or is it but for one letter more, less or different."""
+def _is_near(typed: str, text: str, iri: str) -> bool:
+    """Whether the code of a thing begins with the key that was typed, ends with the text, or is the key but for one
+    letter more, less or different."""
     code = _key(_last(iri))
-    if code.startswith(typed):
+    if code.startswith(typed) or _last(iri).lower().endswith(text):
         return True
     if len(typed) < _MIN_EDITED or abs(len(code) - len(typed)) > 1:
         return False

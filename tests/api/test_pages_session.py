@@ -53,6 +53,13 @@ def test_logging_in_never_leads_elsewhere(site: Site, browser: TestClient, targe
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
 
 
+def test_another_site_logs_nobody_in(site: Site, browser: TestClient) -> None:
+    data = {"key": site.keys["farm"]}
+    assert browser.post("/login", data=data, headers={"sec-fetch-site": "cross-site"}).status_code == 403
+    assert COOKIE not in browser.cookies
+    assert browser.post("/login", data=data, headers={"sec-fetch-site": "same-origin"}).status_code == 303
+
+
 def test_a_forged_cookie_is_nobodys(browser: TestClient) -> None:
     browser.cookies.set(COOKIE, "MQ.forged.forged")
     assert browser.get("/").status_code == 303

@@ -135,6 +135,17 @@ def test_a_bare_gtin_lists_the_lots_of_its_product() -> None:
     assert [one.thing for one in find(story, GTIN, hidden=story.facts[1:]).candidates] == [lot("L-007")]
 
 
+def test_the_end_of_a_code_suggests_what_ends_so() -> None:
+    story = Story()
+    story.make((lot("NORTH-1027"), 10), at="farm")
+    story.make((lot("SOUTH-1027"), 10), at="farm")
+    story.make((lot("SOUTH-1028"), 10), at="farm")
+    found = find(story, "1027")
+    assert (found.thing, found.candidates) == (None, ())
+    assert [one.thing for one in found.near] == [lot("NORTH-1027"), lot("SOUTH-1027")]
+    assert find(story, "1027", hidden=story.facts) == Resolution(None, (), ())
+
+
 @pytest.mark.parametrize(
     "text", ["N0RTH-1027", "NORTH", "north-10", "NORTH-102", "NORTHH-1027", "NRTH-1027", "lot N0RTH-1027"]
 )
