@@ -53,7 +53,16 @@ def _tell(made: Backup, folder: Path, done: str) -> None:
 
 
 def _database(data: Path) -> Path:
-    from api.cli.fsck import _database as database_of
+    """The node's database file. On a database server the server's own tools copy it."""
+    from api.cli.fsck import node_database
     from api.settings import load_settings
+    from ledger.errors import InvalidInput
+    from ledger.log.engine import is_postgres
 
-    return database_of(load_settings(data, {}, os.environ))
+    database = node_database(load_settings(data, {}, os.environ))
+    if is_postgres(database):
+        raise InvalidInput(
+            "expected a node with a database file, got one on PostgreSQL: use pg_dump or base backups, then copy log/",
+            rule="database-elsewhere",
+        )
+    return Path(str(database).removeprefix("sqlite:///"))

@@ -49,7 +49,7 @@ def fsck(
         task = shown.add_task("log", total=None)
         report = check_node(
             data,
-            _database(settings),
+            node_database(settings),
             None if vkey is None else _vkey(vkey),
             scratch=scratch,
             high_water=settings.high_water_file,
@@ -67,7 +67,7 @@ def fsck(
         raise SystemExit(REFUSED)
 
 
-def _database(settings: Settings) -> Path | str:
+def node_database(settings: Settings) -> Path | str:
     """The node's database: its URL, or the file in the folder."""
     from fabric.capture.node import DATABASE
     from ledger.errors import Unavailable

@@ -200,3 +200,16 @@ def test_a_backup_command_says_what_it_wants(tmp_path: Path) -> None:
         assert done.returncode != 0
         assert done.stderr.startswith("loomark: expected")
         assert not (tmp_path / "to").exists()
+
+
+def test_a_node_on_a_database_server_is_not_backed_up_by_its_folder(tmp_path: Path) -> None:
+    target = tmp_path / "backup"
+    command = [sys.executable, "-m", "api.cli", "backup", str(target), "--data", str(tmp_path)]
+    environment = os.environ | {"LOOMARK_DATABASE": "postgresql://loomark:hidden@127.0.0.1:1/none"}
+
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+
+    assert done.returncode == 1
+    assert "pg_dump" in done.stderr
+    assert "hidden" not in done.stderr
+    assert not target.exists()
