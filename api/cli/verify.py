@@ -68,6 +68,8 @@ def verify(
         _SHOW[verdict["kind"]](verdict, value)
     if verdict["kind"] == "misbehaviour":
         raise SystemExit(MISBEHAVED)
+    if not verdict["verified"]:
+        raise SystemExit(REFUSED)
 
 
 def verdict_of(data: bytes, policy: Policy) -> dict[str, Any]:
@@ -169,8 +171,11 @@ def _show_report(verdict: dict[str, Any], value: Mapping[str, Any]) -> None:
     print_lines(conclusions(value))
     for word in verdict["operatorsWord"]:
         out.print(f"operator's word: {word}", markup=False)
+    held = "[green]verified[/green]"
+    if verdict["disputed"]:
+        held = f"[red]not verified[/red]: {counted(verdict['disputed'], 'record')} by a disputed key; else it holds"
     out.print(
-        f"[green]verified[/green]: {counted(len(verdict['records']), 'record')};"
+        f"{held}: {counted(len(verdict['records']), 'record')};"
         f" {counted(verdict['affected'], 'affected thing')} computed again from them;"
         f" {counted(verdict['gaps'], 'gap')} in what the food traceability rule wants"
     )

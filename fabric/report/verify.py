@@ -70,10 +70,10 @@ class VerifiedReport:
         return found
 
     def as_json(self) -> dict[str, Any]:
-        """The verdict, for `loomark verify --json`."""
+        """The verdict, for `loomark verify --json`; `verified` only where every step holds for every record."""
         first = self.records[0]
         return {
-            "verified": True,
+            "verified": not _disputed(self.records),
             "kind": "report",
             "thing": self.report.question.thing,
             "direction": self.report.question.direction.value,

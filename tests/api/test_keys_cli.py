@@ -421,6 +421,12 @@ def test_a_member_is_shown_with_its_keys_ranges_and_what_is_disputed(served: Ser
     proof = served.proof(job, "disputed.json", key="mill")
     failed = inside("verify", str(proof), "--policy", str(policy))
     assert (failed.code, "step 8" in failed.out) == (1, True)
+    report = served.folder / "disputed-report.json"
+    served.run("report", "https://id.gs1.org/01/09506000134352/21/k", "-o", str(report), key="mill")
+    failed = inside("verify", str(report), "--policy", str(policy))
+    assert (failed.code, "not verified: 1 record by a disputed key" in failed.out) == (1, True), failed
+    told = inside("verify", str(report), "--policy", str(policy), "--json")
+    assert (told.code, json.loads(told.out)["verified"]) == (1, False)
 
 
 def test_no_secret_stands_in_process_lists_logs_files_or_metrics(served: Served) -> None:

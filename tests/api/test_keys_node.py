@@ -545,15 +545,17 @@ def test_a_report_shows_a_disputed_record_and_says_so(door: Door) -> None:
         return verify_report(parse_json(answer.content), parse_policy(policy(door))).as_json()
 
     assert (report()["disputed"], [step["ok"] for step in report()["steps"]].count(False)) == (0, 0)
+    assert report()["verified"]
     keyid = key_id(sim.keys["packer"].public_bytes)
     sim.state({"type": "key", "action": "revoke", "target": keyid, "since": job.index})
     found = report()
-    assert found["verified"]
+    assert not found["verified"]
     assert found["disputed"] == len(found["records"]) > 0
     assert [step["number"] for step in found["steps"] if not step["ok"]] == [8]
     assert any(keyid[:16] in word and "disputed from" in word for word in found["operatorsWord"])
     html = door.get(address.replace("format=json", "format=html"), "packer").text
     assert "is disputed from" in html
+    assert "Every proof in this report was verified" not in html
 
 
 # -- one key, one use ------------------------------------------------------------------------------------------------
