@@ -35,6 +35,7 @@ MIGRATING: Final = 3
 NAME: Final = f"loomark {socket.gethostname()} {os.getpid()}"[:63]
 """How this process names its lock connection; the server shows it beside the lock."""
 
+_TAKE: Final = f"SELECT pg_try_advisory_lock({_CLASS}, {SEQUENCING})"
 _HOLDER: Final = (
     "SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid"
     f" WHERE l.locktype = 'advisory' AND l.classid = {_CLASS} AND l.objid = {SEQUENCING} AND l.granted"
@@ -78,15 +79,15 @@ class SequencerLock:
             if self._connection is not None and self._answers():
                 return True
             try:
-                connection = self._engine.connect()
-                taken = _ask(connection, f"SELECT pg_try_advisory_lock({_CLASS}, {SEQUENCING})")
+                self._connection = self._engine.connect()
+                taken = bool(_ask(self._connection, _TAKE))
             except DBAPIError as error:
+                self._drop()
                 raise DatabaseAway from error
-            if taken:
-                self._connection = connection
-            else:
-                connection.close()
-            return bool(taken)
+            if not taken:
+                self._connection.close()
+                self._connection = None
+            return taken
 
     def is_held(self) -> bool:
         """Whether the connection that holds the lock still stands. Once it does not, the lock is lost for good."""
