@@ -383,7 +383,7 @@ class _Check:
     ) -> tuple[StepResult, ...]:
         details = {
             1: "well-formed, within the limits",
-            2: f"{'the whole record' if opened.full else 'the shown units'} give urn:loomark:record:{row.commitment.hex()}",
+            2: f"{'the whole record gives' if opened.full else 'the shown units give'} urn:loomark:record:{row.commitment.hex()}",
             3: f"record {row.position} of {entry.count}",
             4: f"signed in the name of {entry.envelope.statement.member}",
             5: f"entry {entry.index} of {self.bundle.checkpoint.size}",

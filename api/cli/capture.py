@@ -71,19 +71,22 @@ def capture(
     if receipt is not None and len(files) != 1:
         fail("a receipt is of one document: give --receipt with one FILE", WRONG_USE)
     jobs = []
-    with connect(url, api_key_file) as node:
-        hand = _hand(node, key, passphrase_file, signer, public_key)
-        for file in files:
-            with _named(file):
-                before = checkpoint_size(node)
-                job = capture_file(node, file, hand, keep_wrong_check_digits)
-            jobs.append(job)
-            if receipt is not None and job["receipt"] is not None:
-                receipt.write_bytes(node.get(job["receipt"]).content)
-            if not as_json:
-                print_lines(told(file, job, before, _indices(node, job)))
-    if as_json:
-        print_json(jobs)
+    try:
+        with connect(url, api_key_file) as node:
+            hand = _hand(node, key, passphrase_file, signer, public_key)
+            for file in files:
+                with _named(file):
+                    before = checkpoint_size(node)
+                    job = capture_file(node, file, hand, keep_wrong_check_digits)
+                jobs.append(job)
+                if receipt is not None and job["receipt"] is not None:
+                    receipt.write_bytes(node.get(job["receipt"]).content)
+                if not as_json:
+                    print_lines(told(file, job, before, _indices(node, job)))
+    finally:
+        # A refusal of one file does not undo the captures of those before it.
+        if as_json and jobs:
+            print_json(jobs)
     if receipt is not None and not as_json and jobs[0]["receipt"] is not None:
         out.print(f"  receipt: {receipt}; check it with loomark verify", markup=False)
     if not all(job["state"] in _IN_THE_LOG for job in jobs):

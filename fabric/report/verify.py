@@ -108,22 +108,26 @@ class VerifiedReport:
         full = sum(one.opened.full for one in self.records)
         captures = len({one.index for one in self.records})
         yield "well-formed, within the limits"
-        yield f"{full} whole records and {count - full} in part"
-        yield f"{count} records of {captures} captures"
+        yield f"{_counted(full, 'whole record')} and {count - full} in part"
+        yield f"{_counted(count, 'record')} of {_counted(captures, 'capture')}"
         yield f"signed in the names of {', '.join(sorted({one.member for one in self.records}))}"
-        yield f"{captures} entries of {first.tree_size}"
-        yield f"{len({one.seal_index for one in self.records})} seals"
-        yield f"{len({one.key.keyid for one in self.records})} active keys"
+        yield f"{_counted(captures, 'entry', 'entries')} of {first.tree_size}"
+        yield _counted(len({one.seal_index for one in self.records}), "seal")
+        yield _counted(len({one.key.keyid for one in self.records}), "active key")
         disputed = sum(one.is_disputed for one in self.records)
-        yield (
-            f"{disputed} records by a key that is disputed" if disputed else "no key disputed at its entries"
-        )
+        told = f"{_counted(disputed, 'record')} by a key that is disputed"
+        yield told if disputed else "no key disputed at its entries"
         yield UNWITNESSED if first.unwitnessed else "signed by the log and the quorum"
         yield "none carried"
         yield f"signed by operator key {self.report.operator.record.keyid[:16]}…"
-        yield f"{len(self.dossier.facts)} valid events, {count - len(self.dossier.facts)} other records"
-        yield f"{len(self.answer['affected'])} affected things follow from the records"
-        yield f"{len(self.fsma204)} lots, {sum(len(lot['gaps']) for lot in self.fsma204)} gaps"
+        events, gaps = len(self.dossier.facts), sum(len(lot["gaps"]) for lot in self.fsma204)
+        yield f"{_counted(events, 'valid event')}, {_counted(count - events, 'other record')}"
+        yield f"from the records: {_counted(len(self.answer['affected']), 'affected thing')}"
+        yield f"{_counted(len(self.fsma204), 'lot')}, {_counted(gaps, 'gap')}"
+
+
+def _counted(count: int, one: str, more: str = "") -> str:
+    return f"{count} {one if count == 1 else more or one + 's'}"
 
 
 def verify_report(value: JSON, policy: Policy) -> VerifiedReport:

@@ -394,6 +394,22 @@ def test_a_receipt_of_several_files_is_wrong_use_and_sends_nothing(served: Serve
     assert (done.code, receipt.exists(), served.size()) == (2, False, before)
 
 
+def test_a_refused_file_does_not_hide_the_captures_before_it(served: Served, tmp_path: Path) -> None:
+    def one_event(value: dict[str, Any]) -> None:
+        (event, *_) = value["epcisBody"]["eventList"]
+        value["epcisBody"]["eventList"] = [
+            event | {"eventID": f"urn:uuid:{'4' * 8}-4444-4444-8444-{'4' * 12}"}
+        ]
+        value.pop("epcisHeader", None)
+
+    good, bad = _document(served.folder, one_event), tmp_path / "bad.json"
+    bad.write_text("{")
+    done = served.run("capture", str(good), str(bad), "--json", key="farm")
+    assert (done.code, str(bad) in done.err) == (1, True)
+    (job,) = json.loads(done.out)
+    assert job["state"] == "sequenced"
+
+
 def test_a_refused_document_is_named_with_its_fault_once_and_the_word_meant(served: Served) -> None:
     def mistype(value: dict[str, Any]) -> None:
         value["epcisBody"]["eventList"][0]["bizStep"] = "shiping"
