@@ -76,6 +76,8 @@ _STATUS: tuple[tuple[type[LoomarkError], HTTPStatus], ...] = (
 
 # What a message says before it names what was expected: the member that was read.
 _EXPECTED = re.compile(r"\A(?:[\w.]+: )?expected ")
+# How the messages of pydantic begin.
+_SHOULD = re.compile(r"\A\w+ should (?:be|have) ")
 _ABOUT_CONTENT = frozenset(
     {
         HTTPStatus.BAD_REQUEST,
@@ -192,7 +194,7 @@ def _parameter_finding(item: Mapping[str, object]) -> Finding:
     place = item.get("loc", ())
     assert isinstance(place, tuple)
     pointer = "/" + "/".join(str(part) for part in place)
-    expected = str(item.get("msg", "")).removeprefix("Input should be ")
+    expected = _SHOULD.sub("", str(item.get("msg", "")))
     if item.get("type") == "missing":
         return Finding(None, pointer, "bad-parameter", "a value", "nothing")
     return Finding(None, pointer, "bad-parameter", expected, str(item.get("input", ""))[:80])

@@ -77,6 +77,7 @@ def test_a_name_of_one_thing_is_traced_and_a_name_of_several_lists_them(door: Do
     [
         ("/api/trace", "/query/thing", "a value", "nothing"),
         ("/api/trace?thing=x&direction=up", "/query/direction", "'forward', 'backward' or 'both'", "up"),
+        ("/api/trace?thing=" + "x" * 3_000, "/query/thing", "at most 2048 characters", "x" * 80),
     ],
 )
 def test_a_wrong_parameter_is_named_with_what_was_got(
