@@ -2,7 +2,7 @@
 
     loomark.db       the database at one moment, its newest head included
     log/             a published checkpoint of that database, and every tile and bundle that it implies
-    node.toml        the settings, if the folder has the file
+    node.toml        the settings, and witnesses.policy, where the folder has these files
     keys/            private keys, only when asked for
     manifest.json    written last: what the copy holds, and the SHA-256 of each file
 
@@ -38,10 +38,13 @@ from ledger.note import VerifierKey
 from ledger.shape import time_text
 from ledger.tile import TILE_HEIGHT, TILE_WIDTH, Tile
 
+from .witnessing import POLICY_FILE
+
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = "loomark/backup/v1"
 _DATABASE: Final = "loomark.db"
-_SETTINGS: Final = "node.toml"
+# Without its witnesses a restored node would sign unseen by those who know best what was signed last.
+_SETTINGS: Final = ("node.toml", POLICY_FILE)
 _KEYS: Final = "keys"
 _SESSION: Final = "session.key"
 _CHUNK_BYTES: Final = 1 << 20
@@ -183,7 +186,7 @@ def _tiles(size: int) -> Iterator[Tile]:
 
 
 def _others(data: Path, keys: bool) -> list[Path]:
-    found = [data / _SETTINGS] if (data / _SETTINGS).is_file() else []
+    found = [data / name for name in _SETTINGS if (data / name).is_file()]
     if keys:
         # The key of browser sessions opens nothing that is worth keeping: people log in again.
         found += [path for path in (data / _KEYS).rglob("*") if path.is_file() and path.name != _SESSION]

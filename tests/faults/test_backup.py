@@ -16,6 +16,7 @@ import pytest
 
 from bench.serving import Served
 from fabric.capture.backup import MANIFEST, back_up, verify_backup
+from fabric.capture.witnessing import POLICY_FILE
 from ledger.errors import Conflict, InvalidInput, NotFound
 from ledger.log.guard import HIGH_WATER
 
@@ -78,6 +79,17 @@ def test_a_backup_holds_neither_marks_nor_keys_unless_asked(folder: Folder) -> N
     for path in [whole / "loomark.db", *(whole / "keys").rglob("*.key")]:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert (whole / "keys/log.key").read_bytes() == (folder.path / "keys/log.key").read_bytes()
+
+
+def test_a_restored_node_asks_the_witnesses_that_its_original_asked(folder: Folder) -> None:
+    folder.capture(2)
+    (folder.path / POLICY_FILE).write_text("quorum none\n")
+    backup = backed_up(folder, keys=False)
+    assert verify_backup(backup).files.keys() >= {POLICY_FILE}
+    assert (backup / POLICY_FILE).read_bytes() == (folder.path / POLICY_FILE).read_bytes()
+    (backup / POLICY_FILE).write_text("")
+    with pytest.raises(InvalidInput, match=POLICY_FILE):
+        verify_backup(backup)
 
 
 def test_a_backup_does_not_go_over_anything(folder: Folder, tmp_path: Path) -> None:
