@@ -88,7 +88,7 @@ def test_the_metadata_names_the_command_the_extras_and_the_base_dependencies(whe
         metadata = archive.read(metadata_name).decode()
         entry_points = archive.read(metadata_name.replace("METADATA", "entry_points.txt")).decode()
     assert "loomark = api.cli:main" in entry_points
-    assert set(re.findall(r"^Provides-Extra: (\S+)", metadata, re.MULTILINE)) == {"node"}
+    assert set(re.findall(r"^Provides-Extra: (\S+)", metadata, re.MULTILINE)) == {"node", "postgres"}
     base = set(re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*$", metadata, re.MULTILINE))
     assert base == {"cryptography", "httpx2", "pynacl", "rfc8785", "rich", "typer"}
 
@@ -119,7 +119,7 @@ def _third_party_imports(*folders: str) -> dict[str, str]:
 def test_every_import_of_the_packages_is_a_declared_dependency_and_of_the_tests_a_locked_one() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = [one for extra in project["optional-dependencies"].values() for one in extra]
-    declared = {re.split(r"[>;]", one)[0] for one in [*project["dependencies"], *extras]}
+    declared = {re.split(r"[\[>;]", one)[0] for one in [*project["dependencies"], *extras]}
     undeclared = {
         name: path for name, path in _third_party_imports(*PACKAGES).items() if name not in declared
     }
