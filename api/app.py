@@ -14,7 +14,7 @@ from fabric.graph import GraphReader
 from . import problems
 from .auth import Authenticator, Sessions
 from .description import describe
-from .headers import SecurityHeaders
+from .headers import HeadersAlone, SecurityHeaders
 from .hearing import HeardOut
 from .metrics import Measured, Metrics
 from .pending import Pending
@@ -89,4 +89,5 @@ def create_app(node: Node, settings: Settings, session_secret: bytes) -> FastAPI
     # Twice the largest body that is taken: whoever sends up to that much learns why it was refused.
     limit_bytes = 2 * settings.capture_limit_bytes
     app.add_middleware(HeardOut, limit_bytes=limit_bytes, timeout_s=settings.request_timeout_s)
+    app.add_middleware(HeadersAlone)
     return app

@@ -1,4 +1,4 @@
-"""Headers that every response carries."""
+"""Headers that every response carries, and answers that are headers alone."""
 
 from __future__ import annotations
 
@@ -54,3 +54,23 @@ class SecurityHeaders:
             if not started:
                 await failure()(scope, receive, send_with_headers)
             raise
+
+
+class HeadersAlone:
+    """ASGI middleware that answers HEAD as GET without the body, wherever GET is answered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_without_body(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self._app({**scope, "method": "GET"}, receive, send_without_body)

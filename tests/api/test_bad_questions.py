@@ -58,6 +58,22 @@ def test_another_method_is_a_problem(door: Door, method: str) -> None:
             door.refused(answer, 405, "method-not-allowed")
 
 
+@pytest.mark.parametrize(
+    ("path", "status"), [("/healthz", 200), ("/log/checkpoint", 200), ("/login", 200), ("/nowhere", 404)]
+)
+def test_head_is_answered_as_get_without_the_body(door: Door, path: str, status: int) -> None:
+    told, whole = door.http.head(path), door.http.get(path)
+    assert (told.status_code, told.content) == (status, b"")
+    for name in ("content-length", "content-type", "content-security-policy"):
+        assert told.headers[name] == whole.headers[name]
+
+
+def test_head_of_what_only_takes_post_changes_nothing(door: Door) -> None:
+    with door.unchanged():
+        answer = door.http.head("/epcis/capture", headers=door.headers("farm"))
+        assert (answer.status_code, answer.content) == (405, b"")
+
+
 def test_a_name_of_one_thing_is_traced_and_a_name_of_several_lists_them(door: Door) -> None:
     lots = [f"https://id.gs1.org/01/0950600013{gtin}/10/SAME-7" for gtin in ("4352", "4369")]
     sole = "https://id.gs1.org/01/09506000134352/10/ONLY-7"
