@@ -31,8 +31,9 @@ _RESTORE: Final = (
 )
 _REBUILD: Final = "Stop the node and run `loomark rebuild`; fsck is clean afterwards."
 _TILES: Final = (
-    "Stop the node, remove the folder log/tile, start it: the entries give every tile again. Tell members and"
+    "Where this report has no fault of entries (leaf, root): stop the node, remove the folder log/tile, start it: the entries give every tile again. Tell members and"
     " witnesses if it stood for long: they may have been served it."
+    " Where it has: leave the tiles, which may be what the entries once gave."
 )
 _HIGH_WATER: Final = (
     "Do not start the node on it: find out which head was signed last, from witnesses and members' receipts, before"

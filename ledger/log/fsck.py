@@ -288,7 +288,12 @@ class _Check:
             return
         behind = published is not None and mark.size < published.size
         ahead = mark.size > head.size
-        other = self.marked is not None and not ahead and mark.root != self.marked
+        # Where entries were changed, the tree that they give now says nothing against the file: the signed ones count too.
+        trees = [(one.size, one.root) for one in (published, head) if one is not None]
+        if self.marked is not None:
+            trees.append((mark.size, self.marked))
+        known = [root for size, root in trees if size == mark.size]
+        other = bool(known) and not ahead and mark.root not in known
         if mark.origin != self.keys[0].name or behind or ahead or other:
             self.faults.note(
                 "high-water",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fabric.integrity import NodeReport, check_node
+from fabric.integrity import MEANINGS, NodeReport, check_node
 from ledger.errors import Unavailable
 from ledger.note import parse_vkey
 from tests.simulator import Simulator
@@ -113,6 +113,16 @@ def test_every_projection_has_rows_to_be_wrong_about(sim: Simulator) -> None:
 def test_a_database_that_is_not_there_cannot_be_checked(sim: Simulator, tmp_path: Path) -> None:
     with pytest.raises(Unavailable):
         checked(sim, tmp_path / "none.db")
+
+
+def test_a_changed_entry_accuses_no_file_that_agrees_with_what_was_signed(
+    corrupted: Callable[..., NodeReport],
+) -> None:
+    report = corrupted("UPDATE entry SET data = zeroblob(length(data)) WHERE idx = 1")
+    rules = {fault.rule for fault in report.faults}
+    assert {"leaf", "root"} <= rules
+    assert "high-water" not in rules
+    assert "leave the tiles" in MEANINGS["tile"].repair
 
 
 def test_a_file_that_is_no_database_any_more_is_a_fault_not_a_crash(sim: Simulator, tmp_path: Path) -> None:
