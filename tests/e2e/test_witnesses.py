@@ -25,11 +25,14 @@ from fabric.capture.pool import InlinePreparer
 from fabric.capture.witnessing import WitnessSettings
 from ledger.bundle import parse_bundle
 from ledger.checkpoint import Checkpoint, checkpoint_of, sign_checkpoint
+from ledger.errors import VerificationError
+from ledger.key_change import extended_policy, parse_evidence
 from ledger.keyfile import read_key_file
 from ledger.log.guard import ReadOnlyLog
 from ledger.merkle import consistency_path, leaf_hash, root
 from ledger.note import parse_note, parse_vkey
 from ledger.policy import Policy, parse_policy
+from ledger.shape import time_ms
 from ledger.verify import Verifier
 from ledger.witness.exchange import origin_hash, request_bytes
 
@@ -202,6 +205,54 @@ def test_two_of_three_is_required_and_what_is_missed_is_made_up_for(consortium: 
             assert '"shop"' in http.get("/api/members").text
         for one in jobs:
             assert not Verifier(policy).verify(parse_bundle(consortium.proof(node, one))).unwitnessed
+
+
+def test_a_log_goes_over_to_a_new_key_and_its_witnesses_and_verifiers_follow(consortium: Consortium) -> None:
+    old_vkey = consortium.vkey
+    with ExitStack() as stack:
+        for name in ("one", "two", "three"):
+            consortium.witnesses[name] = stack.enter_context(consortium.witness(name))
+        consortium.write_policy("group enough 2 one two three\nquorum enough")
+        node = stack.enter_context(consortium.serve(LOOMARK_WITNESS_REQUIRE="true"))
+        policies = {"old": httpx2.get(f"{node.url}/api/policy").text}
+        proofs = {"before": consortium.proof(node, consortium.sequenced(node, consortium.send(node, 1)))}
+
+        with node.client(OPERATOR_KEY) as http:
+            said = http.post("/api/keys/log", json={"overlapSeconds": 4}).json()
+        # The change itself is published under both keys, by witnesses that know the old one alone.
+        change = parse_note(httpx2.get(f"{node.url}/log/checkpoint").content)
+        assert len([line for line in change.signatures if line.name == ORIGIN]) == 2
+        assert len(checkpoint(node)[1]) >= 3
+        evidence = parse_evidence(httpx2.get(f"{node.url}/log/key-changes").content)
+        policies["updated"], added = extended_policy(policies["old"], evidence)
+        consortium.vkey, listed = httpx2.get(f"{node.url}/log/vkey").text.splitlines()
+        assert (listed, [one.new.text() for one in added]) == (old_vkey, [consortium.vkey])
+
+        # After the overlap none of them cosigns what the new key alone signs; nothing is published, nothing is lost.
+        until(lambda: time.time() * 1000 > time_ms(said["until"], "until"), "the overlap to end")
+        before = checkpoint(node)[0]
+        waiting = consortium.send(node, 2)
+        until(lambda: httpx2.get(f"{node.url}/readyz").json()["waiting"], "the node to say that it waits")
+        assert (checkpoint(node)[0], consortium.job(node, waiting)["state"]) == (before, "staged")
+        assert metric(node, 'loomark_witness_asked_total{outcome="refused-403"') > 0
+
+        for name in ("one", "two"):
+            port = consortium.witnesses[name].port
+            consortium.witnesses[name].stop()
+            consortium.witnesses[name] = stack.enter_context(consortium.witness(name, port=port))
+        proofs["after"] = consortium.proof(node, consortium.sequenced(node, waiting))
+        signed = parse_note(httpx2.get(f"{node.url}/log/checkpoint").content)
+        keys = [line.key_id for line in signed.signatures if line.name == ORIGIN]
+        assert keys == [parse_vkey(consortium.vkey).key_id]
+        policies["new"] = httpx2.get(f"{node.url}/api/policy").text
+    for name, text in policies.items():
+        verifier = Verifier(parse_policy(text))
+        assert not verifier.verify(parse_bundle(proofs["before"])).unwitnessed
+        if name == "old":
+            with pytest.raises(VerificationError, match="policy --update"):
+                verifier.verify(parse_bundle(proofs["after"]))
+        else:
+            assert not verifier.verify(parse_bundle(proofs["after"])).unwitnessed
 
 
 def test_fail_open_publishes_and_completes_the_checkpoint_later(consortium: Consortium) -> None:

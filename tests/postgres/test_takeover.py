@@ -18,10 +18,13 @@ import httpx2
 import pytest
 
 from bench.serving import Served
+from bench.witness import ChildWitness
+from fabric.capture.witnessing import POLICY_FILE
 from fabric.integrity import check_node
 from fabric.store.engine import writer_engine
 from ledger.errors import Unavailable
-from ledger.note import parse_vkey
+from ledger.note import parse_note, parse_vkey, verify_note
+from ledger.policy import parse_policy
 from tests.faults.served import births, document, kill, survivors
 
 from .fixtures import Postgres
@@ -29,6 +32,7 @@ from .fixtures import Postgres
 MEMBER = {"type": "member", "subject": "farm", "name": "Farm", "parties": ["9506000134352"]}
 MEDIA = "application/ld+json"
 WITHIN_S = 60.0
+_BOTH = "group both all 0 1\nquorum both\n"
 
 
 @dataclass
@@ -184,6 +188,40 @@ def _kill_sequencer(cluster: Cluster, sending: Sending, more: int) -> float:
     cluster.start(number)
     until(lambda: cluster.ready(cluster.nodes[number]).get("size"))
     return taken_s
+
+
+def test_who_takes_over_asks_the_same_witnesses_and_none_of_them_sees_a_fork(
+    cluster: Cluster, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vkey = httpx2.get(f"{cluster.nodes[0].url}/log/vkey").text.strip()
+    witnesses = [
+        cluster.stack.enter_context(
+            ChildWitness(tmp_path / name, "--name", f"witness.example/{name}", "--log", vkey)
+        )
+        for name in ("one", "two")
+    ]
+    lines = [f"witness {number} {one.vkey} {one.url}" for number, one in enumerate(witnesses)]
+    monkeypatch.setenv("LOOMARK_WITNESS_REQUIRE", "true")
+    for number, node in enumerate(cluster.nodes):
+        node.stop()
+        (cluster.folder / str(number) / POLICY_FILE).write_text("\n".join([*lines, _BOTH]))
+    first, second = [cluster.start(number) for number in (0, 1)]
+    with Sending(cluster, seed) as sending:
+        until(lambda: len(sending.settled) >= 5)
+        assert cluster.sequencer() is first
+        kill(births(first.process.pid)[:1])
+        until(lambda: cluster.ready(second).get("sequencing"))
+        before = len(sending.settled)
+        until(lambda: len(sending.settled) >= before + 5)
+        cluster.start(0)
+        until(lambda: cluster.ready(cluster.nodes[0]).get("size"))
+    _require_whole(cluster, sending)
+    note = parse_note(httpx2.get(f"{cluster.nodes[0].url}/log/checkpoint").content)
+    policy = parse_policy(httpx2.get(f"{second.url}/api/policy").text)
+    assert {key.text() for key in policy.witnesses.values()} == {one.vkey for one in witnesses}
+    assert policy.quorum_time_s(verify_note(note, policy.keys)) is not None
+    for one in witnesses:
+        assert "loomark_witness_forks_total 0.0" in httpx2.get(f"{one.url}/metrics").text
 
 
 def _require_whole(cluster: Cluster, sending: Sending) -> None:
