@@ -34,6 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Choose the seed before the hypothesis plugin reads its own option."""
     chosen = config.getoption("--hypothesis-seed") or os.environ.get("LOOMARK_TEST_SEED")
     config.option.hypothesis_seed = str(chosen or secrets.randbelow(2**32))
+    # Processes that share the tests among them choose the same slices.
+    os.environ["LOOMARK_TEST_SEED"] = config.option.hypothesis_seed
 
 
 def _seed_line(config: pytest.Config) -> str:
