@@ -30,8 +30,10 @@ class Services:
     graph: GraphReader
 
     def state(self) -> dict[str, Any]:
-        """The node's state, with the tree size that the knowledge graph covers."""
-        return {**self.node.state(), "graph_size": self.graph.size}
+        """The node's state, with the tree size that its knowledge graph covers, and the log index of the last
+        erasure of which no file of that graph holds anything (-1: of none).
+        """
+        return {**self.node.state(), "graph_size": self.graph.size, "graph_purged": self.graph.purged}
 
 
 def services(request: Request) -> Services:

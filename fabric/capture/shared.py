@@ -46,6 +46,8 @@ class SharedWriter(Writer):
             if self._turns.look():
                 # Others wrote since this node's last turn: what it remembered of things and classes is old.
                 self._indexer = Indexer(self._turns.registry)
+                # Whoever sequenced before may have ended between an erasure and its sweep.
+                self._sweeper.remind()
             super().sequence()
         except LostTurn:
             return
@@ -64,6 +66,11 @@ class SharedWriter(Writer):
         if stored.fresh is not None and self._turns.is_sequencing:
             self._indexer.remember(stored.fresh)
         return stored.job
+
+    def _sweep(self) -> None:
+        # One database is swept once, not by each of its nodes.
+        if self._turns.is_sequencing:
+            super()._sweep()
 
     def _patience_s(self) -> float:
         return LOOK_EVERY_S

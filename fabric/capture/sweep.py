@@ -5,18 +5,23 @@ moved nobody promises. So the files are rewritten after erasures: on SQLite VACU
 PostgreSQL VACUUM FULL of the tables that held values. This costs the time to copy the database, so several erasures
 share one sweep, and sweeping takes a tenth of the writer's time at most. `erasure.swept` says what is done, durably:
 a node that was killed in between sweeps at its next start.
+
+This is about the database alone. Where several nodes share one, the one that sequences sweeps it, for all of them, and
+whoever takes over goes on. What a node keeps in its own folder (`fabric.graph.snapshots`) it sweeps itself, and
+remembers there.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from fabric.store.erasures import mark_swept, unswept
+from fabric.store.erasures import last_erasure, mark_swept, unswept
 
 REST: Final = 9.0
 """How many times as long as the last sweep took the writer does other work before the next."""
@@ -27,6 +32,8 @@ TRY_AGAIN_S: Final = 0.1
 
 LOCK_TIMEOUT_S: Final = 5
 """How long one table is waited for on PostgreSQL: whoever reads it meanwhile goes first."""
+
+_NUMBER: Final = re.compile("[0-9]+")
 
 TABLES: Final = (
     "document",
@@ -79,21 +86,23 @@ class Sweeper:
         try:
             with self._engine.connect() as connection:
                 self._due = unswept(connection) is not None
+                # What another node erases while this one sweeps may be in tables that are done already.
+                last = last_erasure(connection)
             if not self._due:
                 return True
-            self._due = not self._rewrite()
+            self._due = not self._rewrite(last)
         except DBAPIError:
             # No room for a copy, a lock that somebody holds, a server that is away: the files wait.
             self._due = True
         self._not_before = self._clock() + max(REST * (self._clock() - begun), TRY_AGAIN_S)
         return not self._due
 
-    def _rewrite(self) -> bool:
+    def _rewrite(self, last: int) -> bool:
         sqlite = self._engine.dialect.name == "sqlite"
         if not (rewrite_sqlite(self._engine) if sqlite else rewrite_postgresql(self._engine)):
             return False
         with self._engine.begin() as connection:
-            mark_swept(connection)
+            mark_swept(connection, last)
         return True
 
 
@@ -114,9 +123,32 @@ def rewrite_sqlite(engine: Engine) -> bool:
 
 
 def rewrite_postgresql(engine: Engine) -> bool:
-    """Write the tables that hold values anew, without dead tuples. Segments of its own log go with recycling."""
+    """Write the tables that hold values anew, without dead tuples. Segments of its own log go with recycling.
+
+    False when some stayed: the server copies what a transaction, of whichever client, could still see as it was, and
+    skips, with no more than a warning, a table that belongs to another role.
+    """
+    kept: list[int] = []
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'")
-        for table in TABLES:
-            connection.exec_driver_sql(f'VACUUM FULL "{table}"')
-    return True
+        driver: Any = connection.connection.driver_connection
+
+        def hear(told: Any) -> None:
+            kept.extend(kept_dead(told.message_detail))
+
+        driver.add_notice_handler(hear)
+        try:
+            connection.exec_driver_sql(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'")
+            for table in TABLES:
+                connection.exec_driver_sql(f'VACUUM (FULL, VERBOSE) "{table}"')
+        finally:
+            driver.remove_notice_handler(hear)
+    return len(kept) == len(TABLES) and not any(kept)
+
+
+def kept_dead(detail: str | None) -> list[int]:
+    """How many dead rows VACUUM said it had to keep; nothing in a message that is not about this.
+
+    Servers speak many languages. In each, the first line is about those rows and has one number.
+    """
+    numbers = _NUMBER.findall((detail or "").partition("\n")[0])
+    return [int(numbers[0])] if len(numbers) == 1 else []

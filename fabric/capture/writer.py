@@ -246,7 +246,7 @@ class Writer:
             first = self._queue.get(timeout=self._patience_s())
         except queue.Empty:
             self._idle()
-            self._sweeper.run()
+            self._sweep()
             return True
         return first is not None and self._round(first)
 
@@ -254,6 +254,10 @@ class Writer:
         """What there is to do while nothing is sent."""
         if self.trouble is not None or self._sequencer.is_lacking:
             self._try_again()
+
+    def _sweep(self) -> None:
+        """Take what was erased out of the database's files, when it is time."""
+        self._sweeper.run()
 
     def _patience_s(self) -> float | None:
         """How long to wait for work before trying again what could not be done."""
@@ -282,7 +286,7 @@ class Writer:
             return go_on
         self.trouble = None
         self._settle(batch)
-        self._sweeper.run()
+        self._sweep()
         return go_on
 
     def _settle(self, batch: Sequence[Work]) -> None:

@@ -222,7 +222,7 @@ def open_projection(folder: Path, source: Source) -> Projection:
     if not (folder / STORE).exists():
         swap_in(folder)
     for left in (NEW, OLD):
-        shutil.rmtree(folder / left, ignore_errors=True)
+        _clear(folder / left)
     graph, progress = Graph(folder / STORE), Progress(folder / PROGRESS)
     if not graph.is_of_this_mapping() or max(graph.covered(), progress.reached()) > source.size():
         progress.close()
@@ -236,6 +236,9 @@ def open_projection(folder: Path, source: Source) -> Projection:
         if clean > purged(folder):
             state_purged(folder, clean)
         progress.note_purged(clean)
+    elif (progress.purged() or -1) > purged(folder):
+        # The file is what is told to others, and survives a power cut; notes may not, in whatever order.
+        progress.note_purged(purged(folder))
     return Projection(folder, graph, progress, source)
 
 
@@ -248,7 +251,7 @@ def swap_in(folder: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
         os.replace(store, old)
     os.replace(fresh, store)
-    shutil.rmtree(old, ignore_errors=True)
+    _clear(old)
 
 
 def rebuild(folder: Path, source: Source, progress: Callable[[int], None] | None = None) -> Snapshot:
@@ -267,6 +270,12 @@ def rebuild(folder: Path, source: Source, progress: Callable[[int], None] | None
         return projection.publish(anew=True)
     finally:
         projection.close()
+
+
+def _clear(old: Path) -> None:
+    """Remove a store that may hold what was erased. Raises OSError: nobody may say that it is gone then."""
+    if old.exists():
+        shutil.rmtree(old)
 
 
 def _remove(folder: Path) -> None:

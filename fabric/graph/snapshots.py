@@ -3,7 +3,8 @@
     graph/store            what the projector writes; nobody else opens it
     graph/snap-<size>-<n>  a snapshot, made of hard links
     graph/CURRENT          one line: the name of the newest snapshot, replaced by renaming
-    graph/PURGED           one line: the log index of the last erasure that no file here remembers
+    graph/PURGED           one line: the log index of the last erasure that no file here remembers; without
+                           it, all of them may be remembered
 
 A reader that opened a snapshot keeps it although it is removed; one that read the pointer just before the
 removal reads it again.
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from pyoxigraph import Store
+
+from ledger.log.durable import DiskFiles, sync_folder
 
 CURRENT: Final = "CURRENT"
 PURGED: Final = "PURGED"
@@ -51,16 +54,19 @@ def purged(folder: Path) -> int:
 
 
 def state_purged(folder: Path, erasure: int) -> None:
-    """State that the files hold nothing of erasures up to a log index. Only once that is so."""
-    told = folder / f"{PURGED}.new"
-    told.write_text(f"{erasure}\n", encoding="ascii")
-    os.replace(told, folder / PURGED)
+    """State, durably, that the files hold nothing of erasures up to a log index. Only once that is so.
+
+    Raises StorageFull, Unavailable.
+    """
+    # What was removed must not be back after a power cut that spares the statement.
+    sync_folder(folder)
+    DiskFiles().write(folder / PURGED, f"{erasure}\n".encode("ascii"))
 
 
 def publish(store: Store, folder: Path, size: int, kept: int = KEPT) -> Snapshot:
     """Make a snapshot of a store and point to it. If the process dies in between, the old pointer holds.
 
-    The newest `kept` snapshots stay.
+    The newest `kept` snapshots stay. Raises OSError where only this one may stay and another cannot be removed.
     """
     numbers = [int(match[2]) for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))]
     snapshot = Snapshot(f"snap-{size}-{1 + max(numbers, default=0)}", size)
@@ -76,4 +82,4 @@ def _remove_old(folder: Path, newest: str, kept: int) -> None:
     found = [(int(match[2]), path) for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))]
     for _, path in sorted(found, reverse=True)[kept:]:
         if path.name != newest:
-            shutil.rmtree(path, ignore_errors=True)
+            shutil.rmtree(path, ignore_errors=kept > 1)

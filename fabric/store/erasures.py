@@ -133,11 +133,9 @@ def unswept(connection: Connection) -> int | None:
     return None if found[0][0] is None else int(found[0][0])
 
 
-def mark_swept(connection: Connection) -> None:
-    """Note that the files hold nothing of any erasure that has its index. Only after the files were rewritten."""
-    connection.execute(
-        update(erasure).where(erasure.c.idx.is_not(None), erasure.c.swept == 0).values(swept=1)
-    )
+def mark_swept(connection: Connection, last: int) -> None:
+    """Note that the files hold nothing of erasures up to a log index. Only after the files were rewritten."""
+    connection.execute(update(erasure).where(erasure.c.idx <= last, erasure.c.swept == 0).values(swept=1))
 
 
 def last_erasure(connection: Connection) -> int:

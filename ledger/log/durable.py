@@ -48,7 +48,7 @@ class DiskFiles:
             _write_synced(partial, data)
             os.rename(partial, path)
             if lasting:
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
         except OSError as error:
             full = storage_full(error)
             raise full or Unavailable(f"cannot write {path.name}: {error.strerror}") from error
@@ -98,10 +98,11 @@ def _make_folder(path: Path) -> None:
         path = path.parent
     for folder in reversed(missing):
         folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
+        sync_folder(folder.parent)
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Force to disk which names a folder holds. Raises OSError."""
     # Windows has no handle on a folder; there a rename is made durable by the file system's own journal.
     if os.name == "nt":
         return
