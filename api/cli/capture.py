@@ -76,13 +76,13 @@ def capture(
             hand = _hand(node, key, passphrase_file, signer, public_key)
             for file in files:
                 with _named(file):
-                    before = checkpoint_size(node)
-                    job = capture_file(node, file, hand, keep_wrong_check_digits)
+                    before, document = checkpoint_size(node), read_document_file(file)
+                    job = capture_document(node, document, hand, keep_wrong_check_digits)
                 jobs.append(job)
                 if receipt is not None and job["receipt"] is not None:
                     receipt.write_bytes(node.get(job["receipt"]).content)
                 if not as_json:
-                    print_lines(told(file, job, before, _indices(node, job)))
+                    print_lines(told(file, document, job, before, _indices(node, job)))
     finally:
         # A refusal of one file does not undo the captures of those before it.
         if as_json and jobs:
@@ -150,14 +150,18 @@ def _named(file: Path) -> Iterator[None]:
         raise
 
 
-def capture_file(
-    node: Node, file: Path, hand: Hand | None, keep_wrong_check_digits: bool = False
-) -> dict[str, Any]:
-    """Post one document, signed locally when somebody signs, and give its job once it is settled."""
+def read_document_file(file: Path) -> bytes:
+    """The bytes of a document, read once: the file may be a pipe. Raises InvalidInput."""
     try:
-        document = file.read_bytes()
+        return file.read_bytes()
     except OSError as error:
         raise InvalidInput(f"cannot read {file}: {error.strerror}", rule="bad-file") from error
+
+
+def capture_document(
+    node: Node, document: bytes, hand: Hand | None, keep_wrong_check_digits: bool = False
+) -> dict[str, Any]:
+    """Post one document, signed locally when somebody signs, and give its job once it is settled."""
     address = "/epcis/capture" + ("?check-digits=keep" if keep_wrong_check_digits else "")
     if hand is None:
         response = node.post(address, document, EPCIS_JSON)
@@ -198,8 +202,10 @@ def _contexts(records: list[dict[str, Any]]) -> dict[str, str | None]:
     return {entry["url"]: entry["sha256"] for entry in bound if entry.keys() == {"url", "sha256"}}
 
 
-def told(file: Path, job: dict[str, Any], before: int, indices: dict[str, int]) -> Iterator[str]:
-    """What became of a file, its events, and what to do next.
+def told(
+    file: Path, document: bytes, job: dict[str, Any], before: int, indices: dict[str, int]
+) -> Iterator[str]:
+    """What became of a file with a document, its events, and what to do next.
 
     `before` is the size of the log before the file was sent, `indices` says where repeated records stand.
     """
@@ -207,7 +213,7 @@ def told(file: Path, job: dict[str, Any], before: int, indices: dict[str, int]) 
         yield f"{file}: {job['state']} {printable(job.get('reason') or '')}".rstrip()
         return
     repeats = {int(one["record"]): _record_id(one) for one in job.get("duplicates", [])}
-    events, repeated = _events(file, job, repeats)
+    events, repeated = _events(document, job, repeats)
     yield f"{file}: {_outcome(job, len(events), before)}"
     lines = [
         f"{one['record']}  {printable(one['eventID'] or '(no event ID)')}" + _repeating(one, job, repeats)
@@ -228,13 +234,13 @@ def told(file: Path, job: dict[str, Any], before: int, indices: dict[str, int]) 
 
 
 def _events(
-    file: Path, job: dict[str, Any], repeats: dict[int, str]
+    document: bytes, job: dict[str, Any], repeats: dict[int, str]
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The events of a job without header and master data, and the events that it repeats, by record id.
 
     In custody only what is new is committed; a signature covers the whole document, what it repeats included.
     """
-    body = json.loads(file.read_bytes()).get("epcisBody", {})
+    body = json.loads(document).get("epcisBody", {})
     count = len(body.get("eventList", ())) or 1
     signed = job["custody"] == "member"
     first = len(job["records"]) + (0 if signed else len(repeats)) - count

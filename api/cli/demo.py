@@ -188,7 +188,7 @@ def _state(node: Node, statement: dict[str, Any]) -> dict[str, Any]:
 
 def _capture(child: ChildNode, data: Path, story: dict[str, Any], keys: dict[str, str]) -> str:
     """Capture every document under its member's own key; gives a record of the partner's."""
-    from .capture import capture_file
+    from .capture import capture_document, read_document_file
     from .key_source import hand_of_file
 
     files = [(m["id"], file) for m in story["members"] for file in _documents(data, m)]
@@ -196,7 +196,9 @@ def _capture(child: ChildNode, data: Path, story: dict[str, Any], keys: dict[str
     with progress() as shown:
         for member, file in shown.track(files, description="capturing"):
             with Node(child.url, keys[member]) as node:
-                job = capture_file(node, file, hand_of_file(data / "keys" / f"{member}.key", None))
+                job = capture_document(
+                    node, read_document_file(file), hand_of_file(data / "keys" / f"{member}.key", None)
+                )
             if job["state"] != "sequenced":
                 raise InvalidInput(f"{file} was {job['state']}: {job['reason']}", rule="demo")
             records += len(job["records"])

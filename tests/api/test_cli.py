@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
@@ -365,6 +366,16 @@ def test_capture_names_its_records_and_says_what_is_in_the_log_already(served: S
     again = served.run("capture", file, key="farm")
     assert (again.code, served.size()) == (0, before)
     assert "already in the log at" in again.out
+
+    # A pipe can be read once only.
+    pipe = served.folder / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(Path(file).read_bytes()))
+    writer.start()
+    piped = served.run("capture", str(pipe), key="farm")
+    writer.join()
+    assert (piped.code, piped.err) == (0, "")
+    assert "already in the log at" in piped.out
 
 
 def test_a_receipt_is_kept_and_verified_away_from_the_node(served: Served, tmp_path: Path) -> None:
