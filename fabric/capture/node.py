@@ -24,6 +24,7 @@ from sqlalchemy import Engine
 from fabric.store import credentials
 from fabric.store.engine import reader_engine, writer_engine
 from fabric.store.migrate import mark_projections, migrate, require_current, revision
+from fabric.store.spill import SPILL, keep_spills
 from fabric.visibility.reader import Reader
 from fabric.visibility.sight import reader_of
 from ledger.ed25519 import Signer, key_id, possession_line
@@ -228,6 +229,7 @@ def open_node(
     engine: Engine | None = None
     witnesses: Witnesses | None = None
     try:
+        keep_spills(settings.data / SPILL)
         keyring = Keyring(settings.data / "keys", settings.keys)
         keyring.create_folder()
         keyring.check()
@@ -280,6 +282,7 @@ def rebuild_folder(settings: NodeSettings, progress: Callable[[int, int], None] 
     engine = writer_engine(_database(settings))
     witnesses: Witnesses | None = None
     try:
+        keep_spills(settings.data / SPILL)
         keyring = Keyring(settings.data / "keys", settings.keys)
         _sign_alone(lock, engine, keyring)
         _take_only_turn(lock, settings)
@@ -305,6 +308,7 @@ def migrate_database(settings: NodeSettings) -> tuple[str | None, str | None]:
     lock.take(FolderLock(settings.data / "lock"))
     engine = writer_engine(_database(settings))
     try:
+        keep_spills(settings.data / SPILL)
         _take_only_turn(lock, settings)
         before = revision(engine)
         migrate(engine)

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from fabric.capture.indexing import VERSIONS
 from fabric.store.migrate import stale_projections
+from fabric.store.spill import SPILL, spilling_into
 from ledger.errors import InvalidInput, LoomarkError
 from ledger.keyfile import read_public_key
 from ledger.log.database import read_head, registry_entries
@@ -49,7 +50,10 @@ def check_node(
 
     Raises Unavailable when there is no database; everything else is a fault.
     """
-    with TemporaryDirectory(prefix="loomark-fsck-", dir=scratch) as name:
+    with (
+        TemporaryDirectory(prefix="loomark-fsck-", dir=scratch) as name,
+        spilling_into(Path(name) / SPILL),
+    ):
         run = Run(moment.copy_engine(Path(name) / "stored.db"), progress or _silent)
         run.elsewhere = elsewhere
         run.high_water = high_water or folder / HIGH_WATER
