@@ -51,7 +51,10 @@ def erasures(serving: Serving, submitting: Submitting) -> Response:
 
 @router.get("/erasures/{statement_id}", summary="What is done of an erasure", response_class=Response)
 def erasure(statement_id: str, serving: Serving, submitting: Submitting) -> Response:
-    """One erasure of the caller: `state` is staged, stated (no table holds it), or gone (no file does)."""
+    """One erasure of the caller: `state` is staged, stated (no table holds it), or gone (no file does).
+
+    Of nodes that share a database each answers for that and for its own folder.
+    """
     found = serving.node.capture.erasure(submitting, statement_id)
     return _json(_erasure(found, serving.graph.purged))
 
