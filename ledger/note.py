@@ -95,6 +95,8 @@ def parse_vkey(text: str) -> VerifierKey:
     Raises :class:`InvalidInput` with rule ``bad-vkey`` for anything else than our three types, and ``no-ml-dsa``
     where this installation cannot verify the third: it must not take a cosigner for one that never signs.
     """
+    if "\n" in text:
+        raise InvalidInput("expected one vkey, got several lines: give one of them", rule="bad-vkey")
     name, plus, rest = text.partition("+")
     key_hash, second_plus, encoded = rest.partition("+")
     if not (plus and second_plus and _is_name(name) and _KEY_HASH.match(key_hash)):

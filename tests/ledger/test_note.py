@@ -56,6 +56,12 @@ def test_notes_of_others_verify(shared_data: Path) -> None:
             parse_vkey(vkey)
 
 
+def test_the_lines_that_a_log_lists_of_its_keys_are_not_taken_for_one_key() -> None:
+    with pytest.raises(InvalidInput, match="several lines") as refusal:
+        parse_vkey(f"{LOG.text()}\n{WITNESSES[0].text()}")
+    assert refusal.value.rule == "bad-vkey"
+
+
 def test_a_log_of_70_000_entries_that_others_accept(shared_data: Path) -> None:
     vectors: dict[str, Any] = json.loads((shared_data / "tlog/vectors/log70k.json").read_bytes())
     log, witness = (parse_vkey(vkey) for vkey in vectors["vkeys"])
