@@ -19,9 +19,7 @@ def now_text() -> str:
     return time_text(int(datetime.now(UTC).timestamp() * 1000))
 
 
-def signed_statement(
-    pinned: Pinned, kind: str, member: str, key: Signer, body: Mapping[str, JSON]
-) -> bytes:
+def signed_statement(pinned: Pinned, kind: str, member: str, key: Signer, body: Mapping[str, JSON]) -> bytes:
     """The envelope of one statement, to post to `/api/statements`."""
     statement = Statement(
         kind,
