@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sqlite3
 import struct
 from collections.abc import Iterator
@@ -36,6 +37,9 @@ ENGINE_FAILS: Final = (OSError, ValueError, RuntimeError)
 """What the engine raises for files it cannot make sense of; a block that fails its checksum is a RuntimeError."""
 
 _FLOCK: Final = "hhqqi"
+_LOOKS: Final = 20
+"""Times that the published snapshot is looked up again because another one took its place."""
+
 _LOOKED_AT: Final = 5_000
 """Quads after which progress is told."""
 
@@ -46,18 +50,16 @@ Opened = tuple[str, Store]
 """A store by its place in the data folder."""
 
 
-def open_graphs(run: Run, folder: Path) -> list[Opened]:
+def open_graphs(run: Run, folder: Path, scratch: Path) -> list[Opened]:
     """The graphs of a folder, opened so that nothing can be written: the published snapshot and the projector's store.
 
     What cannot be opened is a fault. A store that a projector holds open is left to it: every snapshot is made of the
-    store's own files, so what is wrong there shows in the next one.
+    store's own files, so what is wrong there shows in the next one. `scratch` is a new folder for links.
     """
     if not folder.is_dir():
         return []
-    places = []
-    name = _published(run, folder)
-    if name is not None:
-        places.append(folder / name)
+    scratch.mkdir()
+    places = [] if (snapshot := _snapshot(run, folder, scratch)) is None else [snapshot]
     if (folder / STORE).is_dir():
         if is_held(folder / STORE / "LOCK"):
             run.live = True
@@ -68,12 +70,42 @@ def open_graphs(run: Run, folder: Path) -> list[Opened]:
         try:
             found.append((f"graph/{path.name}", Store.read_only(str(path))))
         except ENGINE_FAILS as error:
-            # A projector may have published another one, and removed this, since its name was read.
-            if path.exists():
-                run.faults.note(
-                    "graph-unreadable", f"graph/{path.name}", f"expected a graph, got: {_told(error)}"
-                )
+            run.faults.note(
+                "graph-unreadable", f"graph/{path.name}", f"expected a graph, got: {_told(error)}"
+            )
     return found
+
+
+def _snapshot(run: Run, folder: Path, scratch: Path) -> Path | None:
+    """The published snapshot under links of our own: a projector that publishes others removes it meanwhile."""
+    for _ in range(_LOOKS):
+        name = _published(run, folder)
+        if name is None:
+            return None
+        try:
+            _link(folder / name, scratch / name)
+        except FileNotFoundError:
+            continue
+        now = current(folder)
+        if now is None or now.name == name:
+            return scratch / name
+    run.faults.note(
+        "graph-unreadable", f"graph/{CURRENT}", "expected a snapshot that stays for a moment, got none"
+    )
+    return None
+
+
+def _link(folder: Path, to: Path) -> None:
+    shutil.rmtree(to, ignore_errors=True)
+    to.mkdir()
+    for path in folder.iterdir():
+        try:
+            os.link(path, to / path.name)
+        except FileNotFoundError:
+            raise
+        except OSError:
+            # Another file system has no links to this one.
+            shutil.copyfile(path, to / path.name)
 
 
 def _published(run: Run, folder: Path) -> str | None:

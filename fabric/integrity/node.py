@@ -84,7 +84,7 @@ class _AsFound(DiskFiles):
 def _check(run: Run, folder: Path, database: Path | str, key: VerifierKey | None, copy: Path) -> NodeReport:
     found = LogReport(0, 0, 0, ())
     run.files = _AsFound(folder / LOG / CHECKPOINT_FILE, run.high_water)
-    opened = graphs.open_graphs(run, folder / GRAPH)
+    opened = graphs.open_graphs(run, folder / GRAPH, copy.with_name("graphs"))
     run.progress("copy", 0, 1)
     try:
         moment.take(database, copy)
