@@ -21,6 +21,9 @@ from ledger.errors import LoomarkError, Unavailable
 
 from .prepare import Limits, Prepared, prepare
 
+NICE: Final = 5
+"""Of the processes that prepare; the writer is at 0, the projector of the graph behind both."""
+
 _COLLECT_EVERY: Final = 64
 _turns = count(1)
 
@@ -161,6 +164,9 @@ def _lost() -> Unavailable:
 
 
 def _end_with_parent() -> None:
+    # One thread writes, and everything waits for it: where both want a core, it gets it.
+    if hasattr(os, "nice"):
+        os.nice(NICE)
     collect_rarely()
     gc.disable()
     # Ctrl-C reaches the whole terminal group; the parent decides when its workers stop.

@@ -23,7 +23,7 @@ from .projection import open_projection
 from .snapshots import current
 from .source import Source
 
-NICE: Final = 15
+NICE: Final = 19
 """How far the projector steps back behind the processes that capture and answer."""
 
 LOOK_EVERY_S: Final = 0.25
