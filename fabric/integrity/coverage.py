@@ -96,6 +96,10 @@ BYTES: Final = (
     Uncovered(
         "a snapshot that `graph/CURRENT` does not name", "nobody opens it; a later publication removes it"
     ),
+    Uncovered(
+        "a lost `graph/PURGED`, or one that names another erasure",
+        "an earlier one sweeps the graph's files again; a later one that was just stated leaves traces",
+    ),
     Uncovered("archived notes, where a quorum is required", "a head that waited for cosigners may have none"),
     Uncovered("the sealed part of an encrypted key file", "opening it with its passphrase checks it"),
     Uncovered("free space of database pages", "holds no row; zeroed when a row is deleted (secure_delete)"),

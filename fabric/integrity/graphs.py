@@ -18,7 +18,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from pyoxigraph import DefaultGraph, NamedNode, Quad, Store
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,12 +26,13 @@ from fabric.graph.graph import Graph, covered_size
 from fabric.graph.names import RECORD
 from fabric.graph.progress import Progress
 from fabric.graph.projection import PROGRESS, STORE, Projection, open_projection
-from fabric.graph.snapshots import CURRENT, current
+from fabric.graph.snapshots import CURRENT, PURGED, current
 from fabric.graph.source import Source
-from fabric.store.schema import event
+from fabric.store.schema import erasure, event
 
 from .run import DAMAGED, Run, reason
 
+_NUMBER: Final = re.compile(rb"(-1|0|[1-9][0-9]{0,17})\n\Z")
 _SNAPSHOT: Final = re.compile(r"snap-[0-9]+-[0-9]+\Z")
 ENGINE_FAILS: Final = (OSError, ValueError, RuntimeError)
 """What the engine raises for files it cannot make sense of; a block that fails its checksum is a RuntimeError."""
@@ -273,6 +274,22 @@ class _Walk:
             message,
             record=_record(quad),
         )
+
+
+def check_purged(run: Run, folder: Path) -> None:
+    """The line that says up to which erasure no file of the graph holds anything: it has to name an erasure, or none."""
+    try:
+        said = (folder / PURGED).read_bytes()
+    except FileNotFoundError:
+        return
+    with run.engine.connect() as connection:
+        stated = {-1, *connection.execute(select(erasure.c.idx).where(erasure.c.idx.is_not(None))).scalars()}
+    number = int(said) if _NUMBER.match(said) else None
+    if number in stated or (run.live and number is not None and number >= run.head):
+        return
+    run.faults.note(
+        "graph-purged", f"graph/{PURGED}", "expected the log index of an erasure, got something else"
+    )
 
 
 def check_notes(run: Run, folder: Path, connection: Connection, covered: int | None) -> None:

@@ -310,6 +310,10 @@ _DERIVED: Final = {
         "The pointer to the published graph leads to no snapshot, or to an old one.",
         "Descriptions fail or are old. The next publication writes it again.",
     ),
+    "graph-purged": _derived(
+        "The graph's note of the last erasure that its files have forgotten names no erasure.",
+        "Files of the graph may still hold what was erased. Making the graph anew forgets it.",
+    ),
     "graph-notes": _derived(
         "The projector's notes of what it has written are wrong.",
         "The graph may keep what was changed since. Traces, records and proofs do not use it.",

@@ -187,6 +187,7 @@ def _projections(run: Run, folder: Path, copy: Path, opened: Sequence[graphs.Ope
         )
         return
     by_size = graphs.sizes(run, list(opened))
+    graphs.check_purged(run, folder / GRAPH)
     fresh = copy.with_name("fresh.db")
     with derived.scratch(fresh, copy) as connection:
         registry = _registry_at(connection, run.head)

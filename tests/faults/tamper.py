@@ -156,6 +156,8 @@ def may_go_unnoticed(change: Change, folder: Path, whole: Path) -> bool:
     if name.startswith((DATABASE, "graph/progress.db")):
         file = name.removesuffix("-wal")
         return any(fnmatch(name, one.place) for one in FILES) or same_rows(folder / file, whole / file)
+    if name == "graph/PURGED":
+        return not (folder / name).exists() or (folder / name).read_bytes() in _erasure_lines(whole)
     if name.startswith("graph/"):
         if (
             name.startswith("graph/snap-")
@@ -175,6 +177,13 @@ def may_go_unnoticed(change: Change, folder: Path, whole: Path) -> bool:
         # The body stands last in the table of records.
         return change.row[-1] is None
     return is_uncovered(name) and (table != "class" or not _is_used(whole, folder))
+
+
+def _erasure_lines(whole: Path) -> set[bytes]:
+    """What the graph's note of the last erasure may say."""
+    with closing(sqlite3.connect(whole / DATABASE)) as database:
+        stated = [index for (index,) in database.execute("SELECT idx FROM erasure WHERE idx IS NOT NULL")]
+    return {f"{index}\n".encode() for index in (-1, *stated)}
 
 
 def _may_be_lost(table: str, row: tuple[Any, ...], whole: Path) -> bool:
