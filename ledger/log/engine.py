@@ -80,6 +80,11 @@ def reader_engine(database: Path | str, *, pool_size: int = 8) -> Engine:
     )
 
 
+def one_state(engine: Engine) -> dict[str, Any]:
+    """Options of a connection of the writer's whose whole transaction sees one state of the database."""
+    return {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+
+
 def is_postgres(database: Path | str) -> bool:
     """Whether this names a PostgreSQL database. Raises InvalidInput where it names neither that nor SQLite."""
     if isinstance(database, Path) or "://" not in database:

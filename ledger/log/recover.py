@@ -20,6 +20,7 @@ from ..seal import parse_seal
 from ..tile import TILE_WIDTH
 from .database import entries, entry_data, has_archived_notes, last_seal, leaves, read_head, registry_entries
 from .edge import Edge, edge_at, frontier_at
+from .engine import one_state
 from .guard import PUBLISHED, SEALS, Mark, MarkSource, ReadOnly, ReadOnlyLog, compare, no_marks
 from .plan import LogState, replayed_registry
 from .publish import Publisher, QuorumMissing
@@ -39,7 +40,7 @@ def open_sequencer(
     first `sequence` that can. Raises Unavailable when no log was created there, or when its head cannot be
     published for another reason.
     """
-    with engine.connect() as connection:
+    with engine.connect().execution_options(**one_state(engine)) as connection:
         head = read_head(connection)
         try:
             found, refusal = read_marks(publisher, head.origin, has_archived_notes(connection), marks)
@@ -52,10 +53,18 @@ def open_sequencer(
         edge = _edge(connection, publisher.tiles, base, head.size, tiles)
         state, broken_seals = _state(connection, head.origin, edge)
     refusal = refusal or broken_seals
+    if refusal is not None and _has_moved(engine, head):
+        # Somebody who lost its lock unnoticed still ended its commit: what was compared is no longer the head.
+        return open_sequencer(engine, publisher, clock, marks=marks)
     sequencer = Sequencer(engine, publisher, clock, state, read_only=refusal, marks=marks)
     if head.size:
         _publish(sequencer, publisher, edge)
     return sequencer
+
+
+def _has_moved(engine: Engine, head: Checkpoint) -> bool:
+    with engine.connect() as connection:
+        return read_head(connection) != head
 
 
 def _publish(sequencer: Sequencer, publisher: Publisher, edge: Edge) -> None:

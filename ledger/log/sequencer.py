@@ -196,9 +196,10 @@ class Sequencer:
     def _write(self, connection: Connection, decided: Plan) -> None:
         if self._unarchived is not None:
             archive_note(connection, self._unarchived)
+        # Refusals alone move nothing, and are compared as well: a registry that others changed may not refuse.
+        if not move_head(connection, self.head, decided.state.head if decided.entries else self.head):
+            raise self._moved()
         if decided.entries:
-            if not move_head(connection, self.head, decided.state.head):
-                raise self._moved()
             add_entries(connection, decided, decided.state.head)
         record_outcomes(connection, decided)
 
