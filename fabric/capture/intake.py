@@ -5,6 +5,7 @@ Durable before anybody is told. Whatever is refused is refused before the first 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -31,6 +32,11 @@ from .prepare import Draw, Prepared
 
 Clock = Callable[[], int]
 """Milliseconds since 1970, UTC."""
+
+
+def now_ms() -> int:
+    """This machine's clock."""
+    return time.time_ns() // 1_000_000
 
 
 class Stored(NamedTuple):
