@@ -68,12 +68,8 @@ def history(stub: Stub, origin: bytes, after: bytes, limit: bytes) -> JSON:
     """The records of checkpoints larger than ``after``, smallest first, at most ``limit`` of them."""
     most = arguments.size(limit, "limit", 1, MAX_HISTORY)
     start, end = keys.checkpoints_after(_origin(origin), arguments.size(after, "after"))
-    found: list[JSON] = []
-    for key, raw in stub.get_state_by_range(start, end, most):
-        found.append({"size": int(keys.last_part(key)), **arguments.parsed(raw)})
-        if len(found) == most:
-            break
-    return found
+    read = stub.get_state_by_range(start, end, most)
+    return [{"size": int(keys.last_part(key)), **arguments.parsed(raw)} for key, raw in read]
 
 
 def cosign(stub: Stub, origin: bytes, size: bytes, line: bytes) -> JSON:

@@ -39,8 +39,8 @@ class Stub(Protocol):
     State is that of the last committed block: :meth:`get_state` does not see what the same transaction wrote. Every
     read is recorded with its version, and at commit the transaction is void when one of them changed since. What is
     written takes effect at commit and in the order of the calls, and a transaction has at most one event, the last
-    that was set. Any method may raise an error of the stub's own when the peer is gone or cannot answer; a handler
-    lets it pass, and the transaction ends.
+    that was set. Any method may raise an error of the stub's own when the peer is gone or cannot answer; a handler then
+    answers 500 or lets it pass.
     """
 
     @property
@@ -72,7 +72,7 @@ class Stub(Protocol):
     def get_state_by_range(self, start: str, end: str, page_size: int = 0) -> Iterator[tuple[str, bytes]]:
         """The committed keys from ``start`` up to and without ``end`` with their values, in the order of UTF-8.
 
-        With a ``page_size`` it ends after so many, and the transaction may write nothing. Without it the peer checks
+        With a ``page_size`` it ends after so many, and such a transaction may write nothing. Without it the peer checks
         at commit that the range still holds the same keys. It may be left before its end.
         """
 
