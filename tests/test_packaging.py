@@ -19,11 +19,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("ledger", "fabric", "ontology", "api")
-# What `loomark[node]` alone brings, by the name it is imported under; pydantic is not among it, Typer depends on it.
+# What extras alone bring, by the name it is imported under; pydantic is not among it, Typer depends on it.
 SERVER_MODULES = (
-    "alembic", "fastapi", "httptools", "jinja2", "prometheus_client", "psycopg", "pyoxigraph",
+    "alembic", "fabric_protos", "fastapi", "grpc", "httptools", "jinja2", "prometheus_client", "psycopg", "pyoxigraph",
     "sqlalchemy", "starlette", "structlog", "uvicorn", "uvloop",
 )  # fmt: skip
+# Distributions that are not named as what they are imported by.
+DISTRIBUTIONS = {
+    "fabric_protos": "hyperledger-fabric-protos",
+    "google": "protobuf",
+    "grpc": "grpcio",
+    "nacl": "pynacl",
+}
 
 
 def _run(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -88,7 +95,11 @@ def test_the_metadata_names_the_command_the_extras_and_the_base_dependencies(whe
         metadata = archive.read(metadata_name).decode()
         entry_points = archive.read(metadata_name.replace("METADATA", "entry_points.txt")).decode()
     assert "loomark = api.cli:main" in entry_points
-    assert set(re.findall(r"^Provides-Extra: (\S+)", metadata, re.MULTILINE)) == {"node", "postgres"}
+    assert set(re.findall(r"^Provides-Extra: (\S+)", metadata, re.MULTILINE)) == {
+        "hyperledger",
+        "node",
+        "postgres",
+    }
     base = set(re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*$", metadata, re.MULTILINE))
     assert base == {"cryptography", "httpx2", "pynacl", "rfc8785", "rich", "typer"}
 
@@ -112,7 +123,7 @@ def _third_party_imports(*folders: str) -> dict[str, str]:
                 - sys.stdlib_module_names
                 - {*PACKAGES, "tests", "bench"}
             ):
-                found[{"nacl": "pynacl"}.get(top, top.replace("_", "-"))] = str(path.relative_to(ROOT))
+                found[DISTRIBUTIONS.get(top, top.replace("_", "-"))] = str(path.relative_to(ROOT))
     return found
 
 

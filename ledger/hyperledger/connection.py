@@ -6,6 +6,7 @@ is not known is refused: a misspelt option that is silently left out could mean 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tomllib
@@ -13,6 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from .errors import BadProfile
 from .identity import X509Identity, load_identity, read_bounded, read_private
@@ -253,3 +258,50 @@ class _Table:
 
 def _kind(value: object) -> str:
     return str(value) if type(value) in (int, float, bool) else f"a {type(value).__name__}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """What a TLS connection needs, PEM; ``certificate`` and ``key`` are the client's own, for mutual TLS."""
+
+    roots: bytes
+    certificate: bytes | None
+    key: bytes | None
+
+    @property
+    def binding(self) -> bytes:
+        """SHA-256 of the client's certificate (DER), which ties a request to this connection; empty without one."""
+        if self.certificate is None:
+            return b""
+        first = x509.load_pem_x509_certificates(self.certificate)[0]
+        return hashlib.sha256(first.public_bytes(Encoding.DER)).digest()
+
+
+def load_tls(peer: Peer) -> Tls | None:
+    """The certificates that a peer's entry names, read and checked; None where it asks for no TLS.
+
+    Checked here because the library that speaks TLS would only ever say that it cannot connect.
+    """
+    if peer.tls_roots is None:
+        return None
+    roots = read_bounded(peer.tls_roots, "file of TLS roots")
+    _certificates(roots, peer.tls_roots)
+    if peer.client_certificate is None or peer.client_key is None:
+        return Tls(roots, None, None)
+    certificate = read_bounded(peer.client_certificate, "TLS client certificate")
+    key = read_private(peer.client_key, "TLS client key")
+    first = _certificates(certificate, peer.client_certificate)[0]
+    try:
+        fits = load_pem_private_key(key, None).public_key() == first.public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        fits = False
+    if not fits:
+        raise BadProfile(f"expected the private key of {peer.client_certificate} at {peer.client_key}, PEM")
+    return Tls(roots, certificate, key)
+
+
+def _certificates(data: bytes, path: Path) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(data)
+    except ValueError:
+        raise BadProfile(f"expected PEM certificates at {path}") from None
