@@ -217,7 +217,11 @@ def listen(pipe: Connection, deadline: float) -> bytes:
     while (left := deadline - time.monotonic()) > 0:
         ready, _, _ = select.select([pipe], [], [], left)
         if ready:
-            data = os.read(pipe.fileno(), 65_536)
+            try:
+                data = os.read(pipe.fileno(), 65_536)
+            except ConnectionResetError:
+                # It ended before it had read what it was told; what it said before is heard all the same.
+                data = b""
             if not data:
                 return b"".join(said)
             said.append(data)
