@@ -112,7 +112,10 @@ def _orderer(layout: Layout) -> dict[str, Any]:
 
 def _consenters(layout: Layout) -> dict[str, Any]:
     if layout.topology.bft:
-        return {"ConsenterMapping": [_bft_consenter(layout, n) for n in layout.orderers], "SmartBFT": _smart_bft(layout)}
+        return {
+            "ConsenterMapping": [_bft_consenter(layout, n) for n in layout.orderers],
+            "SmartBFT": _smart_bft(layout),
+        }
     return {"EtcdRaft": {"Consenters": [_consenter(layout, n) for n in layout.orderers], "Options": _RAFT}}
 
 
@@ -127,7 +130,9 @@ def _consenter(layout: Layout, number: int) -> dict[str, Any]:
 
 
 def _bft_consenter(layout: Layout, number: int) -> dict[str, Any]:
-    certificate = layout.node(f"orderer{number}") / "msp" / "signcerts" / f"{names.orderer_host(number)}-cert.pem"
+    certificate = (
+        layout.node(f"orderer{number}") / "msp" / "signcerts" / f"{names.orderer_host(number)}-cert.pem"
+    )
     return {
         "ID": number,
         **_consenter(layout, number),

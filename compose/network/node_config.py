@@ -106,7 +106,12 @@ def _peer(layout: Layout, number: int) -> dict[str, Any]:
             "blockGossipEnabled": False,
             "policy": "cluster",
         },
-        "gateway": {"enabled": True, "endorsementTimeout": "30s", "broadcastTimeout": "30s", "dialTimeout": "30s"},
+        "gateway": {
+            "enabled": True,
+            "endorsementTimeout": "30s",
+            "broadcastTimeout": "30s",
+            "dialTimeout": "30s",
+        },
         "keepalive": {"minInterval": "10s"},
         "authentication": {"timewindow": "15m"},
         "handlers": _handlers(),

@@ -23,7 +23,9 @@ def _is_block(tree: Tree) -> bool:
 def _scalar(tree: Tree) -> str:
     if isinstance(tree, Mapping):
         return "{}"
-    return json.dumps(tree if tree is None or isinstance(tree, (str, int)) else list(tree), ensure_ascii=False)
+    return json.dumps(
+        tree if tree is None or isinstance(tree, (str, int)) else list(tree), ensure_ascii=False
+    )
 
 
 def _lines(tree: Tree) -> list[str]:
