@@ -12,7 +12,7 @@ from api.limits import media_type, read_body
 from api.services import Services
 from fabric.capture.retaining import Due
 from fabric.store.credentials import OPERATOR
-from fabric.store.erasures import StoredErasure
+from fabric.store.erasures import StatedErasure
 from fabric.store.retention import Policy
 from ledger.canonical import parse_json
 from ledger.errors import Forbidden
@@ -99,14 +99,14 @@ async def retain(
     return _json({"applied": apply, "due": [_due(serving, one) for one in found]})
 
 
-def _erasure(one: StoredErasure, purged: int) -> dict[str, Any]:
-    graph = one.seq is not None and purged >= one.seq
-    gone = graph and one.swept
-    body = one.value()
+def _erasure(one: StatedErasure, purged: int) -> dict[str, Any]:
+    stated = one.stated
+    graph = stated.seq is not None and purged >= stated.seq
+    body = stated.value()
     return {
-        "statement": one.statement_id,
-        "index": one.seq,
-        "state": "staged" if one.seq is None else "gone" if gone else "stated",
+        "statement": stated.statement_id,
+        "index": stated.seq,
+        "state": "staged" if stated.seq is None else "gone" if graph and one.swept else "stated",
         "database": one.swept,
         "graph": graph,
         "records": body["records"],

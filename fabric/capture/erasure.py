@@ -23,9 +23,9 @@ from fabric.epcis.event import read_event
 from fabric.epcis.link import parse_link
 from fabric.lineage.fact import GS1, HolderOf
 from fabric.lineage.sql import remove_facts
+from fabric.store.bodies import StoredBody
 from fabric.store.bulk import delete_rows, execute_keys, fetch, select_in, select_keys, update_rows
 from fabric.store.erasures import (
-    StoredErasure,
     Tombstone,
     forget_names,
     put_names,
@@ -106,7 +106,7 @@ class Eraser:
     def _holder_of(self) -> HolderOf:
         return self.holders.member_of
 
-    def run(self, connection: Connection, one: StoredErasure) -> None:
+    def run(self, connection: Connection, one: StoredBody) -> None:
         """Erase what a sequenced erasure names of its author's records; what is gone already stays gone."""
         told = parse_erasure(one.value())
         rows = [row for row in select_in(connection, _ROWS, told.records) if row.member == one.member]
@@ -206,7 +206,7 @@ def _forget(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     update_rows(connection, record, ("salt", "body", "event_id", "digest"), ("id",), rows)
 
 
-def _drop_documents(connection: Connection, one: StoredErasure, fresh: Sequence[Any]) -> None:
+def _drop_documents(connection: Connection, one: StoredBody, fresh: Sequence[Any]) -> None:
     """Drop the submitted bytes that held the records, and what was noted of them; the digest stays.
 
     A submission that repeated a record in custody made no record of it: the notes of its job say what it repeated.

@@ -21,9 +21,9 @@ from fabric.lineage.fact import Fact
 from fabric.lineage.same import NewSame, index_links
 from fabric.lineage.schema import VERSION as LINEAGE_VERSION
 from fabric.lineage.sql import NewFact, index_facts
+from fabric.store.bodies import ERASURES, LINKS, Bodies, StoredBody
 from fabric.store.bulk import fetch, insert_rows, select_in, update_rows
-from fabric.store.erasures import mark_erasures, seers, waiting_erasures
-from fabric.store.links import StoredLink, mark_links, waiting_links
+from fabric.store.erasures import seers
 from fabric.store.records import StoredCapture, load_capture, load_captures
 from fabric.store.schema import EVENT, MASTER, capture, master
 from fabric.store.things import Interner, Sitting, smaller_kind
@@ -140,16 +140,11 @@ class Indexer:
         self._identifiers, self._holders = registry.identifiers, holders
 
     def _index_links(self, connection: Connection, sequenced: Sequence[Sequenced]) -> None:
-        indices = {one.row: one.index for one in sequenced if one.envelope.statement.type == "link"}
-        links = [one._replace(seq=indices[one.statement]) for one in waiting_links(connection, indices)]
-        mark_links(connection, links)
-        self.project_links(connection, links)
+        self.project_links(connection, _taken(connection, LINKS, "link", sequenced))
 
     def _erase(self, connection: Connection, sequenced: Sequence[Sequenced]) -> None:
         """Carry out erasures, after everything that the same transaction brings: it may be what they name."""
-        indices = {one.row: one.index for one in sequenced if one.envelope.statement.type == "erasure"}
-        found = [one._replace(seq=indices[one.statement]) for one in waiting_erasures(connection, indices)]
-        mark_erasures(connection, found)
+        found = _taken(connection, ERASURES, "erasure", sequenced)
         eraser = Eraser(self._visibility, self._holders, self._project_again)
         for one in sorted(found, key=lambda one: one.seq or 0):
             eraser.run(connection, one)
@@ -166,7 +161,7 @@ class Indexer:
         """Give a class to those who saw what was erased: by it a reader is told that there was something."""
         self._visibility.own_classes(connection, seers(connection))
 
-    def project_links(self, connection: Connection, links: Sequence[StoredLink]) -> None:
+    def project_links(self, connection: Connection, links: Sequence[StoredBody]) -> None:
         """Write the rows of links that have their index: both things, both edges, who may see them."""
         if not links:
             return
@@ -212,6 +207,16 @@ class Indexer:
         )
         self._visibility.add(connection, arrivals, ids, self._holders)
         insert_rows(connection, master, _MASTER, [row for one in captures for row in _master_rows(one, ids)])
+
+
+def _taken(
+    connection: Connection, bodies: Bodies, kind: str, sequenced: Sequence[Sequenced]
+) -> list[StoredBody]:
+    """The bodies of a kind among the sequenced statements, which are told their log index."""
+    indices = {one.row: one.index for one in sequenced if one.envelope.statement.type == kind}
+    found = [one._replace(seq=indices[one.statement]) for one in bodies.waiting(connection, indices)]
+    bodies.mark(connection, found)
+    return found
 
 
 def place(one: Indexable, index: int) -> Indexable:

@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import Engine, select
 from sqlalchemy.engine import Connection
 
-from fabric.store.links import sequenced_links
+from fabric.store.bodies import LINKS
 from fabric.store.migrate import create_projections, drop_projections, mark_projections, stale_projections
 from fabric.store.schema import capture
 from ledger.registry import Registry
@@ -50,7 +50,7 @@ def project_all(connection: Connection, indexer: Indexer, progress: Progress | N
         done += len(batch)
         if progress is not None:
             progress(done, len(waiting))
-    indexer.project_links(connection, sequenced_links(connection))
+    indexer.project_links(connection, LINKS.sequenced(connection))
     indexer.name_seers(connection)
     return done
 

@@ -17,7 +17,7 @@ from ledger.errors import Forbidden, InvalidInput
 from ledger.registry import Registry
 from ledger.shape import time_text
 
-from .erasing import keep, signed_in_custody
+from .erasing import ERASURE
 from .intake import LogView
 from .keyring import Keyring, require_member
 from .prepare import Draw
@@ -87,8 +87,8 @@ def applied(
     for start in range(0, len(records), MAX_RECORDS):
         part = records[start : start + MAX_RECORDS]
         made = Erasure(tuple(sorted(set(part))), (), reason_of(found.policy))
-        signed = signed_in_custody(made, found.policy.member, (), keyring, log, draw, now_ms)
-        stated.append(keep(connection, signed, log, now_ms))
+        signed = ERASURE.in_custody(made, found.policy.member, (), keyring, log, draw, now_ms)
+        stated.append(ERASURE.keep(connection, signed, log, now_ms))
     left = len(found.records) - len(records)
     return found._replace(records=records, stated=tuple(stated), left=left)
 

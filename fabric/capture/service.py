@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 from fabric.store import credentials, documents, erasures, jobs, retention
 from fabric.store.credentials import Principal
 from fabric.store.documents import StoredDocument
-from fabric.store.erasures import StoredErasure
+from fabric.store.erasures import StatedErasure
 from fabric.store.jobs import Job
 from fabric.store.retention import Policy
 from ledger.canonical import parse_json
@@ -27,10 +27,12 @@ from ledger.log.schema import statement as statement_table
 from ledger.log.stage import stage
 from ledger.statement import parse_envelope
 
-from . import erasing, retaining
+from . import retaining
+from .bodies import BesideLog
+from .erasing import ERASURE
 from .intake import Clock, LogView
 from .keyring import Keyring, require_member
-from .links import as_signed, in_custody, keep
+from .links import LINK
 from .pool import Preparer
 from .prepare import Draw, Prepared
 from .retaining import Due
@@ -132,20 +134,20 @@ class CaptureService:
     def link(self, member: str, body: bytes) -> Ticket:
         """Queue a `same` link of a member, told or signed (docs/spec/link.md). `stored` gives what was Posted."""
         value = _object(body)
-        return self._writer.submit(lambda connection: self._link(connection, member, value))
+        return self._writer.submit(lambda connection: self._keep(connection, LINK, member, value))
 
     def erase(self, member: str, body: bytes) -> Ticket:
         """Queue an erasure of a member's own records, told or signed (docs/spec/erasure.md). `stored` gives what was
         Posted; once it is settled, no table holds what was erased."""
         value = _object(body)
-        return self._writer.submit(lambda connection: self._erase(connection, member, value))
+        return self._writer.submit(lambda connection: self._keep(connection, ERASURE, member, value))
 
-    def erasures(self, member: str, limit: int = 100) -> list[StoredErasure]:
+    def erasures(self, member: str, limit: int = 100) -> list[StatedErasure]:
         """A member's latest erasures, newest first."""
         with self._engine.connect() as connection:
             return erasures.erasures_of(connection, member, limit)
 
-    def erasure(self, member: str, statement_id: str) -> StoredErasure:
+    def erasure(self, member: str, statement_id: str) -> StatedErasure:
         """One erasure of a member. Raises NotFound."""
         with self._engine.connect() as connection:
             found = erasures.erasure_named(connection, member, statement_id)
@@ -258,23 +260,12 @@ class CaptureService:
         credentials.issue(connection, signed.admits, credentials.MEMBER, key, self._clock())
         return posted._replace(api_key=key)
 
-    def _link(self, connection: Connection, member: str, value: Mapping[str, Any]) -> Posted:
+    def _keep(
+        self, connection: Connection, kind: BesideLog[Any], member: str, value: Mapping[str, Any]
+    ) -> Posted:
         log, now_ms = self._writer.log_view(), self._clock()
-        if "envelope" in value:
-            made = as_signed(value, member)
-        else:
-            made = in_custody(value, member, self._keyring, log, self._draw, now_ms)
-        row = keep(connection, made, log, now_ms)
-        statement = made.envelope.statement
-        return Posted(row, member, statement.id, statement.type, None, None)
-
-    def _erase(self, connection: Connection, member: str, value: Mapping[str, Any]) -> Posted:
-        log, now_ms = self._writer.log_view(), self._clock()
-        if "envelope" in value:
-            made = erasing.as_signed(value, member)
-        else:
-            made = erasing.in_custody(value, member, self._keyring, log, self._draw, now_ms)
-        row = erasing.keep(connection, made, log, now_ms)
+        made = kind.drafted(value, member, self._keyring, log, self._draw, now_ms)
+        row = kind.keep(connection, made, log, now_ms)
         statement = made.envelope.statement
         return Posted(row, member, statement.id, statement.type, None, None)
 

@@ -13,23 +13,18 @@ from typing import Any, Final
 from sqlalchemy import select
 
 from fabric.epcis.erasure import Erasure, parse_erasure
+from fabric.store.bodies import StoredBody, stored_body
 from fabric.store.bulk import select_in
-from fabric.store.erasures import StoredErasure, stored_erasure
 from fabric.store.schema import erased, erased_by, erased_name, erasure, retention
 from fabric.store.schema import record as record_table
 from ledger.canonical import canonical
 from ledger.disclosure import open_disclosure
-from ledger.errors import InvalidInput
-from ledger.statement import parse_envelope
 
-from .run import Run, reason
+from .bodies import check_body
+from .run import Run
 
 _BY: Final = "SELECT e.* FROM erased_by b JOIN erasure e ON e.id = b.erasure WHERE b.record IN ({in})"
 _STONES: Final = "SELECT record, whole, parties, partial, remains FROM erased WHERE record IN ({in})"
-_STATEMENTS: Final = (
-    "SELECT s.id, s.idx, s.state, s.envelope, e.data FROM statement s LEFT JOIN entry e ON e.idx = s.idx"
-    " WHERE s.id IN ({in})"
-)
 _NAMED: Final = "SELECT id, member, commitment, salt, body, digest FROM record WHERE commitment IN ({in})"
 _REFUSED: Final = (
     "SELECT c.id FROM capture c JOIN statement s ON s.id = c.statement WHERE s.state = 'refused'"
@@ -47,7 +42,7 @@ def record(run: Run, row: Any, place: str, more: Mapping[str, Any]) -> None:
     with run.engine.connect() as connection:
         told = [
             parse_erasure(one.value())
-            for one in map(stored_erasure, select_in(connection, _BY, [row.id]))
+            for one in map(stored_body, select_in(connection, _BY, [row.id]))
             if one.seq is not None and one.member == row.member
         ]
         stone = next(select_in(connection, _STONES, [row.id]), None)
@@ -103,7 +98,7 @@ def document(run: Run, row: Any) -> None:
     """A document without its bytes is one whose records were erased."""
     with run.engine.connect() as connection:
         query = "SELECT * FROM erasure WHERE id IN ({in})"
-        found = next(map(stored_erasure, select_in(connection, query, [row.dropped_by])), None)
+        found = next(map(stored_body, select_in(connection, query, [row.dropped_by])), None)
         refused = _is_of_refused(connection, row.id)
     if refused or (found is not None and found.seq is not None and found.member == row.member):
         return
@@ -122,27 +117,20 @@ def _is_of_refused(connection: Any, number: int) -> bool:
     return states == {"refused"}
 
 
-def link(run: Run, row: Any, place: str) -> None:
-    """A link without body or salt is one that the log says was erased."""
-    run.faults.note("link-body", place, "expected its body, got none", member=str(row.member))
-
-
 def check_erasures(run: Run) -> None:
     """Each erasure holds the body that its statement commits to, and what it names is gone once it has its index."""
     for row in run.rows(erasure):
         place = f"erasure {row.id} of {row.member}"
         more: dict[str, Any] = {"member": str(row.member), "entry": row.idx if type(row.idx) is int else None}
         with run.row("erasure-body", place, **more):
-            found = stored_erasure(row)
+            found = stored_body(row)
             with run.engine.connect() as connection:
-                stated = next(select_in(connection, _STATEMENTS, [found.statement]), None)
                 told = parse_erasure(found.value())
                 named = list(select_in(connection, _NAMED, told.records))
                 known = set(
                     select_in(connection, "SELECT record FROM erased_by WHERE erasure IN ({in})", [found.id])
                 )
-            for rule, message in _faults(found, told, stated):
-                run.faults.note(rule, place, message, **more)
+            check_body(run, "erasure", parse_erasure, row, place, more)
             if found.seq is not None:
                 _effects(run, found, told, named, {one.record for one in known})
             elif known:
@@ -152,29 +140,7 @@ def check_erasures(run: Run) -> None:
     _orphans(run)
 
 
-def _faults(found: StoredErasure, told: Erasure, stated: Any) -> Iterator[tuple[str, str]]:
-    if stated is None:
-        yield "erasure-statement", "expected its staged statement, got none"
-        return
-    try:
-        statement = parse_envelope(stated.envelope or stated.data or b"").statement
-    except InvalidInput as error:
-        yield "erasure-statement", f"expected its statement: {reason(error)}"
-        return
-    if (statement.type, statement.member, statement.id) != ("erasure", found.member, found.statement_id):
-        yield "erasure-statement", f"expected an erasure by {found.member}, got another statement"
-    elif {statement.member, *statement.body["parties"]} != found.parties:
-        yield "erasure-parties", "expected the parties that the statement names, got others"
-    right = told.commitment(found.salt)
-    if right != found.commitment or right.hex() != statement.body.get("commitment"):
-        yield "erasure-commitment", "expected the commitment that the statement signs, got another"
-    if canonical(told.as_json()) != found.body:
-        yield "erasure-body", "expected canonical bytes, got another spelling"
-    if stated.idx != found.seq:
-        yield "erasure-index", f"expected log index {stated.idx}, got {found.seq}"
-
-
-def _effects(run: Run, found: StoredErasure, told: Erasure, named: Sequence[Any], known: set[int]) -> None:
+def _effects(run: Run, found: StoredBody, told: Erasure, named: Sequence[Any], known: set[int]) -> None:
     own = [row for row in named if row.member == found.member]
     for row in own:
         kept = row.salt is not None or (row.body is not None and not told.units)

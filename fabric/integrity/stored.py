@@ -20,7 +20,6 @@ from fabric.epcis.identity import body_digest
 from fabric.epcis.link import parse_link
 from fabric.store.bulk import select_in
 from fabric.store.credentials import MEMBER, OPERATOR
-from fabric.store.links import StoredLink, stored_link
 from fabric.store.schema import EVENT, HEADER, MASTER, capture, credential, document, job, link, record
 from fabric.store.schema import erasure as erasure_table
 from ledger.canonical import canonical
@@ -31,7 +30,8 @@ from ledger.log import schema as log
 from ledger.statement import Statement, parse_envelope
 
 from . import erasure
-from .run import Run, reason
+from .bodies import check_body
+from .run import Run
 
 _RECORDS_AT_ONCE: Final = 2_000
 _NAME: Final = re.compile(r"[0-9a-f]{32}\Z")
@@ -366,36 +366,7 @@ def _links(run: Run) -> None:
         place = f"link {row.id} of {row.member}"
         more: dict[str, Any] = {"member": str(row.member), "entry": _number(row.idx)}
         with run.row("link-body", place, **more):
-            with run.engine.connect() as connection:
-                stated = next(select_in(connection, _STATEMENTS, [row.statement]), None)
-            if row.body is None or row.salt is None:
-                erasure.link(run, row, place)
-                continue
-            for rule, message in _link_faults(stored_link(row), stated):
-                run.faults.note(rule, place, message, **more)
-
-
-def _link_faults(found: StoredLink, stated: Any) -> Iterator[tuple[str, str]]:
-    if stated is None:
-        yield "link-statement", "expected its staged statement, got none"
-        return
-    try:
-        statement = parse_envelope(stated.envelope or stated.data or b"").statement
-        value = json.loads(found.body)
-        right, body = parse_link(value).commitment(found.salt), canonical(value)
-    except (InvalidInput, ValueError) as error:
-        yield "link-body", f"expected a statement and the body of a link: {reason(error)}"
-        return
-    if (statement.type, statement.member, statement.id) != ("link", found.member, found.statement_id):
-        yield "link-statement", f"expected a link by {found.member}, got another statement"
-    elif {statement.member, *statement.body["parties"]} != found.parties:
-        yield "link-parties", "expected the parties that the statement names, got others"
-    if right != found.commitment or right.hex() != statement.body.get("commitment"):
-        yield "link-commitment", "expected the commitment that the statement signs, got another"
-    if body != found.body:
-        yield "link-body", "expected canonical bytes, got another spelling"
-    if stated.idx != found.seq:
-        yield "link-index", f"expected log index {stated.idx}, got {found.seq}"
+            check_body(run, "link", parse_link, row, place, more)
 
 
 def _bodies(run: Run) -> None:

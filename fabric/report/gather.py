@@ -18,8 +18,8 @@ from fabric.lineage import Contradiction, Fact, HolderOf, Sort, ThingKey
 from fabric.lineage.creation import SHOWN_LINE
 from fabric.lineage.fact import INPUT
 from fabric.lineage.reader import SqlReader
+from fabric.store.bodies import LINKS, StoredBody
 from fabric.store.bulk import select_in
-from fabric.store.links import StoredLink, links_at
 from fabric.store.records import StoredCapture, StoredRecord, load_capture
 from fabric.store.schema import record as record_table
 from fabric.trace import Coverage, Question, trace
@@ -58,7 +58,7 @@ class Gathered:
 
     document: Mapping[str, Any]
     records: tuple[tuple[StoredRecord, bool], ...]
-    links: tuple[StoredLink, ...] = ()
+    links: tuple[StoredBody, ...] = ()
 
 
 @dataclass(slots=True)
@@ -200,11 +200,11 @@ class _Reading:
         }
         occurrences_of({*lots, *inputs}, self.source)
 
-    def links(self) -> tuple[StoredLink, ...]:
+    def links(self) -> tuple[StoredBody, ...]:
         """All links that were read, in the order of the log."""
         rows = select_in(self._connection, _LINKS, {link[0] for link in self._notes.links})
         seen = [row for row in rows if (row.thing, row.other, row.statement) in self._notes.links]
-        found = links_at(self._connection, {row.seq for row in seen if self._sight.shows_link(row)})
+        found = LINKS.at(self._connection, {row.seq for row in seen if self._sight.shows_link(row)})
         return tuple(sorted(found, key=lambda one: one.seq or 0))
 
     def records(self) -> tuple[tuple[StoredRecord, bool], ...]:

@@ -17,7 +17,7 @@ from fabric.compliance.fsma204 import FSMA204, completeness
 from fabric.lineage import HolderOf
 from fabric.lineage.creation import creation_pointers, shown_units
 from fabric.lineage.words import site
-from fabric.store.links import StoredLink
+from fabric.store.bodies import StoredBody
 from fabric.trace import Coverage, Question
 from fabric.trace.document import time_text
 from fabric.trace.memory import memory_source
@@ -213,12 +213,12 @@ def _dossier(gathered: Gathered) -> Dossier:
     return Dossier(records)
 
 
-def _link_row(one: StoredLink) -> LinkRow:
+def _link_row(one: StoredBody) -> LinkRow:
     first, second = one.value()["same"]
     return first, second, one.statement_id
 
 
-def _link_json(one: StoredLink) -> dict[str, JSON]:
+def _link_json(one: StoredBody) -> dict[str, JSON]:
     return {
         "index": one.seq,
         "member": one.member,

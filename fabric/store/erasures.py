@@ -1,7 +1,4 @@
-"""Erasures and what they leave: bodies beside the log, tombstones of records, and the units and salts that stay.
-
-An erasure whose statement the log refused keeps its row and has no index: nothing was erased by it.
-"""
+"""What erasures leave: tombstones of records, the units and salts that stay, and what files still hold."""
 
 from __future__ import annotations
 
@@ -12,10 +9,10 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import select, update
 from sqlalchemy.engine import Connection, Row
 
-from .bulk import delete_rows, fetch, insert_rows, select_in, update_rows
+from .bodies import StoredBody, stored_body
+from .bulk import delete_rows, fetch, insert_rows, select_in
 from .schema import erased, erased_by, erased_name, erasure
 
-_WAITING: Final = "SELECT * FROM erasure WHERE statement IN ({in})"
 _TOMBSTONES: Final = "SELECT record, whole, parties, partial, remains FROM erased WHERE record IN ({in})"
 _BY: Final = (
     "SELECT b.record, e.idx, e.member, e.statement_id, e.parties, e.body, e.swept FROM erased_by b"
@@ -27,40 +24,11 @@ _NAMED: Final = (
 )
 
 
-class NewErasure(NamedTuple):
-    """An erasure on its way into the store; `statement` is the row of the log's table, `parties` may read the body."""
+class StatedErasure(NamedTuple):
+    """A member's erasure; `swept`: the files of the database hold nothing of what it erased any more."""
 
-    statement: int
-    member: str
-    statement_id: str
-    parties: frozenset[str]
-    commitment: bytes
-    salt: bytes
-    body: bytes
-
-
-class StoredErasure(NamedTuple):
-    """An erasure as stored; `seq` is its log index, None while it waits or was refused.
-
-    `swept` says that the files of the database hold nothing of what it erased any more.
-    """
-
-    id: int
-    statement: int
-    member: str
-    statement_id: str
-    parties: frozenset[str]
-    commitment: bytes
-    salt: bytes
-    body: bytes
-    seq: int | None
+    stated: StoredBody
     swept: bool
-    created_ms: int
-
-    def value(self) -> dict[str, Any]:
-        """The body as JSON."""
-        found: dict[str, Any] = json.loads(self.body)
-        return found
 
 
 class Done(NamedTuple):
@@ -96,35 +64,17 @@ class ErasedName(NamedTuple):
     seq: int
 
 
-def insert_erasure(connection: Connection, new: NewErasure, now_ms: int) -> None:
-    """Store an erasure beside its staged statement; the same statement again changes nothing."""
-    known = select(erasure.c.id).where(erasure.c.statement == new.statement)
-    if connection.execute(known).first() is None:
-        values = new._asdict() | {"parties": " ".join(sorted(new.parties)), "created_at": now_ms}
-        connection.execute(erasure.insert().values(**values, swept=0))
-
-
-def waiting_erasures(connection: Connection, statements: Iterable[int]) -> list[StoredErasure]:
-    """The erasures of these statement rows."""
-    return [stored_erasure(row) for row in select_in(connection, _WAITING, statements)]
-
-
-def mark_erasures(connection: Connection, found: Iterable[StoredErasure]) -> None:
-    """Note the log index of erasures."""
-    update_rows(connection, erasure, ("idx",), ("id",), [(one.seq, one.id) for one in found])
-
-
-def erasures_of(connection: Connection, member: str, limit: int) -> list[StoredErasure]:
+def erasures_of(connection: Connection, member: str, limit: int) -> list[StatedErasure]:
     """A member's latest erasures, newest first."""
     query = select(erasure).where(erasure.c.member == member).order_by(erasure.c.id.desc()).limit(limit)
-    return [stored_erasure(row) for row in connection.execute(query)]
+    return [_stated(row) for row in connection.execute(query)]
 
 
-def erasure_named(connection: Connection, member: str, statement_id: str) -> StoredErasure | None:
+def erasure_named(connection: Connection, member: str, statement_id: str) -> StatedErasure | None:
     """A member's erasure by the id of its statement, or None."""
     query = select(erasure).where(erasure.c.member == member, erasure.c.statement_id == statement_id)
     row = connection.execute(query).one_or_none()
-    return None if row is None else stored_erasure(row)
+    return None if row is None else _stated(row)
 
 
 def unswept(connection: Connection) -> int | None:
@@ -242,18 +192,5 @@ def seers(connection: Connection) -> set[frozenset[str]]:
     return {frozenset(text.split()) for row in rows for text in row if text}
 
 
-def stored_erasure(row: Row[Any]) -> StoredErasure:
-    """A row of the table as an erasure."""
-    return StoredErasure(
-        row.id,
-        row.statement,
-        row.member,
-        row.statement_id,
-        frozenset(row.parties.split()),
-        row.commitment,
-        row.salt,
-        row.body,
-        row.idx,
-        bool(row.swept),
-        row.created_at,
-    )
+def _stated(row: Row[Any]) -> StatedErasure:
+    return StatedErasure(stored_body(row), bool(row.swept))

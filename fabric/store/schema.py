@@ -12,7 +12,7 @@ them, in one transaction, and `loomark fsck` checks what a key would.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -132,37 +132,33 @@ credential: Final = Table(
     Column("revoked_at", BigInteger),
 )
 
-link: Final = Table(
-    "link",
-    metadata,
-    Column("id", _row_id, primary_key=True),
-    Column("statement", BigInteger, nullable=False, unique=True, comment="row of the log's statement table"),
-    Column("member", String(64), nullable=False),
-    Column("statement_id", String(32), nullable=False, comment="`id` of the payload: once per member"),
-    Column(
-        "parties", Text, nullable=False, comment="who may see it: sorted member ids, separated by one space"
-    ),
-    Column("commitment", LargeBinary(32), nullable=False),
-    Column("salt", LargeBinary(32), nullable=False),
-    Column("body", LargeBinary, nullable=False, comment="RFC 8785 bytes"),
-    Column("idx", BigInteger, unique=True, comment="log index, null until it is projected"),
-    Column("created_at", BigInteger, nullable=False, comment="milliseconds since 1970, this node's clock"),
-)
 
-erasure: Final = Table(
+def beside_log(name: str, *more: Column[Any]) -> Table:
+    """A table of bodies that lie beside the log, one a statement of some kind; `more` columns follow the common ones."""
+    return Table(
+        name,
+        metadata,
+        Column("id", _row_id, primary_key=True),
+        Column("statement", BigInteger, nullable=False, unique=True, comment="row of the log's table"),
+        Column("member", String(64), nullable=False),
+        Column("statement_id", String(32), nullable=False, comment="`id` of the payload: once per member"),
+        Column("parties", Text, nullable=False, comment="who may see it: sorted member ids, by one space"),
+        Column("commitment", LargeBinary(32), nullable=False),
+        Column("salt", LargeBinary(32), nullable=False),
+        Column("body", LargeBinary, nullable=False, comment="RFC 8785 bytes"),
+        Column("idx", BigInteger, unique=True, comment="log index, null until it has taken effect"),
+        Column(
+            "created_at", BigInteger, nullable=False, comment="milliseconds since 1970, this node's clock"
+        ),
+        *more,
+    )
+
+
+link: Final = beside_log("link")
+
+erasure: Final = beside_log(
     "erasure",
-    metadata,
-    Column("id", _row_id, primary_key=True),
-    Column("statement", BigInteger, nullable=False, unique=True, comment="row of the log's statement table"),
-    Column("member", String(64), nullable=False),
-    Column("statement_id", String(32), nullable=False, comment="`id` of the payload: once per member"),
-    Column("parties", Text, nullable=False, comment="who may read the body: sorted member ids, by spaces"),
-    Column("commitment", LargeBinary(32), nullable=False),
-    Column("salt", LargeBinary(32), nullable=False),
-    Column("body", LargeBinary, nullable=False, comment="RFC 8785 bytes"),
-    Column("idx", BigInteger, unique=True, comment="log index, null until it has taken effect"),
     Column("swept", SmallInteger, nullable=False, comment="1: no file of the database holds what it erased"),
-    Column("created_at", BigInteger, nullable=False, comment="milliseconds since 1970, this node's clock"),
 )
 
 erased_by: Final = Table(

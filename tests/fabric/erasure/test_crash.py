@@ -67,7 +67,7 @@ def test_what_was_not_stored_has_changed_nothing(erasing: Erasing, monkeypatch: 
     sim = erasing.sim
     names = few(sim)
     before = sim.counts(), erasing.state(), full(sim, "farm", names[1])
-    monkeypatch.setattr("fabric.capture.erasing.insert_erasure", die)
+    monkeypatch.setattr("fabric.store.bodies.Bodies.insert", die)
     erase_and_die(erasing, names[1])
     monkeypatch.undo()
     sim.crash()

@@ -287,6 +287,9 @@ def test_every_rule_has_a_meaning() -> None:
         text = path.read_text(encoding="utf-8")
         noted |= set(re.findall(r'(?:\.note|\bfault|_fault|\.row)\(\s*"([a-z-]+)"', text))
         noted |= set(re.findall(r'yield\s+\(?\s*"([a-z-]+)",', text))
+        of_each_kind = re.findall(r'f"\{kind\}-([a-z]+)"', text)
+        noted |= {f"{kind}-{part}" for kind in ("link", "erasure") for part in of_each_kind}
+    assert {"link-commitment", "erasure-index", "link-missing"} <= noted
     unknown = {rule for rule in noted if rule not in MEANINGS}
     assert unknown == set()
     assert len(noted) > 40
