@@ -158,6 +158,14 @@ class Monitor:
             self._accuse_split(size)
         self._judge()
 
+    def told(self, source: str, data: bytes) -> None:
+        """Keep a head that somebody else was shown, such as one that lies on a shared ledger; the next look compares it.
+
+        Raises :class:`InvalidInput` for a note that the log did not sign.
+        """
+        note, head = signed_head(data, self.origin, self._policy)
+        self._keep(head, note.data(), source)
+
     def look(self, log: LogSource, witnesses: Mapping[str, WitnessSource] | None = None) -> Report:
         """Look once. Whatever the sources answer, only the environment's own errors (a full disk) are raised."""
         report = Report(self.origin)
