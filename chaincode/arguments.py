@@ -53,26 +53,29 @@ def size(raw: bytes, where: str, minimum: int = 0, maximum: int = shape.MAX_TREE
     return shape.count(int(text), where, minimum, maximum)
 
 
-def stored(stub: Stub, key: str) -> JSON | None:
-    """The JSON value under a key, None where there is none."""
+def stored(stub: Stub, key: str) -> dict[str, JSON] | None:
+    """The object under a key, None where there is nothing."""
     raw = stub.get_state(key)
     return None if raw is None else parsed(raw)
 
 
-def found(stub: Stub, key: str, rule: str, expected: str) -> JSON:
-    """The JSON value under a key; raises :class:`NotFound` with this rule and what was expected."""
+def found(stub: Stub, key: str, rule: str, expected: str) -> dict[str, JSON]:
+    """The object under a key; raises :class:`NotFound` with this rule and what was expected."""
     value = stored(stub, key)
     if value is None:
         raise NotFound(f"expected {expected}, got another name", rule=rule)
     return value
 
 
-def parsed(raw: bytes) -> JSON:
-    """The JSON value of bytes in the state."""
+def parsed(raw: bytes) -> dict[str, JSON]:
+    """The object in bytes of the state: whatever lies there is one, so a ``null`` is never taken for nothing."""
     try:
-        return parse_json(raw)
+        value = parse_json(raw)
     except InvalidInput:
         raise BrokenState("a value in the state is not JSON") from None
+    if type(value) is not dict:
+        raise BrokenState("a value in the state is no object")
+    return value
 
 
 def store(stub: Stub, key: str, value: JSON) -> None:
