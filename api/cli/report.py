@@ -12,7 +12,7 @@ from ledger.policy import parse_policy
 
 from .asked import operator_told, thing_of
 from .client import DEFAULT_URL, ApiKeyFile, Url, connect
-from .output import out, print_json
+from .output import REFUSED, fail, out, print_json
 
 app = typer.Typer(add_completion=False)
 
@@ -33,7 +33,8 @@ def report(
     """Write a provenance report; `loomark verify` checks it on another machine, offline.
 
     A bare number that means several things ends with status 2 and their list. The page is made here, of what
-    verified of the JSON under the node's policy.
+    verified of the JSON under the node's policy. Where too few witnesses cosigned, or a key is disputed, both files
+    are written, the page says so at its top, and the exit code is 1.
     """
     with connect(url, api_key_file) as node:
         meant = thing_of(node, thing)
@@ -41,7 +42,7 @@ def report(
         asked = {"thing": meant, "direction": direction}
         with operator_told(node):
             evidence = node.get("/api/reports/provenance", **asked).content
-        page = None if html is None else page_of(evidence, node.get("/api/policy").text)
+        page, refusal = (None, None) if html is None else page_of(evidence, node.get("/api/policy").text)
     output.write_bytes(evidence)
     if html is not None and page is not None:
         html.write_bytes(page)
@@ -52,15 +53,23 @@ def report(
         out.print(
             "wrote " + " and ".join(value for name, value in written.items() if name != "thing"), markup=False
         )
+    if refusal is not None:
+        fail(refusal, REFUSED)
 
 
-def page_of(evidence: bytes, policy: str) -> bytes:
+def page_of(evidence: bytes, policy: str) -> tuple[bytes, str | None]:
     """The printable page of a report, made here of what verifies under the policy: it cannot say anything else.
 
-    Raises VerificationError for a report that does not verify.
+    Beside it why the report is not verified, where it is one to be shown nevertheless. Raises VerificationError for any
+    other that does not verify.
     """
     from api.pages.report_file import report_file
     from fabric.report import verify_report
 
-    verified = verify_report(parse_json(evidence), parse_policy(policy))
-    return report_file(verified, policy).encode()
+    verified = verify_report(parse_json(evidence), parse_policy(policy), shows_unwitnessed=True)
+    failed = [
+        f"the report is not verified at step {step['number']}: {step['detail']}"
+        for step in verified.as_json()["steps"]
+        if not step["ok"]
+    ]
+    return report_file(verified, policy).encode(), "; ".join(failed) or None

@@ -19,10 +19,11 @@ from fabric.report.provenance import Reporter
 from fabric.trace import Direction, Options, Question
 from fabric.visibility.reader import Reader
 from ledger.canonical import JSON, canonical, parse_json
-from ledger.policy import parse_policy, policy_text
+from ledger.policy import parse_policy
 from ledger.shape import time_text
 
 from .asking import Reading, Serving
+from .policy import policy_of
 from .shown import html
 from .trace import MAX_TEXT, instant_us
 
@@ -125,8 +126,9 @@ def _meant(serving: Services, reader: Reader, text: str) -> str:
 
 def _verified(serving: Services, value: dict[str, JSON]) -> tuple[VerifiedReport, str]:
     """The report as its receiver would verify it: a page shows what verified, not what was put together."""
-    policy = policy_text([one.vkey for one in serving.node.log_keys])
-    return verify_report(parse_json(canonical(value)), parse_policy(policy)), policy
+    policy = policy_of(serving.node)
+    verified = verify_report(parse_json(canonical(value)), parse_policy(policy), shows_unwitnessed=True)
+    return verified, policy
 
 
 def _attached(ending: str) -> dict[str, str]:

@@ -78,6 +78,7 @@ def _render(template: str, verified: VerifiedReport, policy: str, drawing: str) 
         "question": verified.report.value["question"],
         "answer": verified.answer,
         "verdict": verdict,
+        "missing_quorum": verified.missing_quorum,
         "records": verdict["records"],
         "part_count": sum(not one.opened.full for one in verified.records),
         "events": sorted(verified.answer["events"], key=lambda one: (str(one["time"]), one["record"])),

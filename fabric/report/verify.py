@@ -15,7 +15,7 @@ Steps 1 to 10 are those of a proof bundle, for every record of the report. Then:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -41,6 +41,7 @@ ALWAYS_OPERATORS_WORD: Final = (
 _RECOMPUTED: Final = ("answer", "fsma204")
 _SHOWN: Final = 120
 _DISPUTE: Final = 8
+_QUORUM: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ class VerifiedReport:
     """A report whose every proof holds and whose every conclusion follows; only :func:`verify_report` makes it.
 
     `records` are in the order of the evidence, as are those of `dossier`; `trace` is the answer as it was computed
-    again; `words` is what remains the operator's word.
+    again; `words` is what remains the operator's word. `missing_quorum` says what was expected of witnesses and not
+    found, where such a report was asked to be shown; everything but the cosignatures then holds.
     """
 
     report: UnverifiedReport
@@ -56,6 +58,7 @@ class VerifiedReport:
     dossier: Dossier
     trace: Trace
     words: tuple[str, ...]
+    missing_quorum: str | None = None
 
     @property
     def answer(self) -> Mapping[str, Any]:
@@ -73,7 +76,7 @@ class VerifiedReport:
         """The verdict, for `loomark verify --json`; `verified` only where every step holds for every record."""
         first = self.records[0]
         return {
-            "verified": not _disputed(self.records),
+            "verified": self._holds(_DISPUTE) and self._holds(_QUORUM),
             "kind": "report",
             "thing": self.report.question.thing,
             "direction": self.report.question.direction.value,
@@ -92,7 +95,7 @@ class VerifiedReport:
                 {
                     "number": number,
                     "name": name,
-                    "ok": number != _DISPUTE or not _disputed(self.records),
+                    "ok": self._holds(number),
                     "detail": detail,
                 }
                 for (number, name), detail in zip(STEPS.items(), self._details(), strict=True)
@@ -102,6 +105,12 @@ class VerifiedReport:
             "gaps": sum(len(lot["gaps"]) for lot in self.fsma204),
             "operatorsWord": list(self.words),
         }
+
+    def _holds(self, step: int) -> bool:
+        """Whether a step holds; those that a report is not shown without always do."""
+        if step == _QUORUM:
+            return self.missing_quorum is None
+        return step != _DISPUTE or not _disputed(self.records)
 
     def _details(self) -> Iterator[str]:
         first, count = self.records[0], len(self.records)
@@ -117,7 +126,8 @@ class VerifiedReport:
         disputed = sum(one.is_disputed for one in self.records)
         told = f"{_counted(disputed, 'record')} by a key that is disputed"
         yield told if disputed else "no key disputed at its entries"
-        yield UNWITNESSED if first.unwitnessed else "signed by the log and the quorum"
+        told = UNWITNESSED if first.unwitnessed else "signed by the log and the quorum"
+        yield told if self.missing_quorum is None else f"signed by the log; {self.missing_quorum}"
         yield "none carried"
         yield f"signed by operator key {self.report.operator.record.keyid[:16]}…"
         events, gaps = len(self.dossier.facts), sum(len(lot["gaps"]) for lot in self.fsma204)
@@ -130,13 +140,14 @@ def _counted(count: int, one: str, more: str = "") -> str:
     return f"{count} {one if count == 1 else more or one + 's'}"
 
 
-def verify_report(value: JSON, policy: Policy) -> VerifiedReport:
+def verify_report(value: JSON, policy: Policy, *, shows_unwitnessed: bool = False) -> VerifiedReport:
     """Verify a report that :func:`ledger.canonical.parse_json` parsed, under a policy.
 
+    With `shows_unwitnessed` a missing quorum does not fail at step 9 but is said, and the report is not `verified`.
     Raises VerificationError with the first step that fails and the JSON pointer of the place.
     """
     report = parse_report(value)
-    records = Verifier(policy, shows_disputed=True).verify_all(report.evidence)
+    records, missing = _verified_records(report, policy, shows_unwitnessed)
     _check_operator(report)
     found_digests = digests(report.value)
     _check_sections(report, found_digests, [name for name in SECTIONS if name not in _RECOMPUTED])
@@ -157,7 +168,21 @@ def verify_report(value: JSON, policy: Policy) -> VerifiedReport:
     _compare(without_operators_word(report.value["answer"]), found.trace, "/answer", 13)
     _compare(report.value["fsma204"], found.fsma204, "/fsma204", 14)
     _check_sections(report, found_digests, _RECOMPUTED)
-    return VerifiedReport(report, records, dossier, found.found, tuple(_words(report, records)))
+    return VerifiedReport(report, records, dossier, found.found, tuple(_words(report, records)), missing)
+
+
+def _verified_records(
+    report: UnverifiedReport, policy: Policy, shows_unwitnessed: bool
+) -> tuple[tuple[VerifiedBundle, ...], str | None]:
+    """Steps 1 to 10, and what is missing of the quorum where only that failed and it may."""
+    try:
+        return Verifier(policy, shows_disputed=True).verify_all(report.evidence), None
+    except VerificationError as error:
+        refusal = error.__cause__
+        if not (shows_unwitnessed and isinstance(refusal, InvalidInput) and refusal.rule == "no-quorum"):
+            raise
+    alone = Verifier(replace(policy, quorum=None), shows_disputed=True)
+    return alone.verify_all(report.evidence), refusal.message
 
 
 def _coverage(report: UnverifiedReport) -> Coverage:

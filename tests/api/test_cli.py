@@ -239,7 +239,7 @@ def test_the_page_of_a_report_is_made_of_the_evidence_beside_it(
     assert done.code == 0, done.err
     assert asked.count("/api/reports/provenance") == 1
     assert served.run("policy", "-o", f"{tmp_path}/policy.txt").code == 0
-    assert page.read_bytes() == page_of(evidence.read_bytes(), (tmp_path / "policy.txt").read_text())
+    assert page.read_bytes() == page_of(evidence.read_bytes(), (tmp_path / "policy.txt").read_text())[0]
     assert b"<svg" in page.read_bytes()
 
 

@@ -267,6 +267,9 @@ def test_fail_open_publishes_and_completes_the_checkpoint_later(consortium: Cons
         assert signers == ["one"]
         assert metric(node, 'loomark_witness_asked_total{outcome="unreachable",witness="two"}') > 0
         assert metric(node, 'loomark_witness_quorum_missed_total{then="published"}') > 0
+        said, page = report(consortium, node, code=1)
+        assert "not verified at step 9" in said
+        assert "Not verified: unwitnessed, the quorum is missing." in page
         port = consortium.witnesses["two"].port
         consortium.witnesses["two"] = stack.enter_context(consortium.witness("two", port=port))
         until(lambda: checkpoint(node)[1] == ["one", "two"], "the checkpoint to be completed")
@@ -277,14 +280,30 @@ def test_fail_open_publishes_and_completes_the_checkpoint_later(consortium: Cons
         run("policy", "-o", str(folder / "pinned.policy"), "--url", node.url)
         said = run("verify", str(folder / "proof.json"), "--policy", str(folder / "pinned.policy"))
         assert "unwitnessed" not in said
+        said, page = report(consortium, node)
+        assert "not verified" not in said
+        assert "quorum is missing" not in page
 
 
-def run(*arguments: str) -> str:
+def report(consortium: Consortium, node: Served, code: int = 0) -> tuple[str, str]:
+    """What `loomark report` says and the page it writes, of the first event's thing."""
+    folder = consortium.folder
+    (folder / "member.key").write_text(consortium.member_key + "\n")
+    for left in folder.glob("report.*"):
+        left.unlink()
+    told = ("--url", node.url, "--api-key-file", str(folder / "member.key"))
+    files = ("-o", str(folder / "report.json"), "--html", str(folder / "report.html"))
+    said = run("report", "https://id.gs1.org/01/09506000134352/21/W1", *files, *told, code=code)
+    assert "report" in json.loads((folder / "report.json").read_text())
+    return said, (folder / "report.html").read_text()
+
+
+def run(*arguments: str, code: int = 0) -> str:
     """What `loomark` prints, in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "api.cli", *arguments], capture_output=True, text=True, timeout=60, check=False
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     return done.stdout + done.stderr
 
 
