@@ -216,10 +216,7 @@ def verify_misbehaviour(evidence: UnverifiedMisbehaviour, policy: Policy) -> Mis
 def _check_signed(note: Note, head: Checkpoint, origin: str, policy: Policy) -> None:
     if head.origin != origin:
         raise InvalidInput("expected checkpoints of one log, got two origins", rule="wrong-log")
-    logs = [key for key in policy.logs if key.name == origin]
-    if not logs:
-        raise InvalidInput(f"expected a log of the policy, got {origin}", rule="unknown-log")
-    verify_note(note, logs)
+    verify_note(note, policy.log_keys(note, origin))
 
 
 def _cosigners(note: Note, policy: Policy) -> tuple[str, ...]:

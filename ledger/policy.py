@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from .errors import InvalidInput, TooLarge
-from .note import COSIGNATURES, ED25519, VerifiedSignature, VerifierKey, parse_vkey
+from .note import COSIGNATURES, ED25519, Note, VerifiedSignature, VerifierKey, parse_vkey
 
 MAX_POLICY_BYTES = 65_536
 MAX_NAMES = 256
@@ -55,6 +55,27 @@ class Policy:
         for name, group in self.groups.items():
             lines.append(f"group {name} {group.threshold} {' '.join(group.members)}")
         return "\n".join([*lines, f"quorum {self.quorum or 'none'}"]) + "\n"
+
+    def log_keys(self, note: Note, origin: str) -> list[VerifierKey]:
+        """The keys of a log, one of which at least is named by a signature line of the note: what to verify it with.
+
+        Raises :class:`InvalidInput`: ``unknown-log``, ``unknown-log-key`` for a log that changed its key since, and
+        ``log-signature`` where no line is the log's.
+        """
+        keys = [key for key in self.logs if key.name == origin]
+        if not keys:
+            raise InvalidInput(f"expected a log of the policy, got {origin}", rule="unknown-log")
+        signers = {line.key_id for line in note.signatures if line.name == origin}
+        if not signers:
+            raise InvalidInput("expected the log's own signature, got none", rule="log-signature")
+        if signers.isdisjoint([key.key_id for key in keys]):
+            others = ", ".join(sorted([signer.hex() for signer in signers]))
+            raise InvalidInput(
+                f"expected a signature by a log key of the policy, got one by key {others}: if the log announced that it"
+                " changed its key, its announcement extends the policy (loomark policy --update)",
+                rule="unknown-log-key",
+            )
+        return keys
 
     def satisfied_by(self, names: Iterable[str]) -> bool:
         """Whether the witnesses of these policy names make the quorum; ``quorum none`` always is."""

@@ -26,6 +26,7 @@ from ledger.misbehaviour import (
 )
 from ledger.monitor.audit import Audit
 from ledger.monitor.evidence import Signed, evidence_of, inconsistent_growth, split_view
+from ledger.note import ED25519, VerifierKey
 from ledger.opened_tree import Hidden, Item, OpenedTree, open_tree
 from ledger.policy import Policy, parse_policy, policy_text
 from ledger.seal import Seal, seal_bytes
@@ -159,6 +160,19 @@ def test_evidence_by_another_key_or_of_another_log_is_refused_at_its_place() -> 
     assert refused(split_view(one.archive[size], forged)) == (2, "/checkpoints/1")
     assert refused(split_view(foreign.archive[2], foreign.archive[2])) == (2, "/checkpoints/0")
     assert refused(split_view(one.archive[size], foreign.archive[2])) == (2, "/checkpoints/1")
+
+
+def test_evidence_by_a_newer_key_than_the_policys_says_how_to_extend_the_policy() -> None:
+    one, newer = sound(), key_of("the log's next key")
+    ours, theirs = (
+        signed_note(one.origin, [*one.entries[:-1], data], newer) for data in (one.entries[-1], b"x")
+    )
+    with pytest.raises(VerificationError, match="loomark policy --update") as caught:
+        verified(split_view(ours, theirs))
+    assert (caught.value.step, caught.value.place) == (2, "/checkpoints/0")
+    both = policy_text([one.log_vkey(), VerifierKey(one.origin, ED25519, newer.public_bytes)])
+    evidence = parse_misbehaviour(split_view(ours, theirs))
+    assert verify_misbehaviour(evidence, parse_policy(both)).kind == SPLIT_VIEW
 
 
 def test_a_tree_that_was_not_signed_is_refused() -> None:
