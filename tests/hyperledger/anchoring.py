@@ -58,7 +58,7 @@ class MemoryChannel:
     events: list[RawEvent] = field(default_factory=list)
     transactions: list[tuple[str, str]] = field(default_factory=list)
     away: bool = False
-    race: Callable[[], None] | None = None
+    race: Callable[[], object] | None = None
     handler: Callable[[MemoryStub], Response] = dispatch
     changed: threading.Condition = field(default_factory=threading.Condition)
 

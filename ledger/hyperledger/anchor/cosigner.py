@@ -15,7 +15,17 @@ from typing import Final
 from ...checkpoint import Checkpoint, checkpoint_of
 from ...ed25519 import Signer
 from ...errors import InvalidInput, Unavailable
-from ...note import COSIGNATURE, ED25519, Note, VerifierKey, cosign, parse_note, parse_vkey, verify_note
+from ...note import (
+    COSIGNATURE,
+    ED25519,
+    Note,
+    VerifierKey,
+    cosign,
+    parse_note,
+    parse_signature_lines,
+    parse_vkey,
+    verify_note,
+)
 from ...shape import MAX_TREE_SIZE, hex_bytes
 from ...witness.decision import LastSeen, Refused, Signed, decide
 from ..channel import Anchored, ChannelEvent, Organisation
@@ -91,8 +101,7 @@ class Cosigner:
 
     def send(self) -> bool:
         """Send lines that wait, several at once; whether any was settled. Raises the first failure, the others sent."""
-        with self._store.turn() as turn:
-            waiting = turn.unsent()
+        waiting = self._waiting()
         if not waiting:
             return False
         failures: list[Exception] = []
@@ -103,6 +112,20 @@ class Cosigner:
         if failures:
             raise failures[0]
         return True
+
+    def _waiting(self) -> list[Unsent]:
+        """The lines to be sent, without those of a cosigner key that was replaced since: they can never be taken."""
+        with self._store.turn() as turn:
+            waiting = turn.unsent()
+        if waiting and self._name is None:
+            self.require_registered()
+        own = VerifierKey(self._name or self._msp, COSIGNATURE, self._key.public_bytes)
+        old = [one for one in waiting if parse_signature_lines(one.line)[0].key_id != own.key_id]
+        if old:
+            with self._store.turn() as turn:
+                for one in old:
+                    turn.sent(one.number)
+        return [one for one in waiting if one not in old]
 
     def _since(self, origin: str, size: int, root: bytes) -> Iterator[Anchored]:
         """The own peer's records of a log after the tree that was cosigned last, up to a size."""
@@ -173,7 +196,6 @@ class Cosigner:
         try:
             self._channel.cosign(one.origin, one.size, one.line)
         except ChaincodeRefused as refused:
-            # Another cosigner key was registered since, so this line can never be taken.
             if refused.rule != ALREADY and refused.status not in (400, 422):
                 return refused
         except (InvalidInput, Unavailable) as error:
