@@ -9,11 +9,12 @@ PORT ?= 8080
 BENCH_EVENTS ?= 100000
 export BENCH_EVENTS
 FUZZ_SECONDS ?= 20
+NETWORK ?= up
 # Extra arguments of pytest, as in: make test ARGS='-k merkle -x'
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test bench soak fuzz lint format lock wheel clean
+.PHONY: help setup demo run network test bench soak fuzz lint format lock wheel clean
 
 help: ## Show what can be made
 	@echo "Loomark: make TARGET (PYTHON=python3.x chooses the interpreter, 3.11 or newer)"
@@ -38,6 +39,9 @@ demo: setup ## Run the main job from nothing: five members, a recall, a report, 
 
 run: setup ## Serve the demo's data and print a fresh key for each of the three users
 	@$(BIN)/loomark demo --data $(DATA) --serve --port $(PORT)
+
+network: setup ## Start a Hyperledger Fabric network on this machine (NETWORK=down ends it; ARGS='--orgs 3 --orderers 3' or '--bft')
+	@$(BIN)/python -m compose.network $(NETWORK) --dir var/network $(ARGS)
 
 test: setup ## Run every test (seeded: LOOMARK_TEST_SEED=N repeats a run)
 	@$(BIN)/python -m pytest $(ARGS)
@@ -76,5 +80,6 @@ wheel: setup ## Build dist/loomark-*.whl (COMPILED=1 with a C compiler: the hot 
 	@$(if $(COMPILED),HATCH_BUILD_HOOK_ENABLE_MYPYC=true) $(BIN)/python -m pip wheel -qq --no-deps --no-build-isolation --wheel-dir dist dist/loomark-*.tar.gz
 
 clean: ## Remove what was made, the demo's data and .venv included
+	@test ! -f var/network/network.json || $(BIN)/python -m compose.network down --dir var/network
 	@rm -rf $(VENV) build dist var .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache bench/results.json
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

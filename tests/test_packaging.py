@@ -121,7 +121,7 @@ def _third_party_imports(*folders: str) -> dict[str, str]:
             for top in (
                 {name.split(".")[0] for name in names}
                 - sys.stdlib_module_names
-                - {*PACKAGES, "tests", "bench"}
+                - {*PACKAGES, "tests", "bench", "chaincode", "compose"}
             ):
                 found[DISTRIBUTIONS.get(top, top.replace("_", "-"))] = str(path.relative_to(ROOT))
     return found

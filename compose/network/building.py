@@ -94,9 +94,9 @@ class Builder:
         )
 
     def _serves(self, name: str) -> bool:
-        if kind_of(name) == "chaincode":
-            return is_listening(self.layout.port(name))
-        return is_healthy(self.layout, name)
+        """A peer is healthy a moment before it listens, and an orderer listens a moment before it is healthy."""
+        is_node = kind_of(name) != "chaincode"
+        return is_listening(self.layout.port(name)) and (not is_node or is_healthy(self.layout, name))
 
     def require_running(self, names: Iterable[str]) -> None:
         """Raises :class:`NotReady` with the last words of the first that has ended."""

@@ -144,10 +144,24 @@ class Network:
     # Disturbances
 
     def wipe_peer(self, number: int) -> None:
-        """Delete what a peer stores, start it anew, and wait until it has read the channel from its first block.
+        """Take from a peer every block but the first, and all state, and wait until it has read the channel anew.
 
-        What an organisation's peers tell only each other is gone with its only peer: its approval of the chaincode, for
-        one, which is why the organisation approves it once more.
+        What only its own organisation knows stays, as nobody could send it again: `replace_peer` deletes that too. Takes
+        up to ten seconds, which is how often such a peer looks whether it may endorse again.
+        """
+        name, state = f"peer{number}", self.state
+        self.stop(name)
+        builder = self._builder(state)
+        builder.programs.peer(number, "node", "reset")
+        self.start(name)
+        builder.wait_for_height([number])
+        builder.wait_ready(state)
+
+    def replace_peer(self, number: int) -> None:
+        """Delete all that a peer stores and put an empty one in its place, which reads the channel from its first block.
+
+        The organisation's approval of the chaincode was told to its own peers only, and is gone with the only one; nor can
+        it be given again, since its hash is on the channel. So the organisations agree on the chaincode once more.
         """
         name, state = f"peer{number}", self.state
         self.stop(name)
@@ -155,11 +169,8 @@ class Network:
         self.start(name)
         builder = self._builder(state)
         builder.join_peer(number)
-        lifecycle.install(builder.programs, number, state.deployed.sequence)
         builder.wait_for_height([number])
-        lifecycle.approve(
-            builder.programs, number, state.deployed.sequence, state.deployed.packages[str(number)]
-        )
+        self.upgrade_chaincode()
 
     def upgrade_chaincode(self, command: Sequence[str] | None = None) -> None:
         """Replace the chaincode while it is used: new servers beside the old ones, which end once the new are in force.

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -68,8 +68,9 @@ class Processes:
             running = self.recorded().get(name)
             if running is not None and is_alive(running):
                 return running
-            running = _spawn(command, log, environment(extra))
-            self._keep(self.recorded() | {name: running})
+            with _uninterrupted():
+                running = _spawn(command, log, environment(extra))
+                self._keep(self.recorded() | {name: running})
             return running
 
     def stop(self, names: Iterable[str], *, kill: bool = False) -> None:
@@ -103,6 +104,16 @@ class Processes:
         passing.replace(self._record)
 
 
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let signals that end a command wait, so that no process runs that is not in the record."""
+    waiting = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, waiting)
+
+
 def _spawn(command: Sequence[str], log: Path, variables: Mapping[str, str]) -> Running:
     log.parent.mkdir(parents=True, exist_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -116,6 +127,8 @@ def _spawn(command: Sequence[str], log: Path, variables: Mapping[str, str]) -> R
             (os.POSIX_SPAWN_DUP2, 1, 2),
         ],
         setsid=True,
+        # A child is not to inherit that signals wait.
+        setsigmask=[],
     )
     return Running(pid, began(pid) or "")
 
