@@ -98,6 +98,8 @@ class ChaincodeServer:
         self._chaincode_id = chaincode_id
         self._handler = handler
         self._transaction_s = transaction_s
+        self._lock = threading.Lock()
+        self._streams: set[_Stream] = set()
         self._server = grpc.server(ThreadPoolExecutor(MAX_STREAMS, "chaincode-stream"), options=_OPTIONS)
         connect = grpc.stream_stream_rpc_method_handler(self._connect)
         service = grpc.method_handlers_generic_handler(wire.SERVICE, {wire.METHOD: connect})
@@ -113,14 +115,29 @@ class ChaincodeServer:
         return self.port
 
     def stop(self, grace_s: float = 2.0) -> None:
-        """Take no more streams, end the open ones after ``grace_s`` seconds, and wait for that."""
-        self._server.stop(grace_s).wait()
+        """Take no more streams and transactions, end each stream once its open transactions are answered, and wait.
+
+        What is still open after ``grace_s`` seconds is cut off.
+        """
+        is_stopped = self._server.stop(grace_s)
+        with self._lock:
+            streams = list(self._streams)
+        for stream in streams:
+            stream.finish()
+        is_stopped.wait()
 
     def _connect(self, incoming: Iterator[bytes], context: Any) -> Iterator[bytes]:
         stream = _Stream(self._chaincode_id, self._handler, self._transaction_s)
-        if not context.add_callback(stream.close):
-            return iter(())
+        with self._lock:
+            self._streams.add(stream)
+        if not context.add_callback(lambda: self._end(stream)):
+            self._end(stream)
         return stream.messages(incoming)
+
+    def _end(self, stream: _Stream) -> None:
+        stream.close()
+        with self._lock:
+            self._streams.discard(stream)
 
 
 class _Stream:
@@ -134,6 +151,7 @@ class _Stream:
         self._lock = threading.Lock()
         self._open: dict[tuple[str, str], _Transaction] = {}
         self._is_ready = False
+        self._is_finishing = False
         self._is_closed = False
 
     def messages(self, incoming: Iterator[bytes]) -> Iterator[bytes]:
@@ -160,6 +178,14 @@ class _Stream:
         for transaction in ended:
             transaction.end()
         self._outgoing.put(None)
+
+    def finish(self) -> None:
+        """Take no more transactions, and end the stream when those that are open are answered."""
+        with self._lock:
+            self._is_finishing = True
+            is_done = not self._open
+        if is_done:
+            self._outgoing.put(None)
 
     def ask(self, transaction: _Transaction, kind: int, payload: bytes) -> None:
         """Send a question of an open transaction; raises :class:`TransactionEnded`."""
@@ -210,11 +236,13 @@ class _Stream:
                 # A second one of the same id could not be told from the first, by us or by the peer.
                 _log.warning("transaction %r is open already, or its stream has ended", message.tx_id)
                 return
-            is_full = len(self._open) >= MAX_TRANSACTIONS
+            is_full = self._is_finishing or len(self._open) >= MAX_TRANSACTIONS
             if not is_full:
                 self._open[transaction.key] = transaction
         if is_full:
-            self._complete(message, Response(503, message="busy: too many transactions are open"))
+            self._complete(
+                message, Response(503, message="busy: too many transactions are open, or it stops")
+            )
             return
         threading.Thread(target=self._run, args=(transaction,), name="transaction", daemon=True).start()
 
@@ -244,9 +272,12 @@ class _Stream:
             if self._open.get(transaction.key) is not transaction:
                 return
             del self._open[transaction.key]
+            is_last = self._is_finishing and not self._open
         transaction.end()
         event = transaction.event if response.status < 400 else None
         self._complete(Message(wire.COMPLETED, transaction.channel, transaction.tx_id), response, event)
+        if is_last:
+            self._outgoing.put(None)
 
     def _complete(self, about: Message, response: Response, event: wire.Event | None = None) -> None:
         payload = wire.response_bytes(response)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2
+from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2, proposal_response_pb2
 
 from chaincode import Creator, Response, Stub, dispatch
 from chaincode.shim import ChaincodeServer, PeerRefused, TransactionEnded
@@ -540,6 +540,36 @@ def test_a_server_that_stops_ends_its_streams() -> None:
         assert peer.invoke("t", b"x").payload == b"x"
         server.stop(0)
         assert peer.ended.wait(DEADLINE_S)
+
+
+def test_a_server_that_stops_answers_what_is_open_first_and_takes_no_more() -> None:
+    server = ChaincodeServer(PACKAGE_ID, one_value)
+    with Peer(server.start(), answers=False) as peer:
+        assert peer.next().type == Message.REGISTER
+        peer.begin("t1", b"k")
+        peer.begin("t2", b"k")
+        questions = [peer.next(), peer.next()]
+        stopping = threading.Thread(target=server.stop, args=(DEADLINE_S,))
+        stopping.start()
+        # Until the stop is known here as well, a new transaction may still be taken; it asks, and is answered.
+        number, response = 3, None
+        while response is None:
+            peer.begin(f"t{number}", b"k")
+            message = peer.next()
+            if message.type == Message.GET_STATE:
+                peer.send(Message.RESPONSE, message, payload=b"v")
+                assert peer.completed(f"t{number}")[0].payload == b"v"
+                number += 1
+                continue
+            response = proposal_response_pb2.Response.FromString(message.payload)
+        assert response.status == 503
+        for question in questions:
+            peer.send(Message.RESPONSE, question, payload=b"v")
+            assert peer.completed(question.txid)[0].payload == b"v"
+        assert peer.ended.wait(DEADLINE_S)
+        assert peer.error is None
+        stopping.join(DEADLINE_S)
+        assert not stopping.is_alive()
 
 
 def test_a_port_that_is_taken_is_refused() -> None:
