@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import capture, compiled, evidence, graph, http, postgres, proofs, trace, witness
+from bench import capture, compiled, evidence, graph, http, hyperledger, postgres, proofs, trace, witness
 from bench.serving import environment_line
 
 OUT = Path(__file__).parent / "results.json"
@@ -34,6 +34,7 @@ def main() -> None:
             ("proofs", lambda: proofs.measure()),
             ("postgres", lambda: postgres.measure()),
             ("witness", lambda: witness.measure()),
+            ("hyperledger", lambda: hyperledger.measure()),
         ]
         rows = [row for name, section in sections for row in _section(name, section)]
     machine = json.loads(environment_line())
