@@ -160,7 +160,7 @@ class Channel:
             return self._read(
                 "checkpoints:at",
                 [origin.encode(), b"%d" % size],
-                lambda value: _anchored(value, origin, size),
+                lambda value: anchored_of(value, origin, size),
             )
         except ChaincodeRefused as refused:
             if _is_absence(refused):
@@ -269,7 +269,8 @@ def _head(value: JSON) -> tuple[int, bytes]:
     return shape.count(read["size"], "size", 1), shape.hex_bytes(read["root"], "root")
 
 
-def _anchored(value: JSON, origin: str, size: int) -> Anchored:
+def anchored_of(value: JSON, origin: str, size: int) -> Anchored:
+    """The checkpoint in a record of the chaincode, of this ``origin`` at this ``size``; raises :class:`InvalidInput`."""
     read = shape.members(value, "checkpoint", frozenset({"from", "msp", "note", "proof"}))
     note = shape.text(read["note"], "note", MOST_TEXT).encode()
     head = checkpoint_of(parse_note(note))
@@ -286,7 +287,7 @@ def _history(value: JSON, origin: str, after: int, limit: int) -> list[Anchored]
     for each in shape.array(value, "history", 0, limit):
         record = {**_object(each)}
         size = shape.count(record.pop("size", None), "size", after + 1)
-        found.append(_anchored(record, origin, size))
+        found.append(anchored_of(record, origin, size))
         after = size
     return found
 
