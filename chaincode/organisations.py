@@ -1,7 +1,8 @@
 """Which MSP stands behind which log origins, by which keys they sign, and with which key the organisation cosigns.
 
-An organisation registers itself, and changes what it registered by registering anew. Two things last: an origin stays
-with the MSP that registered it first, and a key of one use never gets another. An origin without keys is closed.
+An organisation registers itself, and changes what it registered by registering anew. An origin stays with the MSP that
+registered it first, for good; one without keys is closed. A cosigner's key is nobody's log key and no other's cosigner
+key, among what is registered at the same time.
 """
 
 from __future__ import annotations

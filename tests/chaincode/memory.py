@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from cryptography import x509
@@ -95,7 +97,20 @@ class MemoryChannel:
         rule, colon, reason = response.message.partition(": ")
         assert colon
         assert reason
+        assert is_documented(response.status, rule)
         return response.status, rule
+
+
+@cache
+def _rows() -> dict[int, str]:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "spec" / "chaincode.md").read_text()
+    rows = re.findall(r"^\| ([45][0-9]{2}) \| (.*) \|$", page, re.MULTILINE)
+    return {int(status): rules for status, rules in rows}
+
+
+def is_documented(status: int, rule: str) -> bool:
+    """Whether the page lists this rule under this status."""
+    return f"`{rule}`" in _rows().get(status, "")
 
 
 @cache

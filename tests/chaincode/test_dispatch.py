@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,14 @@ from hypothesis import strategies as st
 from chaincode import FUNCTIONS, Creator, dispatch
 from chaincode.refusal import MAX_MESSAGE_CHARS
 from tests.chaincode.calls import calls, transcript
-from tests.chaincode.memory import MemoryChannel, MemoryStub, certificate, submit, two_organisations
+from tests.chaincode.memory import (
+    MemoryChannel,
+    MemoryStub,
+    certificate,
+    is_documented,
+    submit,
+    two_organisations,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 CHANNEL, FIRST, SECOND = two_organisations()
@@ -69,6 +77,7 @@ def _answered(args: tuple[bytes, ...], creator: Creator) -> None:
         assert (stub.writes, stub.event, response.payload) == ([], None, b"")
         assert 0 < len(response.message) <= MAX_MESSAGE_CHARS
         assert response.message.isprintable()
+        assert is_documented(response.status, response.message.partition(": ")[0]), response
         response.message.encode()
 
 
@@ -196,3 +205,17 @@ def test_every_function_changes_state_or_answers_in_the_transcript() -> None:
         statuses.setdefault(function, set()).add(response.status)
         channel.state.update(stub.writes if response.status == 200 else [])
     assert {name for name in FUNCTIONS if 200 not in statuses[name.encode()]} == {"agreements:expire"}
+
+
+def _page() -> str:
+    return (ROOT / "docs" / "spec" / "chaincode.md").read_text()
+
+
+def test_the_page_lists_every_function_and_every_rule_of_the_chaincode() -> None:
+    sources = "".join(path.read_text() for path in sorted((ROOT / "chaincode").glob("*.py")))
+    rules = set(re.findall(r'rule="([a-z0-9-]+)"', sources))
+    rules |= set(re.findall(r'message=f?"([a-z-]+): ', sources)) - {"bad-package"}
+    assert len(rules) > 30
+    page = _page()
+    assert sorted(rule for rule in rules - {"bad-package"} if f"`{rule}`" not in page) == []
+    assert sorted(name for name in FUNCTIONS if f"| `{name}` |" not in page) == []
