@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from . import channel_config, key_material, lifecycle, node_config
@@ -42,21 +43,29 @@ class Builder:
     def write_files(self) -> None:
         """Key material, the channel's first block, a configuration file for each orderer and peer, and client profiles."""
         layout = self.layout
+        self.write_channel(layout)
+        self.write_nodes(layout)
+        write_profiles(layout)
+
+    def write_channel(self, layout: Layout) -> None:
+        """Key material and the channel's first block, for nodes that are reached as ``layout`` says."""
         shutil.rmtree(layout.crypto, ignore_errors=True)
         self._write("crypto-config.yaml", key_material.crypto_config(layout))
         config = layout.folder / "crypto-config.yaml"
         self.programs.run("cryptogen", "generate", "--config", config, "--output", layout.crypto)
         self._write("configtx.yaml", channel_config.configtx(layout))
-        for number in layout.orderers:
-            self._write(f"orderer{number}/orderer.yaml", node_config.orderer_yaml(layout, number))
-        for number in layout.orgs:
-            self._write(f"peer{number}/core.yaml", node_config.core_yaml(layout, number))
         self.programs.run(
             "configtxgen",
             *("-configPath", layout.folder, "-profile", channel_config.PROFILE),
             *("-channelID", layout.topology.channel, "-outputBlock", layout.block),
         )
-        write_profiles(layout)
+
+    def write_nodes(self, layout: Layout, builder: Path = node_config.CCAAS) -> None:
+        """A configuration file for each orderer and peer, which finds what it needs where ``layout`` says."""
+        for number in layout.orderers:
+            self._write(f"orderer{number}/orderer.yaml", node_config.orderer_yaml(layout, number))
+        for number in layout.orgs:
+            self._write(f"peer{number}/core.yaml", node_config.core_yaml(layout, number, builder))
 
     def _write(self, name: str, tree: Tree) -> None:
         path = self.layout.folder / name

@@ -34,9 +34,9 @@ class Authority:
         self._key = key
 
     def issue(
-        self, name: x509.Name, start: datetime, end: datetime, *, server: bool = False
+        self, name: x509.Name, start: datetime, end: datetime, *, server: str | None = None
     ) -> tuple[bytes, bytes]:
-        """A certificate and its new P-256 key, both PEM. ``server`` is for TLS on loopback."""
+        """A certificate and its new P-256 key, both PEM. ``server`` is the host of a TLS server, reached on loopback too."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = (
             x509.CertificateBuilder()
@@ -47,10 +47,10 @@ class Authority:
             .not_valid_before(start)
             .not_valid_after(end)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(server=server), critical=True)
+            .add_extension(_usage(server=server is not None), critical=True)
             .add_extension(self._authority_key(), critical=False)
         )
-        for extension in _server_extensions() if server else ():
+        for extension in _server_extensions(server) if server else ():
             builder = builder.add_extension(extension, critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -95,8 +95,12 @@ def _usage(*, server: bool) -> x509.KeyUsage:
     )
 
 
-def _server_extensions() -> tuple[x509.ExtensionType, ...]:
-    addresses = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+def _server_extensions(host: str) -> tuple[x509.ExtensionType, ...]:
+    addresses = [
+        x509.DNSName(host),
+        x509.DNSName("localhost"),
+        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+    ]
     return (
         x509.SubjectAlternativeName(addresses),
         x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
@@ -110,9 +114,9 @@ def subject(common_name: str, unit: str | None = None) -> x509.Name:
 
 
 def write_server(folder: Path, authority: Authority, host: str, now: datetime) -> None:
-    """``server.crt`` and ``server.key`` (owner only) of a TLS server on loopback, valid for ten years."""
+    """``server.crt`` and ``server.key`` (owner only) of a TLS server, valid for ten years."""
     certificate, key = authority.issue(
-        subject(host), now - timedelta(hours=1), now + timedelta(days=3650), server=True
+        subject(host), now - timedelta(hours=1), now + timedelta(days=3650), server=host
     )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "server.crt").write_bytes(certificate)

@@ -79,7 +79,7 @@ def _organisation(layout: Layout, number: int) -> dict[str, Any]:
             "Endorsement": _signed_by(msp, "peer"),
         },
         # Peers of different organisations find each other by these; a gateway needs the others to endorse.
-        "AnchorPeers": [{"Host": names.HOST, "Port": layout.port(f"peer{number}")}],
+        "AnchorPeers": [{"Host": layout.host(f"peer{number}"), "Port": layout.port(f"peer{number}")}],
     }
 
 
@@ -122,7 +122,7 @@ def _consenters(layout: Layout) -> dict[str, Any]:
 def _consenter(layout: Layout, number: int) -> dict[str, Any]:
     certificate = str(layout.node(f"orderer{number}") / "tls" / "server.crt")
     return {
-        "Host": names.HOST,
+        "Host": layout.host(f"orderer{number}"),
         "Port": layout.port(f"orderer{number}"),
         "ClientTLSCert": certificate,
         "ServerTLSCert": certificate,

@@ -72,11 +72,15 @@ def number_of(name: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A topology in a folder (absolute), with the ports it listens on."""
+    """A topology in a folder (absolute), with the ports it listens on.
+
+    In ``containers`` each process has a host of its own, by the name in its certificate; else all share loopback.
+    """
 
     folder: Path
     topology: Topology
     ports: Ports
+    containers: bool = False
 
     @property
     def orgs(self) -> range:
@@ -98,13 +102,26 @@ class Layout:
         """The channel's first block."""
         return self.folder / "channel.block"
 
+    @property
+    def bind(self) -> str:
+        """The address on which processes listen: loopback, or whatever their container has."""
+        return "0.0.0.0" if self.containers else HOST
+
+    def host(self, name: str) -> str:
+        """By which name or address others reach a process."""
+        return host_of(name) if self.containers else HOST
+
     def port(self, name: str, what: str = "listen") -> int:
         """The port on which a process listens for ``what``."""
         return self.ports[name][what]
 
     def endpoint(self, name: str, what: str = "listen") -> str:
-        """``127.0.0.1:PORT`` of a process."""
-        return f"{HOST}:{self.port(name, what)}"
+        """``HOST:PORT`` by which others reach a process."""
+        return f"{self.host(name)}:{self.port(name, what)}"
+
+    def listener(self, name: str, what: str = "listen") -> str:
+        """``ADDRESS:PORT`` on which a process listens."""
+        return f"{self.bind}:{self.port(name, what)}"
 
     def home(self, name: str) -> Path:
         """The folder of a process: its configuration file, and its data below."""
@@ -150,6 +167,13 @@ class Layout:
         return self.orderer_org(number) / "tlsca" / f"tlsca.{orderer_domain(number)}-cert.pem"
 
 
+def host_of(name: str) -> str:
+    """The name in a process's TLS certificate."""
+    number = number_of(name)
+    hosts = {"orderer": orderer_host, "peer": peer_host, "chaincode": chaincode_host}
+    return hosts[kind_of(name)](number)
+
+
 def msp(number: int) -> str:
     """An organisation's MSP id."""
     return f"Org{number}MSP"
@@ -163,6 +187,11 @@ def domain(number: int) -> str:
 def peer_host(number: int) -> str:
     """The name in a peer's certificates."""
     return f"peer0.{domain(number)}"
+
+
+def chaincode_host(number: int) -> str:
+    """The name in the certificate of an organisation's chaincode server."""
+    return f"chaincode.{domain(number)}"
 
 
 def orderer_msp(number: int) -> str:

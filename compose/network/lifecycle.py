@@ -19,7 +19,7 @@ from chaincode.package import ClientTls, ccaas_package, package_id
 from .certificates import Authority, write_server
 from .channel_config import ENDORSEMENT
 from .errors import CommandFailed
-from .layout import Layout, domain
+from .layout import Layout, chaincode_host
 from .programs import Programs
 
 COMMAND: Final[tuple[str, ...]] = (sys.executable, "-m", "chaincode")
@@ -42,7 +42,7 @@ def write_package(layout: Layout, number: int, sequence: int) -> str:
     tls = layout.home(name) / "tls"
     if not tls.exists():
         authority = Authority(layout.org(number) / "tlsca")
-        write_server(tls, authority, f"chaincode.{domain(number)}", datetime.now(UTC).replace(microsecond=0))
+        write_server(tls, authority, chaincode_host(number), datetime.now(UTC).replace(microsecond=0))
     named = label(layout, sequence)
     tls_roots = ClientTls(layout.tls_roots(number).read_text("ascii"))
     package = ccaas_package(named, layout.endpoint(name), tls=tls_roots)

@@ -1,6 +1,7 @@
-"""The configuration files of one orderer and of one peer: every address on loopback, TLS everywhere, no Docker.
+"""The configuration files of one orderer and of one peer: every address named, TLS everywhere, no chaincode in containers.
 
-Metrics and health are read over plain HTTP, on loopback as well: they tell nothing that a user of this machine may not know.
+Metrics and health are read over plain HTTP, on loopback as all the rest: they tell nothing that a user of this machine may
+not know.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def orderer_yaml(layout: Layout, number: int) -> dict[str, Any]:
     data = layout.data(name)
     return {
         "General": {
-            "ListenAddress": HOST,
+            "ListenAddress": layout.bind,
             "ListenPort": layout.port(name),
             "BootstrapMethod": "none",
             "LocalMSPDir": str(layout.node(name) / "msp"),
@@ -41,7 +42,7 @@ def orderer_yaml(layout: Layout, number: int) -> dict[str, Any]:
         "Consensus": {"WALDir": str(data / "wal"), "SnapDir": str(data / "snapshots")},
         "ChannelParticipation": {"Enabled": True, "MaxRequestBodySize": "1 MB"},
         "Admin": {
-            "ListenAddress": layout.endpoint(name, "admin"),
+            "ListenAddress": layout.listener(name, "admin"),
             "TLS": {
                 "Enabled": True,
                 "PrivateKey": key,
@@ -51,25 +52,28 @@ def orderer_yaml(layout: Layout, number: int) -> dict[str, Any]:
                 "ClientRootCAs": [root],
             },
         },
-        "Operations": {"ListenAddress": layout.endpoint(name, "operations"), "TLS": {"Enabled": False}},
+        "Operations": {"ListenAddress": layout.listener(name, "operations"), "TLS": {"Enabled": False}},
         "Metrics": {"Provider": "prometheus"},
     }
 
 
-def core_yaml(layout: Layout, number: int) -> dict[str, Any]:
-    """``core.yaml`` of organisation ``number``'s peer; the command-line client reads the same file."""
+def core_yaml(layout: Layout, number: int, builder: Path = CCAAS) -> dict[str, Any]:
+    """``core.yaml`` of organisation ``number``'s peer; the command-line client reads the same file.
+
+    ``builder`` is where the peer finds the external builder for chaincode that runs as a service.
+    """
     name = f"peer{number}"
     return {
         "peer": _peer(layout, number),
         # No engine to run chaincode in: whatever is not a service is refused.
         "vm": {"endpoint": ""},
-        "chaincode": _chaincode(),
+        "chaincode": _chaincode(builder),
         "ledger": {
             "state": {"stateDatabase": "goleveldb", "totalQueryLimit": 100000},
             "history": {"enableHistoryDatabase": False},
             "snapshots": {"rootDir": str(layout.data(name) / "snapshots")},
         },
-        "operations": {"listenAddress": layout.endpoint(name, "operations"), "tls": {"enabled": False}},
+        "operations": {"listenAddress": layout.listener(name, "operations"), "tls": {"enabled": False}},
         "metrics": {"provider": "prometheus"},
     }
 
@@ -80,10 +84,10 @@ def _peer(layout: Layout, number: int) -> dict[str, Any]:
     return {
         "id": names.peer_host(number),
         "networkId": layout.topology.channel,
-        "listenAddress": layout.endpoint(name),
+        "listenAddress": layout.listener(name),
         "address": layout.endpoint(name),
         "addressAutoDetect": False,
-        "chaincodeListenAddress": layout.endpoint(name, "chaincode"),
+        "chaincodeListenAddress": layout.listener(name, "chaincode"),
         "chaincodeAddress": layout.endpoint(name, "chaincode"),
         "localMspId": names.msp(number),
         "localMspType": "bccsp",
@@ -159,14 +163,14 @@ def _handlers() -> dict[str, Any]:
     }
 
 
-def _chaincode() -> dict[str, Any]:
+def _chaincode(builder: Path) -> dict[str, Any]:
     return {
         "mode": "net",
         "keepalive": 0,
         "installTimeout": "60s",
         "startuptimeout": "60s",
         "executetimeout": "30s",
-        "externalBuilders": [{"name": "ccaas", "path": str(CCAAS), "propagateEnvironment": []}],
+        "externalBuilders": [{"name": "ccaas", "path": str(builder), "propagateEnvironment": []}],
         "system": {"_lifecycle": "enable", "cscc": "enable", "lscc": "enable", "qscc": "enable"},
         "logging": {"level": "info", "shim": "warning"},
     }

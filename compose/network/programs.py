@@ -51,6 +51,8 @@ class Programs:
         """Run the client of organisation ``number``'s peer, as its admin or as its client."""
         extra = {
             "FABRIC_CFG_PATH": str(self.layout.home(f"peer{number}")),
+            "CORE_PEER_ADDRESS": self.layout.endpoint(f"peer{number}"),
+            "CORE_PEER_TLS_ROOTCERT_FILE": str(self.layout.tls_roots(number)),
             "CORE_PEER_MSPCONFIGPATH": str(self.layout.user(number, admin=admin) / "msp"),
             "CORE_PEER_CLIENT_CONNTIMEOUT": "15s",
             "FABRIC_LOGGING_SPEC": "error",
@@ -61,6 +63,7 @@ class Programs:
         """Run the client as the admin of an orderer's organisation, which has no peer of its own."""
         extra = {
             "FABRIC_CFG_PATH": str(self.layout.home("peer1")),
+            "CORE_PEER_TLS_ROOTCERT_FILE": str(self.layout.orderer_tls_roots(number)),
             "CORE_PEER_LOCALMSPID": names.orderer_msp(number),
             "CORE_PEER_MSPCONFIGPATH": str(self.layout.orderer_admin(number) / "msp"),
             "FABRIC_LOGGING_SPEC": "error",
