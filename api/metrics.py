@@ -16,6 +16,20 @@ if TYPE_CHECKING:
     from ledger.witness.witness import Witness
 
 
+_ANCHOR = {
+    "healthy": ("anchor_healthy", "1 when the log is anchored without trouble"),
+    "lag": ("anchor_lag", "Entries published and not yet under a checkpoint with the organisations' quorum"),
+    "cosigned": (
+        "anchor_cosigned_size",
+        "Entries under the newest checkpoint with the organisations' quorum",
+    ),
+    "onChannel": ("anchor_channel_size", "Entries under the newest own checkpoint on the channel"),
+    "backlog": ("anchor_backlog", "Checkpoints that wait to be submitted"),
+    "unsent": ("anchor_unsent", "Cosignatures that wait to be sent"),
+    "secondsSinceAnchored": ("anchor_age_seconds", "Seconds since a checkpoint was accepted by the channel"),
+}
+
+
 class Metrics:
     """Counters and gauges of one node. Routes are counted by their pattern, never by what was asked for."""
 
@@ -44,11 +58,22 @@ class Metrics:
             "storageFull": self._gauge("storage_full", "1 when the last write found no room"),
         }
 
+        self._anchoring: dict[str, Gauge] = {}
+
     def observe_node(self, state: Mapping[str, Any]) -> None:
         """Take over the numbers of a node's state."""
         for name, gauge in self._gauges.items():
             if state.get(name) is not None:
                 gauge.set(float(state[name]))
+        for name, value in state.get("anchor", {}).items():
+            if name in _ANCHOR and value is not None:
+                self._anchor(name).set(float(value))
+
+    def _anchor(self, name: str) -> Gauge:
+        """The gauge of one number about the anchor; a node without one shows none."""
+        if name not in self._anchoring:
+            self._anchoring[name] = self._gauge(*_ANCHOR[name])
+        return self._anchoring[name]
 
     def observe_witnesses(self, counts: WitnessCounts) -> None:
         """Count what the node's witnesses answer, and publications without their quorum."""

@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -20,11 +21,13 @@ from typing import Final
 import structlog
 import uvicorn
 
+from fabric.capture.companion import Companion
 from fabric.capture.keyring import KeySources
 from fabric.capture.node import DATABASE, NodeSettings, exit_on_failure, open_node
 from fabric.capture.prepare import Limits
 from fabric.capture.witnessing import WitnessSettings
 from fabric.graph.projector import Projector
+from ledger.errors import InvalidInput
 
 from .app import create_app
 from .passphrase import passphrase_of
@@ -120,9 +123,33 @@ def node_settings(settings: Settings) -> NodeSettings:
             settings.witness_require,
             settings.witness_timeout_s,
         ),
-        companions=(Projector(settings.data / "graph", settings.database or settings.data / DATABASE),),
+        companions=(
+            Projector(settings.data / "graph", settings.database or settings.data / DATABASE),
+            *_anchors(settings),
+        ),
         keys=key_sources(settings),
+        anchors=settings.hyperledger is not None,
     )
+
+
+def _anchors(settings: Settings) -> list[Companion]:
+    """The process that anchors the log, where there is a profile. Raises InvalidInput for a profile that cannot be used."""
+    if settings.hyperledger is None:
+        return []
+    if find_spec("grpc") is None or find_spec("fabric_protos") is None:
+        raise InvalidInput(
+            "anchoring on Hyperledger Fabric needs the extra: pip install 'loomark[hyperledger]'",
+            rule="no-extra",
+        )
+    from ledger.hyperledger.anchor.companion import AnchorProcess, AnchorSettings
+    from ledger.hyperledger.connection import load_profile
+
+    from .cli.log_http import HttpLog
+
+    profile = Path(settings.hyperledger)
+    load_profile(profile)
+    passphrase = key_sources(settings).passphrase
+    return [AnchorProcess(AnchorSettings(settings.data, settings.origin, profile, HttpLog, passphrase))]
 
 
 def key_sources(settings: Settings) -> KeySources:

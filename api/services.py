@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
 
 from fabric.graph import GraphReader
+from ledger.hyperledger.anchor.status import FOLDER, health
 
 from .auth import Authenticator
 from .metrics import Metrics
@@ -31,9 +33,15 @@ class Services:
 
     def state(self) -> dict[str, Any]:
         """The node's state, with the tree size that its knowledge graph covers, and the log index of the last
-        erasure of which no file of that graph holds anything (-1: of none).
+        erasure of which no file of that graph holds anything (-1: of none). Where the log is anchored, how that stands.
         """
-        return {**self.node.state(), "graph_size": self.graph.size, "graph_purged": self.graph.purged}
+        state = {**self.node.state(), "graph_size": self.graph.size, "graph_purged": self.graph.purged}
+        return (
+            state if self.settings.hyperledger is None else {**state, "anchor": self._anchor(state["size"])}
+        )
+
+    def _anchor(self, size: int) -> dict[str, Any]:
+        return health(self.node.folder / FOLDER, size, time.time_ns() // 1_000_000)
 
 
 def services(request: Request) -> Services:

@@ -29,6 +29,7 @@ class Settings:
     The last five say where the node's keys come from besides its folder (docs/operating.md, "Keys"); all but
     `key_passphrase_file` are secrets.
 
+    `hyperledger` is the profile of a Hyperledger Fabric channel on which the log is anchored (docs/operating.md).
     `log_minimum_index` is the tlog-tiles minimum index: entry bundles wholly below it are refused; above 0 only with a
     written retention policy (docs/operating.md).
     """
@@ -53,6 +54,7 @@ class Settings:
     trace_budget_s: float = 20.0
     secure_cookies: bool = False
     log_minimum_index: int = 0
+    hyperledger: str | None = None
     log_key: str | None = field(default=None, repr=False)
     next_log_key: str | None = field(default=None, repr=False)
     operator_signing_key: str | None = field(default=None, repr=False)

@@ -180,6 +180,11 @@ class Verifier:
             self._checkpoints[note] = known
         return known
 
+    def cosigners(self, head: VerifiedCheckpoint) -> tuple[str, ...]:
+        """Which witnesses of the policy cosigned a checkpoint, by their names in it."""
+        signed = {one.key for one in head.signatures}
+        return tuple([name for name, key in self.policy.witnesses.items() if key in signed])
+
     def _verify_checkpoint(self, note: Note, origin: str) -> VerifiedCheckpoint:
         logs = self.policy.log_keys(note, origin)
         signatures = verify_note(note, [*logs, *self.policy.witnesses.values()])
@@ -386,7 +391,9 @@ class _Check:
             6: f"sealed at {self.bundle.seals[entry.seal].index}",
             7: f"active {self.bundle.keys[entry.key].record.use} key",
             8: _dispute(self.bundle.latest[entry.latest].record, entry.index),
-            9: UNWITNESSED if head.unwitnessed else "signed by the log and the quorum",
+            9: UNWITNESSED
+            if head.unwitnessed
+            else f"signed by the log and the quorum: {', '.join(self.verifier.cosigners(head))}",
             10: "none carried",
         }
         disputed = details[8].startswith(_DISPUTED)

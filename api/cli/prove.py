@@ -17,6 +17,11 @@ from .columns import columns
 from .output import WRONG_USE, err, out, print_json
 
 app = typer.Typer(add_completion=False)
+_AGAINST = {
+    None: "",
+    "anchored": ", against a checkpoint that the channel's organisations cosigned",
+    "published": ", against a published checkpoint: the organisations have not cosigned one that covers it yet",
+}
 _SEVERAL = "several-records"
 
 
@@ -46,10 +51,12 @@ def prove(
                 raise
             _list([_told(node, finding.got) for finding in several.findings], as_json)
     output.write_bytes(response.content)
+    against = response.headers.get("Loomark-Checkpoint")
     if as_json:
-        print_json({"record": record, "proof": str(output), "bytes": len(response.content)})
+        told = {} if against is None else {"checkpoint": against}
+        print_json({"record": record, "proof": str(output), "bytes": len(response.content), **told})
     else:
-        out.print(f"wrote {output} ({len(response.content)} bytes)", markup=False)
+        out.print(f"wrote {output} ({len(response.content)} bytes){_AGAINST[against]}", markup=False)
 
 
 def _told(node: Node, name: str) -> dict[str, Any]:

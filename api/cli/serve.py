@@ -22,12 +22,16 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on. [127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one. [8080]")] = None,
     origin: Annotated[str | None, typer.Option(help="Name of the log, fixed at first start.")] = None,
+    hyperledger: Annotated[
+        Path | None, typer.Option(help="Profile of a Hyperledger Fabric channel to anchor the log on.")
+    ] = None,
 ) -> None:
     """Start a node from nothing, or from whatever its last run left. LOOMARK_OPERATOR_KEY chooses the operator's key."""
     from api.serve import serve as run
     from api.settings import load_settings
 
-    flags = {"host": host, "port": port, "origin": origin}
+    flags: dict[str, object] = {"host": host, "port": port, "origin": origin}
+    flags["hyperledger"] = None if hyperledger is None else str(hyperledger.absolute())
     settings = load_settings(data, flags, os.environ)
     try:
         run(settings, _say)

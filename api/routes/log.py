@@ -28,6 +28,19 @@ def checkpoint(serving: Serving) -> Response:
     return Response(note, media_type="text/plain; charset=utf-8", headers=_FRESH)
 
 
+@router.get(
+    "/anchored",
+    summary="The newest checkpoint that the channel's organisations cosigned",
+    response_class=Response,
+)
+def anchored(serving: Serving) -> Response:
+    """A checkpoint with the organisations' lines under it: docs/spec/anchor.md. 404 where there is none."""
+    found = serving.node.log.anchored()
+    if found is None:
+        raise NotFound("no checkpoint of this log has the organisations' quorum", rule="not-anchored")
+    return Response(found.note, media_type="text/plain; charset=utf-8", headers=_FRESH)
+
+
 @router.get("/vkey", summary="The log's verifier keys", response_class=Response)
 def vkey(serving: Serving) -> Response:
     """The keys that the log has had, newest first, each a C2SP vkey line. Compare with what you got elsewhere."""

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Response
 
 from api.services import Services
 from fabric.capture.naming import commitment_named
+from fabric.capture.node import Node
 from fabric.visibility.reader import Reader
 from ledger import tlog_proof
 from ledger.errors import InvalidInput
@@ -41,7 +42,8 @@ def proof(
     the record. `record_id` is a record's commitment, its IRI, or an event ID; an event ID that several records carry is
     answered with 409 and their list. An erased record is answered with 410 and its tombstone; of one that was erased
     in part everything that stays is shown
-    instead of the whole, and the header `Loomark-Erased` lists what is gone.
+    instead of the whole, and the header `Loomark-Erased` lists what is gone. Where the log is anchored, the header
+    `Loomark-Checkpoint` says whether the proof is against an `anchored` checkpoint or one only `published`.
     """
     name = _name(serving, record_id, reading)
     if form == "tlog":
@@ -53,6 +55,7 @@ def proof(
     prover = serving.node.prover
     data = prover.bundle_for(name, reading, show)
     headers = {"Content-Disposition": f'attachment; filename="{name[:16]}.loomark-proof.json"'}
+    headers |= told_checkpoint(serving.node, data)
     stone = prover.tombstone(name, reading)
     if stone is not None and stone["units"]:
         headers["Loomark-Erased"] = ",".join(quote(unit, safe="/~") for unit in stone["units"])
@@ -80,6 +83,13 @@ def record(record_id: str, serving: Serving, reading: Reading) -> Response:
         "erased": prover.tombstone(name, reading),
     }
     return Response(json.dumps(body, ensure_ascii=False), media_type="application/json")
+
+
+def told_checkpoint(node: Node, proof: bytes) -> dict[str, str]:
+    """The header that says what a proof is against, where the log is anchored."""
+    if not node.log.anchors:
+        return {}
+    return {"Loomark-Checkpoint": "anchored" if node.prover.is_anchored(proof) else "published"}
 
 
 def _name(serving: Services, text: str, reader: Reader) -> str:

@@ -24,6 +24,7 @@ from ledger.shape import time_text
 
 from .asking import Reading, Serving
 from .policy import policy_of
+from .records import told_checkpoint
 from .shown import html
 from .trace import MAX_TEXT, instant_us
 
@@ -58,7 +59,9 @@ def provenance(
     question = _question(serving, reading, thing, direction, at)
     value = build(serving, reading, question)
     if format is Format.JSON:
-        return Response(canonical(value), media_type="application/json", headers=_attached("json"))
+        data = canonical(value)
+        headers = _attached("json") | told_checkpoint(serving.node, data)
+        return Response(data, media_type="application/json", headers=headers)
     verified, policy = _verified(serving, value)
     page = report_file(verified, policy)
     return Response(page, media_type="text/html; charset=utf-8", headers=_attached("html"))

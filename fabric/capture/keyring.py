@@ -6,6 +6,7 @@ its key: a new key is on the disk before anybody hears of it, and the one that a
 
     log.key        log.<16 hex>.key              the log's first key, and those it went over to
     operator.key   operator.<16 hex>.key
+    cosigner.key                                 what the organisation cosigns with on a channel; the anchor makes it
     service/<member>.key   service/<member>.<16 hex>.key
 """
 
@@ -26,6 +27,7 @@ from ledger.keyfile import (
     kdf_salt,
     load_signer,
     parse_key_text,
+    read_public_key,
     signer_of_text,
     write_key_file,
 )
@@ -37,6 +39,7 @@ from ledger.statement import Statement
 
 LOG: Final = "log"
 OPERATOR: Final = "operator"
+COSIGNER: Final = "cosigner"
 _SERVICE: Final = "service"
 _SHORT: Final = 16
 
@@ -196,17 +199,26 @@ class Keyring:
     def require_unused(self, statement: Statement) -> None:
         """Refuse a statement that admits a cosigner's key, or a key of the log that is not held. Raises Conflict, NotFound."""
         admitted = stated_keys(statement)
-        uses = [(f"cosigner {name}", public) for name, public in self.cosigners.items()]
+        uses = [
+            *self._cosigning(),
+            *[(f"cosigner {name}", public) for name, public in self.cosigners.items()],
+        ]
         require_distinct([*uses, *[(f"what this {statement.type} admits", public) for public in admitted]])
         if statement.type == "key" and statement.body["action"] == "log":
             self._require_log_key(verify_announcement(statement.body["announcement"]).new)
 
     def _uses(self) -> Iterator[tuple[str, bytes]]:
         yield from ((f"cosigner {name}", public) for name, public in self.cosigners.items())
+        yield from self._cosigning()
         yield from ((LOG, public) for public in self.load_log_keys())
         yield from ((OPERATOR, signer.public_bytes) for signer in self._operators())
         for path in sorted((self._folder / _SERVICE).glob("*.key")):
             yield f"custody of {path.name.partition('.')[0]}", self._load(path).public_bytes
+
+    def _cosigning(self) -> Iterator[tuple[str, bytes]]:
+        path = self._folder / f"{COSIGNER}.key"
+        if path.exists():
+            yield COSIGNER, read_public_key(path)
 
     def _require_log_key(self, vkey: VerifierKey) -> None:
         if vkey.public not in self.log_signers:

@@ -64,7 +64,7 @@ class Node:
     ) -> None:
         self.folder = held.settings.data
         self.reading = held.reading
-        self.log = LogReader(self.reading, self.folder / "log")
+        self.log = LogReader(self.reading, self.folder / "log", anchors=held.settings.anchors)
         self.prover = Prover(self.reading, self.log)
         self.capture = CaptureService(self.reading, preparer, writer, held.keyring, clock, draw)
         self.origin = sequencer.head.origin

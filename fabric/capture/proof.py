@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -21,7 +22,7 @@ from fabric.visibility.reader import Reader
 from fabric.visibility.sight import Sight, shown_value, sight
 from ledger import merkle
 from ledger.bundle import MAX_BUNDLE_BYTES, BundleBuilder
-from ledger.canonical import JSON
+from ledger.canonical import JSON, canonical
 from ledger.disclosure import disclose, narrow
 from ledger.errors import Erased, Forbidden, InvalidInput, NotFound, TooLarge, Unavailable
 from ledger.log.reader import LogReader, StatementProof
@@ -107,12 +108,14 @@ class Prover:
         It shows nothing of the record itself. Raises NotFound, Unavailable as :meth:`bundle_for`.
         """
         found, _ = self.record(name, reader)
-        parts = self._log.proof_parts(_index(found.capture))
+        index = _index(found.capture)
+        parts = self._anchored_parts(index) or self._log.proof_parts(index)
         entry = parts.entry
         return tlog_proof_bytes(entry.index, entry.path, parts.published.note, entry.data)
 
     def bundle(self, disclosed: Iterable[Disclosed]) -> BundleBuilder:
-        """One bundle of records, all against the checkpoint that is published now."""
+        """One bundle of records, all against one checkpoint: what organisations cosigned where that covers them all,
+        else the newest."""
         wanted = list(disclosed)
         if not wanted:
             raise InvalidInput("expected one record or more", rule="no-records")
@@ -161,7 +164,24 @@ class Prover:
             )
         return data
 
+    def is_anchored(self, proof: bytes) -> bool:
+        """Whether a proof of this prover's is against the checkpoint that organisations cosigned."""
+        anchored = self._log.anchored()
+        return anchored is not None and canonical(anchored.note.decode()) in proof
+
+    def _anchored_parts(self, index: int) -> StatementProof | None:
+        """What proves a statement against the newest anchored checkpoint, None where that does not cover it."""
+        anchored = self._log.anchored()
+        if anchored is None or index >= anchored.checkpoint.size:
+            return None
+        with suppress(Unavailable):
+            return self._log.proof_parts(index, anchored)
+        return None
+
     def _latest_parts(self, index: int) -> StatementProof:
+        anchored = self._anchored_parts(index)
+        if anchored is not None:
+            return anchored
         try:
             return self._log.proof_parts(index)
         except NotFound:

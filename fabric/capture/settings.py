@@ -26,6 +26,7 @@ class NodeSettings:
     SQLite in the folder. `companions` are children that follow the log, such as the graph's projector.
     `high_water` is the file that remembers what was signed, None for `high-water` in the folder; `marks` gives
     what witnesses remember beside those of the witness policy. `keys` are where keys come from besides the folder.
+    `anchors` says that a companion anchors the log on a channel, so that proofs are against what was cosigned there.
     """
 
     data: Path
@@ -40,6 +41,7 @@ class NodeSettings:
     marks: MarkSource = no_marks
     witnesses: WitnessSettings = field(default_factory=WitnessSettings)
     keys: KeySources = field(default_factory=KeySources)
+    anchors: bool = False
 
     @property
     def store(self) -> Path | str:

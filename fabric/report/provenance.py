@@ -60,11 +60,27 @@ class Reporter:
         """
         question = replace(question, budget=BUDGET)
         for _ in range(_ATTEMPTS):
-            published, registry = self._log.published(), self._log.registry()
-            built = self._attempt(question, reader, asked, published, registry)
+            published = self._log.published()
+            published = self._anchored(question, reader, published) or published
+            built = self._attempt(question, reader, asked, published, self._log.registry(published))
             if built is not None:
                 return built
         raise Unavailable("the registry changed while the report was made; try again")
+
+    def _anchored(self, question: Question, reader: Reader, published: Published) -> Published | None:
+        """The checkpoint that organisations cosigned, where it covers all that the newest one has to say here.
+
+        It is left alone where the registry changed since: a report says which keys and identifiers are in force.
+        """
+        anchored = self._log.anchored()
+        if anchored is None:
+            return None
+        size, registry = anchored.checkpoint.size, self._log.registry(published)
+        if self._log.registry(anchored).root() != registry.root():
+            return None
+        gathered, _ = self._gather(question, reader, published, registry)
+        indices = [stored.capture.idx for stored, _ in gathered.records] + [one.seq for one in gathered.links]
+        return anchored if all(index is not None and index < size for index in indices) else None
 
     def completeness(self, lot: str, reader: Reader) -> dict[str, JSON]:
         """What the records of one lot state under FSMA 204 (`loomark/fsma204/v1`), as one reader sees them now.
@@ -156,6 +172,9 @@ class _Pinned:
 
     def proof_parts(self, index: int, published: Published | None = None) -> StatementProof:
         return self._log.proof_parts(index, published or self._published)
+
+    def anchored(self) -> None:
+        """What it is pinned to was chosen before."""
 
 
 def relevant_identifiers(registry: Registry, dossier: Dossier) -> list[Identifier]:

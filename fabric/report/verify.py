@@ -126,7 +126,7 @@ class VerifiedReport:
         disputed = sum(one.is_disputed for one in self.records)
         told = f"{_counted(disputed, 'record')} by a key that is disputed"
         yield told if disputed else "no key disputed at its entries"
-        told = UNWITNESSED if first.unwitnessed else "signed by the log and the quorum"
+        told = first.steps[_QUORUM - 1].detail
         yield told if self.missing_quorum is None else f"signed by the log; {self.missing_quorum}"
         yield "none carried"
         yield f"signed by operator key {self.report.operator.record.keyid[:16]}…"

@@ -20,9 +20,9 @@ from sqlalchemy import Engine, bindparam, func, select
 
 from ..checkpoint import checkpoint_of
 from ..entry import is_seal
-from ..errors import NotFound, Unavailable
+from ..errors import InvalidInput, NotFound, Unavailable
 from ..key_change import UnverifiedChange
-from ..merkle import HashReader, consistency_path_from
+from ..merkle import HashReader, consistency_path_from, root_from
 from ..note import parse_note
 from ..registry import Registry
 from ..tile import TILE_WIDTH, Tile, bundle_entries
@@ -34,6 +34,9 @@ from .history import ProvenKey, RegistryHistory
 from .key_changes import key_changes
 from .publish import CHECKPOINT_FILE, Published
 from .tiles import TileStore, TileTree
+
+ANCHORED_FILE: Final = "anchored"
+"""A published checkpoint with the lines of the organisations of a channel (docs/spec/anchor.md), beside the newest."""
 
 MAX_ENTRIES: Final = 1024
 """Most entries that one call reads."""
@@ -101,10 +104,16 @@ class _View:
 class LogReader:
     """Reads one log. Safe to share by threads.
 
-    `engine` gives connections that need not be able to write; `folder` is the log's folder of tiles.
+    `engine` gives connections that need not be able to write; `folder` is the log's folder of tiles. `anchors` says
+    whether the log is anchored on a channel, so that proofs are made against what was cosigned there.
     """
 
-    def __init__(self, engine: Engine, folder: Path, files: Files | None = None) -> None:
+    def __init__(
+        self, engine: Engine, folder: Path, files: Files | None = None, *, anchors: bool = False
+    ) -> None:
+        self.anchors = anchors
+        self._anchored = folder / ANCHORED_FILE
+        self._own: tuple[bytes, Published | None] | None = None
         self._engine = engine
         self._files = files or DiskFiles()
         self._checkpoint = folder / CHECKPOINT_FILE
@@ -123,14 +132,39 @@ class LogReader:
             return latest.published
         return Published(checkpoint_of(parse_note(note)), note)
 
+    def anchored(self) -> Published | None:
+        """The newest checkpoint that the organisations of a channel cosigned, where this log is anchored and has one.
+
+        One that is not of this very tree, as after a restore from an old backup, is none.
+        """
+        note = self._files.read(self._anchored) if self.anchors else None
+        if note is None:
+            return None
+        if self._own is None or self._own[0] != note:
+            try:
+                self._own = (note, self._of_this_tree(note))
+            except Unavailable:
+                return None
+        return self._own[1]
+
+    def _of_this_tree(self, note: bytes) -> Published | None:
+        newest = self.published().checkpoint
+        try:
+            head = checkpoint_of(parse_note(note))
+        except InvalidInput:
+            return None
+        if head.origin != newest.origin or not 0 < head.size <= newest.size:
+            return None
+        return Published(head, note) if root_from(self._tree.at(head.size), head.size) == head.root else None
+
     @property
     def size(self) -> int:
         """Number of entries of the latest published checkpoint."""
         return self.published().checkpoint.size
 
-    def registry(self) -> Registry:
-        """The registry under the published checkpoint's last seal."""
-        view = self._provable()
+    def registry(self, published: Published | None = None) -> Registry:
+        """The registry under the last seal of the published checkpoint, or of one that an earlier call gave."""
+        view = self._provable() if published is None else self._view_of(published)
         return self._registries().at(view.changes)
 
     def key_changes(self) -> list[UnverifiedChange]:

@@ -56,7 +56,7 @@ def test_a_report_under_a_quorum_is_no_longer_the_operators_word_alone(
     assert verdict["notAfter"] == "2027-01-15T08:01:00Z"
     assert not [word for word in verdict["operatorsWord"] if word.startswith("unwitnessed")]
     assert [step["detail"] for step in verdict["steps"] if step["number"] == 9] == [
-        "signed by the log and the quorum"
+        "signed by the log and the quorum: one, three"
     ]
 
 
