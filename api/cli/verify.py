@@ -15,12 +15,15 @@ from ledger import misbehaviour
 from ledger.bundle import bundle_of
 from ledger.canonical import parse_json
 from ledger.errors import InvalidInput, VerificationError
+from ledger.hyperledger.receipt import parse_receipt
+from ledger.hyperledger.roots import ChannelRoots, parse_roots
 from ledger.misbehaviour import misbehaviour_of, verify_misbehaviour
 from ledger.policy import Policy, parse_policy
 from ledger.receipt import MAX_RECEIPT_BYTES, verify_receipt
 from ledger.tlog_proof import is_tlog_proof
 from ledger.verify import STEPS, UNWITNESSED, VerifiedBundle, verify_all
 
+from .anchor_verdict import KIND, add_anchor, is_native_receipt, native_verdict, show_native
 from .columns import printable
 from .log_verdict import entry_verdict, show_entry, show_misbehaviour, utc_text
 from .output import MISBEHAVED, REFUSED, out, print_json, print_lines
@@ -34,12 +37,25 @@ def verify(
     file: Annotated[
         Path,
         typer.Argument(
-            help="A proof (prove), a receipt (capture --receipt), a report (report) or evidence (monitor)."
+            help="A proof (prove), a receipt (capture --receipt, hyperledger receipt), a report (report)"
+            " or evidence (monitor)."
         ),
     ],
     policy: Annotated[Path, typer.Option(help="The trust policy: which log, which witnesses.")],
     entry: Annotated[
         Path | None, typer.Option(help="The log entry that a tlog-proof is of; else the one it carries.")
+    ] = None,
+    hyperledger_roots: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Pinned roots of a Hyperledger Fabric channel, for a native receipt."
+        ),
+    ] = None,
+    hyperledger_receipt: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A native receipt of the proof's checkpoint (hyperledger receipt)."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
 ) -> None:
@@ -48,6 +64,11 @@ def verify(
     Exit code 0: it verifies, 1: it does not, 4: it is evidence of a log's misbehaviour, and it holds.
     """
     trusted = parse_policy(_read(policy).decode("utf-8", "replace"))
+    roots = (
+        None
+        if hyperledger_roots is None
+        else parse_roots(_read(hyperledger_roots).decode("utf-8", "replace"))
+    )
     data, value = _read(file), None
     try:
         if is_tlog_proof(data):
@@ -58,7 +79,9 @@ def verify(
             )
         else:
             value = _parsed(data)
-            verdict = _verdict(value, trusted)
+            verdict = _verdict(value, trusted, roots)
+        if hyperledger_receipt is not None:
+            _add_anchor(verdict, value, _read(hyperledger_receipt), trusted, roots)
     except VerificationError as error:
         _show_failure(error, as_json, _step_names(value))
         raise SystemExit(REFUSED) from error
@@ -88,7 +111,9 @@ def _parsed(data: bytes) -> Any:
         raise VerificationError(error.message, 1, "") from error
 
 
-def _verdict(value: Any, policy: Policy) -> dict[str, Any]:
+def _verdict(value: Any, policy: Policy, roots: ChannelRoots | None = None) -> dict[str, Any]:
+    if is_native_receipt(value):
+        return native_verdict(value, policy, roots)
     if isinstance(value, dict) and "report" in value:
         from fabric.report.verify import verify_report
 
@@ -102,6 +127,16 @@ def _verdict(value: Any, policy: Policy) -> dict[str, Any]:
         return {"verified": True, "kind": "receipt", **told, "records": list(map(_record, receipt.records))}
     bundles = verify_all(bundle_of(value), policy)
     return {"verified": True, "kind": "proof", "records": [_record(bundle) for bundle in bundles]}
+
+
+def _add_anchor(
+    verdict: dict[str, Any], value: Any, receipt: bytes, policy: Policy, roots: ChannelRoots | None
+) -> None:
+    if roots is None or verdict["kind"] != "proof":
+        raise InvalidInput(
+            "--hyperledger-receipt goes with a proof and --hyperledger-roots FILE", rule="wrong-use"
+        )
+    add_anchor(verdict, value, parse_receipt(receipt), policy, roots)
 
 
 def _record(bundle: VerifiedBundle) -> dict[str, Any]:
@@ -187,6 +222,7 @@ _SHOW: Mapping[str, Callable[[dict[str, Any], Any], None]] = {
     "report": _show_report,
     "entry": show_entry,
     "misbehaviour": show_misbehaviour,
+    KIND: show_native,
 }
 
 
