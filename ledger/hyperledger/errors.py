@@ -45,15 +45,16 @@ class ChaincodeRefused(InvalidInput):
     """The chaincode refused: nothing was submitted and the channel's state did not change.
 
     ``status`` is the response's status (400-599), ``rule`` the chaincode's slug (``chaincode-error`` where it gave
-    none), ``reason`` its words.
+    none), ``reason`` its words, ``details`` who said so where that is known.
     """
 
     default_rule = "chaincode-error"
 
-    def __init__(self, status: int, rule: str, reason: str) -> None:
+    def __init__(self, status: int, rule: str, reason: str, details: Sequence[PeerMessage] = ()) -> None:
         super().__init__(f"the chaincode refused ({status} {rule}): {reason}", rule=rule)
         self.status = status
         self.reason = reason
+        self.details = tuple(details)
 
 
 class IdentityRefused(Forbidden):

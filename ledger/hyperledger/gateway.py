@@ -299,7 +299,7 @@ class Gateway:
         for words in reversed(said):
             refusal = _REFUSAL.search(words)
             if refusal is not None:
-                return _refused(int(refusal[1]), refusal[2])
+                return _refused(int(refusal[1]), refusal[2], failure.details)
         denied = failure.code in ("PERMISSION_DENIED", "UNAUTHENTICATED")
         if denied or any(phrase in words for words in said for phrase in _IDENTITY_WORDS):
             return IdentityRefused("; ".join([failure.message, *map(str, failure.details)]))
@@ -354,11 +354,11 @@ def open_channel(profile: Profile, peer: Peer | None = None, *, patience: Patien
     return Channel(open_gateway(profile, peer, patience=patience))
 
 
-def _refused(status: int, message: str) -> ChaincodeRefused:
+def _refused(status: int, message: str, details: Sequence[PeerMessage] = ()) -> ChaincodeRefused:
     ruled = _RULE.fullmatch(message)
     if ruled is None:
-        return ChaincodeRefused(status, ChaincodeRefused.default_rule, message)
-    return ChaincodeRefused(status, ruled[1], ruled[2])
+        return ChaincodeRefused(status, ChaincodeRefused.default_rule, message, details)
+    return ChaincodeRefused(status, ruled[1], ruled[2], details)
 
 
 def _unknown(tx_id: str, error: Exception) -> OutcomeUnknown:
