@@ -13,7 +13,7 @@ from .columns import printable
 from .verdict_text import counted
 
 if TYPE_CHECKING:
-    from fabric.integrity import Explained, Fault, NodeReport
+    from fabric.integrity import Fault, NodeReport, Told
 
 WIDTH: Final = 80
 SHOWN: Final = 5
@@ -30,37 +30,54 @@ _HEADINGS: Final = {
 def report_lines(report: NodeReport, *, shown: int = SHOWN, width: int = WIDTH) -> Iterator[str]:
     """The whole report; a clean one is a single paragraph."""
     width = max(width, _NARROWEST)
-    for number, one in enumerate(report.explained):
+    told = report.told
+    for number, one in enumerate(told):
         if number:
             yield ""
-        yield from _explained(one, shown, width)
-    if report.explained:
+        yield from _told(one, shown, width)
+    if told:
         yield ""
-        yield from _repairs(report.explained, width)
+        yield from _repairs(told, width)
         yield ""
         yield from _wrapped(_verdict(report), "", width)
     yield from _wrapped(_looked_at(report), "", width)
 
 
-def _explained(one: Explained, shown: int, width: int) -> Iterator[str]:
-    severity = _HEADINGS[one.meaning.severity]
-    yield from _wrapped(f"{one.rule}: {counted(one.count, 'fault')} {severity}", "", width)
-    yield from _wrapped(one.meaning.means, "  ", width)
+def _told(one: Told, shown: int, width: int) -> Iterator[str]:
+    meaning, rule = one.explained.meaning, one.explained.rule
+    heading = f"{rule}: {counted(one.count, 'fault')} {_HEADINGS[meaning.severity]}"
+    yield from _wrapped(heading, "", width)
+    yield from _wrapped(meaning.means, "  ", width)
     for fault in one.faults[:shown]:
         yield from _fault(fault, width)
     rest = one.count - min(shown, len(one.faults))
     if rest > 0:
         yield f"  … and {rest} more"
     members = f" Members: {', '.join(one.members)}." if one.members else ""
-    yield from _labelled("since", one.since, width)
-    yield from _labelled("affects", one.meaning.affects + members, width)
+    yield from _labelled("since", one.explained.since, width)
+    yield from _labelled("affects", meaning.affects + members, width)
+    if one.follow:
+        yield from _wrapped(
+            "what may follow from it: leave that as it is, mend the cause, check again", "  ", width
+        )
+    for following, (count, faults) in one.follow.items():
+        yield from _wrapped(f"- {following}: {_places(count, faults, shown)}", "  ", width, "    ")
 
 
-def _repairs(explained: Sequence[Explained], width: int) -> Iterator[str]:
+def _places(count: int, faults: Sequence[Fault], shown: int) -> str:
+    """How many, and where the first ones are, each place once."""
+    places = list(dict.fromkeys([printable(one.place) for one in faults]))
+    kept = count == len(faults)
+    more = len(places) - shown if kept else count - shown
+    rest = f" and {more} more" if more > 0 else ""
+    return f"{counted(count, 'fault')}, {', '.join(places[:shown])}{rest}"
+
+
+def _repairs(told: Sequence[Told], width: int) -> Iterator[str]:
     """What to do, each thing once, with the kinds of faults that it is for."""
     rules: dict[str, list[str]] = {}
-    for one in explained:
-        rules.setdefault(one.meaning.repair, []).append(one.rule)
+    for one in told:
+        rules.setdefault(one.explained.meaning.repair, []).append(one.explained.rule)
     yield "what to do:"
     for number, (repair, names) in enumerate(rules.items(), 1):
         yield from _wrapped(f"{number}. {repair}", "  ", width, "     ")
@@ -94,8 +111,10 @@ def _wrapped(text: str, indent: str, width: int, following: str | None = None) -
 
 
 def _verdict(report: NodeReport) -> str:
-    kinds = counted(len(report.explained), "kind")
-    verdict = f"{counted(report.count, 'fault')} of {kinds}."
+    told = report.told
+    verdict = f"{counted(sum([one.count for one in told]), 'fault')} of {counted(len(told), 'kind')}"
+    following = report.count - sum([one.count for one in told])
+    verdict += f", and {following} that may follow from them." if following else "."
     if report.sound.size:
         verdict += (
             f" The log verifies up to size {report.sound.size}, signed at {report.sound.time}:"

@@ -16,7 +16,10 @@ leaves the log itself to `ledger.log.fsck`, deriving to the code that derives ev
 | `keys` | key files |
 | `derived` | relational projections |
 | `graphs` | the knowledge graph and the projector's notes |
+| `bodies` | bodies beside the log, of any kind |
 | `coverage` | what no check can tell |
+
+`meaning` says what a fault means, `cause` which faults may follow from which, `report` tells both.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from ledger.log.fault import Fault
 from .coverage import NOT_COVERED, Uncovered
 from .meaning import MEANINGS, Meaning
 from .node import check_node
-from .report import Explained, NodeReport
+from .report import Explained, NodeReport, Told
 
 __all__ = [
     "MEANINGS",
@@ -35,6 +38,7 @@ __all__ = [
     "Fault",
     "Meaning",
     "NodeReport",
+    "Told",
     "Uncovered",
     "check_node",
 ]

@@ -82,8 +82,8 @@ _LOG: Final = {
     "root": _evidence(
         "The entries in the database are not those that the log signed.", _ENTRY_PROOFS, since="log"
     ),
-    "leaf": _evidence("An entry does not hash to what was sequenced.", _ENTRY_PROOFS, since="log"),
-    "entry-missing": _evidence("An entry of the log is gone.", _ENTRY_PROOFS, since="log"),
+    "leaf": _evidence("An entry does not hash to what was sequenced.", _ENTRY_PROOFS),
+    "entry-missing": _evidence("An entry of the log is gone.", _ENTRY_PROOFS),
     "log-unreadable": _evidence(
         "The log's tables hold values that nobody wrote.", _ENTRY_PROOFS, since="log"
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from ledger.log import schema as log
 from ledger.log.fault import Fault, Faults
 from ledger.log.fsck import LogReport, Sound
 
+from .cause import causes
 from .meaning import Meaning, meaning_of
 from .run import Run
 
@@ -40,6 +41,21 @@ class Explained:
     count: int
     faults: tuple[Fault, ...]
     since: str
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A kind of fault as people are told it: without those that may follow from others, and with what follows from it.
+
+    `count` and `faults` are of those that stand for themselves; `follow` are the faults that may follow, by rule, with
+    how many of each; `members` are those of both.
+    """
+
+    explained: Explained
+    count: int
+    faults: tuple[Fault, ...]
+    follow: Mapping[str, tuple[int, tuple[Fault, ...]]]
     members: tuple[str, ...]
 
 
@@ -83,6 +99,11 @@ class NodeReport:
         """How many faults there are, those that are not kept included."""
         return sum(one.count for one in self.explained)
 
+    @property
+    def told(self) -> tuple[Told, ...]:
+        """The kinds of faults for people, each with what may follow from it; a kind that only follows is not by itself."""
+        return tuple(_told(self.explained))
+
     def as_json(self) -> dict[str, Any]:
         """The report as a JSON object (docs/spec/fsck.md)."""
         return {
@@ -94,7 +115,9 @@ class NodeReport:
             **self.checked,
             "count": self.count,
             "rules": [_explained_json(one) for one in self.explained],
-            "faults": [_fault_json(one) for one in self.faults],
+            "faults": [
+                _fault_json(one, cause) for one, cause in zip(self.faults, causes(self.faults), strict=True)
+            ],
         }
 
 
@@ -185,6 +208,31 @@ def _dated(folder: Path, faults: list[Fault]) -> str:
     return "nothing dates it"
 
 
+def _told(explained: Sequence[Explained]) -> Iterator[Told]:
+    faults = [fault for one in explained for fault in one.faults]
+    by_cause: dict[str, dict[str, list[Fault]]] = {}
+    own: dict[str, list[Fault]] = {one.rule: [] for one in explained}
+    for fault, cause in zip(faults, causes(faults), strict=True):
+        if cause is None:
+            own[fault.rule].append(fault)
+        else:
+            by_cause.setdefault(cause.rule, {}).setdefault(fault.rule, []).append(fault)
+    counts = {one.rule: one.count - len(one.faults) for one in explained}
+    for one in explained:
+        # Those that were counted and not kept go with the kept ones: by themselves if any of these does.
+        unkept = counts[one.rule] if own[one.rule] else 0
+        if not own[one.rule]:
+            continue
+        follow: dict[str, tuple[int, tuple[Fault, ...]]] = {}
+        for rule, found in by_cause.get(one.rule, {}).items():
+            more = 0 if own[rule] else counts[rule]
+            counts[rule] -= more
+            follow[rule] = (len(found) + more, tuple(found))
+        every = [*own[one.rule], *(fault for _, found in follow.values() for fault in found)]
+        members = tuple(sorted({fault.member for fault in every if fault.member}))[:_NAMED]
+        yield Told(one, len(own[one.rule]) + unkept, tuple(own[one.rule]), follow, members)
+
+
 def _explained_json(one: Explained) -> dict[str, Any]:
     return {
         "rule": one.rule,
@@ -198,6 +246,7 @@ def _explained_json(one: Explained) -> dict[str, Any]:
     }
 
 
-def _fault_json(one: Fault) -> dict[str, Any]:
+def _fault_json(one: Fault, cause: Fault | None) -> dict[str, Any]:
     names = ("rule", "place", "message", "expected", "got", "entry", "record", "member")
-    return {name: getattr(one, name) for name in names if getattr(one, name) is not None}
+    found = {name: getattr(one, name) for name in names if getattr(one, name) is not None}
+    return found if cause is None else found | {"follows": {"rule": cause.rule, "place": cause.place}}
