@@ -81,6 +81,13 @@ class Policy:
         """Whether the witnesses of these policy names make the quorum; ``quorum none`` always is."""
         return self.quorum is None or self._agrees(self.quorum, frozenset(names))
 
+    def quorum_text(self) -> str:
+        """The quorum in words: ``orgs 2 of 3`` for a group, a witness by its name, or ``none``."""
+        group = None if self.quorum is None else self.groups.get(self.quorum)
+        if group is None:
+            return self.quorum or "none"
+        return f"{self.quorum} {group.threshold} of {len(group.members)}"
+
     def quorum_time_s(self, signatures: Iterable[VerifiedSignature]) -> int | None:
         """The earliest POSIX time by which cosignatures make the quorum, None where they do not or none is asked.
 

@@ -24,6 +24,7 @@ from .merkle import HASH_SIZE_BYTES, MAX_PATH_HASHES
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z\Z")
 _NAME = re.compile(r"[a-z0-9-]{1,64}\Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_YEAR_10000_S = 253_402_300_800
 MAX_TREE_SIZE = 2**53 - 1
 
 
@@ -177,6 +178,13 @@ def time_text(milliseconds: int) -> str:
     """The one spelling of a time given in milliseconds since 1970."""
     moment = _EPOCH + timedelta(milliseconds=milliseconds)
     return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def second_text(seconds: int) -> str:
+    """``YYYY-MM-DDThh:mm:ssZ`` of a time in seconds since 1970, which a cosigner states: past the year 9999 in words."""
+    if seconds >= _YEAR_10000_S:
+        return f"{seconds} s after 1970"
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:-6] + "Z"
 
 
 def tree_head(value: Any, where: str) -> tuple[int, bytes]:

@@ -20,7 +20,7 @@ The numbers are the same in code, docs/spec/bundle.md and errors:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from . import merkle
@@ -34,6 +34,7 @@ from .key_record import KeyRecord, check_may_sign, check_role
 from .note import Note, VerifiedSignature, verify_note
 from .policy import Policy
 from .seal import seal_bytes
+from .shape import second_text
 from .statement import Statement, verify_signatures
 
 STEPS: Mapping[int, str] = {
@@ -68,10 +69,22 @@ class StepResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Cosigner:
+    """A witness of the policy whose cosignature verified: its name there, and the POSIX time that it states."""
+
+    name: str
+    time_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class VerifiedCheckpoint:
-    """A checkpoint that the log signed: ``not_before_s`` and ``not_after_s`` are POSIX times of its quorum, or None."""
+    """A checkpoint that the log signed: ``not_before_s`` and ``not_after_s`` are POSIX times of its quorum, or None.
+
+    ``cosigners`` are the policy's witnesses that cosigned, in the policy's order, each with its earliest time.
+    """
 
     signatures: tuple[VerifiedSignature, ...]
+    cosigners: tuple[Cosigner, ...]
     unwitnessed: bool
     not_before_s: int | None
     not_after_s: int | None
@@ -83,7 +96,8 @@ class VerifiedBundle:
 
     ``custody`` is ``member`` or ``service``, by the signing key's record. ``not_before_s`` and ``not_after_s`` are
     POSIX seconds or None; ``statement.issued`` and ``seal_time`` are claims of signer and log. ``disputed_from`` is
-    an index or None; it is above ``index`` unless the verifier shows disputed records.
+    an index or None; it is above ``index`` unless the verifier shows disputed records. ``cosigners`` are the policy's
+    witnesses that cosigned the checkpoint, whether or not a quorum is asked for.
     """
 
     opened: OpenedRecord
@@ -99,6 +113,7 @@ class VerifiedBundle:
     not_before_s: int | None
     not_after_s: int | None
     unwitnessed: bool
+    cosigners: tuple[Cosigner, ...]
     steps: tuple[StepResult, ...]
 
     @property
@@ -180,16 +195,12 @@ class Verifier:
             self._checkpoints[note] = known
         return known
 
-    def cosigners(self, head: VerifiedCheckpoint) -> tuple[str, ...]:
-        """Which witnesses of the policy cosigned a checkpoint, by their names in it."""
-        signed = {one.key for one in head.signatures}
-        return tuple([name for name, key in self.policy.witnesses.items() if key in signed])
-
     def _verify_checkpoint(self, note: Note, origin: str) -> VerifiedCheckpoint:
         logs = self.policy.log_keys(note, origin)
         signatures = verify_note(note, [*logs, *self.policy.witnesses.values()])
+        cosigners = _cosigners(signatures, self.policy)
         if self.policy.quorum is None:
-            return VerifiedCheckpoint(signatures, True, None, None)
+            return VerifiedCheckpoint(signatures, cosigners, True, None, None)
         not_after = self.policy.quorum_time_s(signatures)
         if not_after is None:
             names = ", ".join([one.key.name for one in signatures if one.time_s is not None])
@@ -197,7 +208,7 @@ class Verifier:
                 f"expected cosignatures that make the quorum, got {names or 'none'}", rule="no-quorum"
             )
         not_before = min([one.time_s for one in signatures if one.time_s is not None])
-        return VerifiedCheckpoint(signatures, False, not_before, not_after)
+        return VerifiedCheckpoint(signatures, cosigners, False, not_before, not_after)
 
 
 class _Check:
@@ -236,6 +247,7 @@ class _Check:
             not_before,
             head.not_after_s,
             head.unwitnessed,
+            head.cosigners,
             self._results(row, entry, opened, head),
         )
 
@@ -391,9 +403,7 @@ class _Check:
             6: f"sealed at {self.bundle.seals[entry.seal].index}",
             7: f"active {self.bundle.keys[entry.key].record.use} key",
             8: _dispute(self.bundle.latest[entry.latest].record, entry.index),
-            9: UNWITNESSED
-            if head.unwitnessed
-            else f"signed by the log and the quorum: {', '.join(self.verifier.cosigners(head))}",
+            9: UNWITNESSED if head.unwitnessed else _cosigned(head, self.verifier.policy),
             10: "none carried",
         }
         disputed = details[8].startswith(_DISPUTED)
@@ -403,6 +413,20 @@ class _Check:
                 for number, name in STEPS.items()
             ]
         )
+
+
+def _cosigners(signatures: Sequence[VerifiedSignature], policy: Policy) -> tuple[Cosigner, ...]:
+    found: list[Cosigner] = []
+    for name, key in policy.witnesses.items():
+        times = [one.time_s for one in signatures if one.key == key and one.time_s is not None]
+        found += [Cosigner(name, min(times))] if times else []
+    return tuple(found)
+
+
+def _cosigned(head: VerifiedCheckpoint, policy: Policy) -> str:
+    """Who cosigned and when, and the rule that this satisfies."""
+    names = ", ".join([f"{one.name} at {second_text(one.time_s)}" for one in head.cosigners])
+    return f"signed by the log, cosigned by {names}: quorum {policy.quorum_text()} met"
 
 
 def _dispute(record: KeyRecord, index: int) -> str:

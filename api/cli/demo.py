@@ -281,7 +281,8 @@ def _auditor(child: ChildNode, data: Path, story: dict[str, Any], keys: dict[str
         asked = {"thing": story["lot"], "direction": "forward"}
         evidence = node.get("/api/reports/provenance", **asked).content
         (data / "report.json").write_bytes(evidence)
-        (data / "report.html").write_bytes(page_of(evidence, (data / "policy.txt").read_text()))
+        page, _ = page_of(evidence, (data / "policy.txt").read_text())
+        (data / "report.html").write_bytes(page)
     size = (data / "report.json").stat().st_size
     _say(7, f"Auditor: report.json ({size / 1024:.0f} KiB of evidence) and report.html to print")
 

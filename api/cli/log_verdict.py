@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from ledger.entry import parse_entry
 from ledger.errors import InvalidInput, VerificationError
 from ledger.policy import Policy
 from ledger.seal import Seal
+from ledger.shape import second_text
 from ledger.tlog_proof import parse_tlog_proof, verify_tlog_proof
 from ledger.verify import UNWITNESSED, Verifier
 
@@ -84,4 +84,4 @@ def show_misbehaviour(verdict: dict[str, Any], _: Any) -> None:
 
 def utc_text(seconds: int | None) -> str | None:
     """A POSIX time as UTC text, None for none."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if seconds is None else second_text(seconds)

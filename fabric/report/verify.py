@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from fabric.compliance import Dossier
@@ -26,6 +25,7 @@ from ledger.bundle import Step
 from ledger.canonical import JSON
 from ledger.errors import InvalidInput, VerificationError
 from ledger.policy import Policy
+from ledger.shape import second_text
 from ledger.verify import UNWITNESSED, VerifiedBundle, Verifier
 
 from .answer import answer, dossier_of, without_operators_word
@@ -90,6 +90,7 @@ class VerifiedReport:
             ),
             "notAfter": _time(first.not_after_s),
             "unwitnessed": first.unwitnessed,
+            "cosigners": {one.name: second_text(one.time_s) for one in first.cosigners},
             "disputed": sum(one.is_disputed for one in self.records),
             "steps": [
                 {
@@ -311,7 +312,7 @@ def _record_json(one: VerifiedBundle) -> dict[str, Any]:
 
 
 def _time(seconds: int | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if seconds is None else second_text(seconds)
 
 
 __all__ = ["ALWAYS_OPERATORS_WORD", "VerifiedReport", "verify_report"]

@@ -85,6 +85,21 @@ def test_one_witness_that_dates_back_moves_nothing() -> None:
     assert proof.not_after_s == TIME_S + 7
 
 
+def test_a_verdict_names_who_cosigned_and_when_and_the_rule_that_it_meets() -> None:
+    proof = verified({"c": 9, "a": 5}, TWO_OF_THREE)
+    assert [(one.name, one.time_s - TIME_S) for one in proof.cosigners] == [("a", 5), ("c", 9)]
+    assert proof.steps[8].detail == (
+        "signed by the log, cosigned by a at 2026-09-21T14:13:25Z, c at 2026-09-21T14:13:29Z: quorum g 2 of 3 met"
+    )
+    assert verified({"d": 1}, "quorum d").steps[8].detail.endswith(": quorum d met")
+
+
+def test_a_witness_that_states_a_time_past_every_calendar_is_named_all_the_same() -> None:
+    proof = verified({"a": 5, "b": 9, "c": 2**62}, TWO_OF_THREE)
+    assert proof.not_after_s == TIME_S + 9
+    assert f"c at {TIME_S + 2**62} s after 1970: quorum g 2 of 3 met" in proof.steps[8].detail
+
+
 def test_one_witness_that_lies_about_another_tree_spoils_the_note() -> None:
     other = cosign("elsewhere.example\n3\nAAAA\n", vkey("c").name, key_of("quorum c"), TIME_S)
     assert "valid signature by c.example" in refused({"a": 5, "b": 9}, TWO_OF_THREE, other)

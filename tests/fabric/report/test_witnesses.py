@@ -46,18 +46,24 @@ def cosigned(demo: Demonstration, *names: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    "rules", ["group g 2 one two three\nquorum g", "group h any one two\ngroup g all h three\nquorum g"]
+    ("rules", "words"),
+    [
+        ("group g 2 one two three\nquorum g", "g 2 of 3"),
+        ("group h any one two\ngroup g all h three\nquorum g", "g 2 of 2"),
+    ],
 )
 def test_a_report_under_a_quorum_is_no_longer_the_operators_word_alone(
-    demo: Demonstration, rules: str
+    demo: Demonstration, rules: str, words: str
 ) -> None:
     verdict = verify_report(cosigned(demo, "one", "three"), policy(demo, rules)).as_json()
     assert verdict["unwitnessed"] is False
     assert verdict["notAfter"] == "2027-01-15T08:01:00Z"
     assert not [word for word in verdict["operatorsWord"] if word.startswith("unwitnessed")]
     assert [step["detail"] for step in verdict["steps"] if step["number"] == 9] == [
-        "signed by the log and the quorum: one, three"
+        "signed by the log, cosigned by one at 2027-01-15T08:00:00Z, three at 2027-01-15T08:01:00Z:"
+        f" quorum {words} met"
     ]
+    assert verdict["cosigners"] == {"one": "2027-01-15T08:00:00Z", "three": "2027-01-15T08:01:00Z"}
 
 
 def test_a_report_without_its_quorum_is_refused_at_step_9(demo: Demonstration) -> None:
