@@ -31,7 +31,7 @@ from ledger.errors import InvalidInput
 
 from .app import create_app
 from .passphrase import passphrase_of
-from .settings import Settings, write_settings
+from .settings import Settings, not_in_file, write_settings
 
 GRACE_S: Final = 10
 _SECRET_SIZE_BYTES: Final = 32
@@ -50,6 +50,8 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     signals = _Signals()
     with signals.handled(), listener, open_node(node_settings(settings), on_failure=_end) as node:
         write_settings(settings)
+        if elsewhere := not_in_file(settings):
+            structlog.get_logger().warning("settings-not-in-node-toml", settings=elsewhere)
         if node.new_operator_key is not None:
             say(f"LOOMARK_OPERATOR_KEY={node.new_operator_key}")
         app = create_app(node, settings, _session_secret(settings.data / "keys" / "session.key"))

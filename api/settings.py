@@ -109,20 +109,31 @@ def _database_in(path: Path) -> str:
 
 
 def write_settings(settings: Settings) -> None:
-    """Write `node.toml` for people to read, unless it is there; secrets stay out."""
+    """Write `node.toml` for people to read, unless it is there: whatever is in force, wherever it came from.
+
+    Secrets stay out. Later starts never change the file: it is the operator's (:func:`not_in_file`).
+    """
     path = settings.data / FILE_NAME
     if path.exists():
         return
     lines = ["# Written at first start. Flags and LOOMARK_* variables go before what stands here."]
-    for one in fields(Settings):
-        value = getattr(settings, one.name)
-        if one.name == "data" or one.name in _SECRET or value is None:
-            continue
-        lines.append(f"{one.name} = {_toml(value)}")
+    lines += [f"{name} = {_toml(value)}" for name, value in _told(settings).items() if value is not None]
     # In one step: a part of it would be read as other settings at the next start.
     fresh = path.with_name(f"{path.name}.partial")
     fresh.write_text("\n".join(lines) + "\n", encoding="utf-8")
     fresh.replace(path)
+
+
+def not_in_file(settings: Settings) -> list[str]:
+    """The settings in force that a start by `node.toml` alone would not have: a backup does not hold them."""
+    by_file = _told(load_settings(settings.data, {}, {}))
+    return [f"{name} = {_toml(value)}" for name, value in _told(settings).items() if value != by_file[name]]
+
+
+def _told(settings: Settings) -> dict[str, Any]:
+    """What stands in the file: everything but the folder itself and secrets."""
+    names = [one.name for one in fields(Settings) if one.name != "data" and one.name not in _SECRET]
+    return {name: getattr(settings, name) for name in names}
 
 
 def _toml(value: object) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from api.settings import FILE_NAME, Settings, load_settings, write_settings
+from api.settings import FILE_NAME, Settings, load_settings, not_in_file, write_settings
 from ledger.errors import InvalidInput
 
 
@@ -93,3 +93,29 @@ def test_a_high_water_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "node.toml").write_text("high_water = 7\n")
     with pytest.raises(InvalidInput, match=r"setting high_water from node\.toml"):
         load_settings(tmp_path, {}, {})
+
+
+def test_the_first_start_writes_what_was_in_force_wherever_it_came_from(tmp_path: Path) -> None:
+    environment = {"LOOMARK_WITNESS_REQUIRE": "true", "LOOMARK_OPERATOR_KEY": "k" * 40}
+    settings = load_settings(tmp_path, {"port": 9}, environment)
+    write_settings(settings)
+    assert not_in_file(settings) == []
+    alone = load_settings(tmp_path, {}, {})
+    assert (alone.witness_require, alone.port, alone.operator_key) == (True, 9, None)
+
+
+def test_what_only_a_later_start_was_told_is_named_and_not_written(tmp_path: Path) -> None:
+    write_settings(load_settings(tmp_path, {}, {}))
+    before = (tmp_path / FILE_NAME).read_text()
+    environment = {
+        "LOOMARK_WITNESS_REQUIRE": "true",
+        "LOOMARK_HIGH_WATER": "/marks/one",
+        "LOOMARK_OPERATOR_KEY": "k" * 40,
+    }
+    settings = load_settings(tmp_path, {}, environment)
+    write_settings(settings)
+    missing = not_in_file(settings)
+    assert missing == ['high_water = "/marks/one"', "witness_require = true"]
+    assert (tmp_path / FILE_NAME).read_text() == before
+    (tmp_path / FILE_NAME).write_text("\n".join(missing))
+    assert not_in_file(settings) == []
