@@ -13,7 +13,7 @@
     '''
 
 An organisation's text holds the certificates of the authorities that issue those of its peers: of an MSP folder those in
-``intermediatecerts``, or in ``cacerts`` where there are none. Nothing that comes with the evidence is ever an issuer.
+``cacerts`` and ``intermediatecerts``. Nothing that comes with the evidence is ever an issuer.
 """
 
 from __future__ import annotations
@@ -101,7 +101,12 @@ def parse_roots(text: str) -> ChannelRoots:
         listed = table["organisations"]
         if type(listed) is not dict or not 1 <= len(listed) <= MAX_ORGANISATIONS:
             raise InvalidInput(f"organisations: expected 1 to {MAX_ORGANISATIONS} of them")
-        issuers = {_named(name, "organisations", _MSP): _issuers(name, pem) for name, pem in listed.items()}
+        issuers = {
+            _named(name, "organisations", _MSP): issuers_of(
+                name, shape.text(pem, name, MAX_ROOTS_BYTES).encode()
+            )
+            for name, pem in listed.items()
+        }
         quorum = shape.count(table["quorum"], "quorum", 1, len(issuers))
         channel = _named(table["channel"], "channel", _CHANNEL)
         chaincode = _named(table["chaincode"], "chaincode", _CHAINCODE)
@@ -120,6 +125,14 @@ def roots_text(roots: ChannelRoots) -> str:
         pem = "".join([each.public_bytes(Encoding.PEM).decode("ascii") for each in issuers])
         lines.append(f"\"{msp}\" = '''\n{pem}'''")
     return "\n".join(lines) + "\n"
+
+
+def issuers_of(msp: str, pem: bytes) -> tuple[x509.Certificate, ...]:
+    """The authorities in a PEM text; raises :class:`InvalidInput` where one is not allowed to issue certificates."""
+    found = _certificates(pem, msp, MAX_ISSUERS)
+    if not all(_read(_is_authority, each) for each in found):
+        raise InvalidInput(f"{msp}: expected certificates of authorities, got one of somebody else")
+    return found
 
 
 def signature_holds(certificate: x509.Certificate, message: bytes, signature: bytes) -> bool:
@@ -142,14 +155,6 @@ def _named(value: object, where: str, pattern: re.Pattern[str]) -> str:
     if not pattern.match(name):
         raise InvalidInput(f"{where}: expected a name that Hyperledger Fabric allows, got another")
     return name
-
-
-def _issuers(msp: str, pem: object) -> tuple[x509.Certificate, ...]:
-    text = shape.text(pem, msp, MAX_ROOTS_BYTES)
-    found = _certificates(text.encode(), msp, MAX_ISSUERS)
-    if not all(_read(_is_authority, each) for each in found):
-        raise InvalidInput(f"{msp}: expected certificates of authorities, got one of somebody else")
-    return found
 
 
 def _certificates(pem: bytes, what: str, most: int) -> tuple[x509.Certificate, ...]:
