@@ -261,6 +261,9 @@ def events_request(
 def events(data: bytes, chaincode: str) -> list[RawEvent]:
     """The events in one answer to :func:`events_request`, all of one block."""
     answer = _parsed(gateway_pb2.ChaincodeEventsResponse, data)
+    # A peer passes over blocks without events: an answer that has none is another message that happens to parse.
+    if not answer.events:
+        raise BadAnswer("expected events of a block, got none")
     found = []
     for event in answer.events:
         if event.chaincode_id != chaincode or not _is_tx_id(event.tx_id) or answer.block_number == 0:
