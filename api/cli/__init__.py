@@ -32,6 +32,7 @@ COMMANDS = {
     "policy": "Write the trust policy that a verifier pins",
     "verify": "Check a proof or a report offline",
     "witness": "Cosign checkpoints of logs, your own or others'",
+    "hyperledger": "Anchor a node's log on a Hyperledger Fabric channel",
     "monitor": "Follow a log, and write down what proves that it misbehaved",
     "fsck": "Check a node's stored data against its log",
     "backup": "Copy a node's data while it runs, or check such a copy",

@@ -1,0 +1,160 @@
+"""Two organisations, each with its own node and log, on one channel: they cosign each other, and follow each other."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from ledger.hyperledger.anchor.companion import AnchorProcess
+
+from .anchoring import until
+from .double.network import DoubleNetwork
+from .two_nodes import OrganisationsNode, ProfileWriter, loomark
+
+ANCHOR = "\n[anchor]\nevery = 1\nseconds = 1\nquorum = 2\n"
+
+
+@pytest.fixture(params=["double", pytest.param("real", marks=pytest.mark.hyperledger)])
+def write_profile(request: pytest.FixtureRequest, tmp_path: Path) -> ProfileWriter:
+    """Profiles on the double, or on the real network."""
+    if request.param == "double":
+        double: DoubleNetwork = request.getfixturevalue("double")
+        return lambda number, more, admin: double.write_profile(
+            f"Org{number}MSP", "admin" if admin else "client", more
+        )
+    network = request.getfixturevalue("real_network")
+
+    def real(number: int, more: str, admin: bool) -> Path:
+        plain = network.profile(number, admin=admin)
+        path: Path = plain.with_name(f"two-nodes-{secrets.token_hex(4)}-{plain.name}")
+        path.write_text(plain.read_text() + more)
+        return path
+
+    return real
+
+
+@pytest.fixture
+def nodes(
+    write_profile: ProfileWriter, tmp_path: Path
+) -> Iterator[tuple[OrganisationsNode, OrganisationsNode]]:
+    """Two nodes that are founded and registered, and not running."""
+    run = secrets.token_hex(4)
+    with ExitStack() as running:
+        made = []
+        for number in (1, 2):
+            node = OrganisationsNode(
+                number, tmp_path / f"node{number}", write_profile, f"log-{run}-{number}.example/log"
+            )
+            node.found()
+            running.callback(node.stop)
+            made.append(node)
+        yield made[0], made[1]
+
+
+def follow(other: OrganisationsNode) -> str:
+    return f'\n[[follow]]\norigin = "{other.origin}"\nurl = "{other.url}"\n'
+
+
+def test_the_main_job_on_two_nodes_ends_in_an_offline_verdict_that_names_the_organisations(
+    nodes: tuple[OrganisationsNode, OrganisationsNode], tmp_path: Path, write_profile: ProfileWriter
+) -> None:
+    one, two = nodes
+    proof, policy = tmp_path / "proof.json", tmp_path / "policy.txt"
+    # The other organisation is down: captures and proofs go on, and the quorum of two is refused to one.
+    one.start(ANCHOR + follow(two))
+    record = one.capture(1)
+    until(lambda: one.status().get("on_channel", 0) >= one.size(), "the channel to have it", 120)
+    assert "not cosigned one that covers it yet" in one.prove(record, proof)
+    told = one.policy(policy)
+    assert f"witness {one.msp} " in told
+    assert "group orgs 2 Org1MSP Org2MSP" in told
+    assert "quorum orgs" in told
+    alone = loomark("verify", str(proof), "--policy", str(policy), "--json")
+    assert alone.returncode == 1
+    assert json.loads(alone.stdout)["failure"]["step"] == 9
+    assert httpx2.get(f"{one.url}/log/anchored").status_code == 404
+    # The other one comes up, and cosigns what it missed.
+    two.start(ANCHOR + follow(one))
+    one.wait_anchored(one.size())
+    assert "cosigned" in one.prove(record, proof)
+    verdict = loomark("verify", str(proof), "--policy", str(policy), "--json")
+    assert verdict.returncode == 0, verdict.stdout + verdict.stderr
+    (shown,) = json.loads(verdict.stdout)["records"]
+    assert "cosigned by Org1MSP at" in shown["steps"][8]["detail"]
+    assert "Org2MSP at" in shown["steps"][8]["detail"]
+    assert (shown["unwitnessed"], shown["record"]) == (False, record)
+    assert shown["notAfter"] is not None
+    # The second organisation verifies by what its own peer says, without asking the first one's node.
+    ran = loomark(
+        *("hyperledger", "policy", one.origin, "-o", str(policy), "--quorum", "2"),
+        *("--profile", str(write_profile(2, "", False))),
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert loomark("verify", str(proof), "--policy", str(policy)).returncode == 0
+    strict = policy.read_text().replace("group orgs 2 Org1MSP Org2MSP", "group orgs all Org1MSP Org2MSP")
+    policy.write_text(strict.replace(f"witness {two.msp} ", f"witness {two.msp} ", 1))
+    assert loomark("verify", str(proof), "--policy", str(policy)).returncode == 0
+    check_what_the_nodes_say(one, two)
+    check_history(one, write_profile(2, "", False))
+
+
+def check_what_the_nodes_say(one: OrganisationsNode, two: OrganisationsNode) -> None:
+    two.wait_anchored(two.size())
+    until(lambda: one.ready()["anchor"]["healthy"], "the anchor to be well", 60)
+    anchor = one.ready()["anchor"]
+    assert (anchor["lag"], anchor["backlog"], anchor["reasons"], anchor["msp"]) == (0, 0, [], "Org1MSP")
+    metrics = httpx2.get(f"{one.url}/metrics").text
+    assert "loomark_anchor_healthy 1.0" in metrics
+    assert "loomark_anchor_lag 0.0" in metrics
+    assert f"loomark_anchor_cosigned_size {one.size():.1f}" in metrics
+    until(lambda: two.status()["followed"].get(one.origin, {}).get("shown") == one.size(), "B to see A", 60)
+    look = two.status()["followed"][one.origin]
+    assert (look["anchored"], look["evidence"]) == (one.size(), [])
+    told = loomark("hyperledger", "status", "--data", str(one.folder))
+    assert told.returncode == 0, told.stdout
+    assert f"cosigned {one.size()}" in told.stdout
+
+
+def check_history(one: OrganisationsNode, profile: Path) -> None:
+    ran = loomark("hyperledger", "history", one.origin, "--profile", str(profile), "--json")
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)
+    assert [each["from"] for each in found] == [0, *[each["size"] for each in found[:-1]]]
+    assert found[-1]["cosigned"] == ["Org1MSP", "Org2MSP"]
+
+
+def test_killed_anchors_and_nodes_go_on_where_they_were(
+    nodes: tuple[OrganisationsNode, OrganisationsNode],
+) -> None:
+    one, two = nodes
+    one.start(ANCHOR)
+    two.start(ANCHOR)
+    one.capture(1)
+    one.wait_anchored(one.size())
+    for number, victim in enumerate((one, two, one), 2):
+        pid = victim.status()["pid"]
+        os.kill(pid, signal.SIGKILL)
+        one.capture(number)
+        one.wait_anchored(one.size())
+        until(lambda victim=victim, pid=pid: victim.status()["pid"] != pid, "another process", 60)  # type: ignore[misc]
+    assert one.ready()["children"][AnchorProcess.name]["restarts"] >= 1
+    one.kill()
+    one.start(ANCHOR)
+    one.capture(9)
+    one.wait_anchored(one.size())
+    with_quorum = one.anchored_size()
+    two.stop()
+    one.capture(10)
+    until(lambda: one.status().get("on_channel", 0) >= one.size(), "the channel to have it", 120)
+    assert one.anchored_size() == with_quorum
+    assert one.ready()["anchor"]["lag"] > 0
+    two.start(ANCHOR)
+    one.wait_anchored(one.size())
