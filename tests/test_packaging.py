@@ -30,6 +30,7 @@ DISTRIBUTIONS = {
     "google": "protobuf",
     "grpc": "grpcio",
     "nacl": "pynacl",
+    "yaml": "pyyaml",
 }
 
 
