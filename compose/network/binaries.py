@@ -31,7 +31,7 @@ def find_binaries(folder: Path | None = None) -> dict[str, Path]:
 def _missing(programs: list[str], folder: Path | None) -> str:
     where = f"in {folder}" if folder else "on PATH"
     return (
-        f"not found {where}: {', '.join(programs)}. They are programs of Hyperledger Fabric 2.5 or 3: take the archive "
+        f"not found {where}: {', '.join(programs)}. They are programs of Hyperledger Fabric 3: take the archive "
         "hyperledger-fabric-<system>-<version>.tar.gz from the releases of https://github.com/hyperledger/fabric, unpack "
         f"it, and name its folder bin by --binaries or {VARIABLE}, or put it on PATH"
     )

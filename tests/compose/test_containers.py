@@ -9,12 +9,14 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from api.settings import Settings
 from compose.containers import PUBLISHED, TOPOLOGY, deploy, write
 from compose.containers.__main__ import main
 from compose.containers.consortium import inside
@@ -121,6 +123,15 @@ def test_every_file_that_a_configuration_names_is_mounted_in_that_container(aske
         targets = [target for _, target in _mounts(asked["services"][host_of(name)])]
         assert len(paths) > 5
         assert [path for path in paths if not any(path.startswith(target) for target in targets)] == []
+
+
+def test_a_node_is_told_only_what_it_has_a_setting_for(asked: dict[str, Any]) -> None:
+    settings = {f"LOOMARK_{field.name.upper()}" for field in fields(Settings)}
+    for number in (1, 2):
+        told = asked["services"][f"node{number}"]["environment"]
+        assert set(told) <= settings
+        assert told["LOOMARK_HYPERLEDGER"] == str(inside().folder / "profiles" / f"Org{number}.toml")
+    assert len({asked["services"][f"node{number}"]["environment"]["LOOMARK_ORIGIN"] for number in (1, 2)}) == 2
 
 
 def test_every_mounted_path_is_written_and_no_node_sees_anothers_keys(
