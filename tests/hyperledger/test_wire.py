@@ -1,0 +1,83 @@
+"""Answers that nobody sent on purpose: parsers of the protocol end in one error, or in a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from fabric_protos.gateway import gateway_pb2
+from google.protobuf import any_pb2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.hyperledger import wire
+from ledger.hyperledger.errors import BadAnswer, PeerMessage
+from ledger.hyperledger.identity import X509Identity
+from tests.hyperledger.double.authority import Authority
+
+CREDENTIALS = Authority("ca").issue("user", "client", ec.generate_private_key(ec.SECP256R1()))
+IDENTITY = X509Identity(
+    "Org1MSP", CREDENTIALS.pem, CREDENTIALS.certificate.not_valid_after_utc, CREDENTIALS.key
+)
+PROPOSAL = wire.propose(IDENTITY, "loomark", "loomark", [b"f", b"a"], b"n" * 24, wire.Moment(1))
+READERS: dict[str, Callable[[bytes], Any]] = {
+    "evaluated": wire.evaluated,
+    "endorsed": lambda data: wire.endorsed(data, PROPOSAL),
+    "submitted": wire.submitted,
+    "commit status": wire.commit_status,
+    "events": lambda data: wire.events(data, "loomark"),
+    "block": lambda data: wire.delivered(data, "block"),
+    "transaction": wire.envelope_tx,
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+@given(data=st.binary(max_size=200))
+def test_any_bytes_end_in_a_value_or_in_a_bad_answer(name: str, data: bytes) -> None:
+    try:
+        READERS[name](data)
+    except (BadAnswer, wire.CallFailed):
+        return
+
+
+@given(data=st.binary(max_size=200))
+def test_any_bytes_for_the_details_of_an_error_are_passed_over(data: bytes) -> None:
+    assert all(isinstance(each, PeerMessage) for each in wire.error_details(data))
+
+
+def _packed(address: str, message: str) -> bytes:
+    held = any_pb2.Any()
+    held.Pack(gateway_pb2.ErrorDetail(address=address, msp_id="Org2MSP", message=message))
+    data: bytes = held.SerializeToString()
+    size = len(data)
+    return b"\x1a" + (bytes([size]) if size < 128 else bytes([size & 0x7F | 0x80, size >> 7])) + data
+
+
+def test_details_name_each_peer_in_one_line_of_bounded_length() -> None:
+    data = b"\x08\x0a\x12\x03abc" + _packed("a:1", "no\n\x1b[31mway") + _packed("b:2", "x" * 5_000)
+    first, second = wire.error_details(data)
+    assert str(first) == "a:1 (Org2MSP): no  [31mway"
+    assert len(second.message) == 601
+    for cut in range(len(data)):
+        assert len(wire.error_details(data[:cut])) <= 1
+
+
+def test_details_of_another_kind_are_passed_over() -> None:
+    held = any_pb2.Any(type_url="type.googleapis.com/other", value=b"\xff").SerializeToString()
+    assert wire.error_details(b"\x1a" + bytes([len(held)]) + held + _packed("a:1", "no")) == [
+        PeerMessage("a:1", "Org2MSP", "no")
+    ]
+
+
+def test_codes_have_their_names_and_unknown_ones_their_number() -> None:
+    assert [wire.code_name(code) for code in (0, 10, 11, 9, 254, 99)] == [
+        "VALID", "ENDORSEMENT_POLICY_FAILURE", "MVCC_READ_CONFLICT", "DUPLICATE_TXID", "NOT_VALIDATED", "CODE_99",
+    ]  # fmt: skip
+
+
+def test_two_proposals_of_the_same_call_are_two_transactions() -> None:
+    other = wire.propose(IDENTITY, "loomark", "loomark", [b"f", b"a"], b"m" * 24, wire.Moment(1))
+    assert other.tx_id != PROPOSAL.tx_id
+    assert other.digest != PROPOSAL.digest
