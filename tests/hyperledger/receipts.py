@@ -27,7 +27,7 @@ from ledger.hyperledger.identity import X509Identity
 from ledger.hyperledger.receipt import Endorsement, UnverifiedReceipt, receipt_bytes
 from ledger.hyperledger.roots import ChannelRoots, parse_roots
 from ledger.note import ED25519, VerifierKey
-from tests.hyperledger.double.authority import Authority, Credentials
+from tests.hyperledger.double.authority import Authority, Credentials, Key
 
 MSPS = ("Org1MSP", "Org2MSP", "Org3MSP")
 ORIGIN, SIZE = "log.example/100%/a", 1_000
@@ -130,7 +130,7 @@ class Scene:
 
     def __init__(self) -> None:
         self.authorities = {msp: Authority(f"ca.{msp}") for msp in MSPS}
-        keys = (
+        keys: tuple[Key, ...] = (
             ec.generate_private_key(ec.SECP256R1()),
             ec.generate_private_key(ec.SECP384R1()),
             ed25519.Ed25519PrivateKey.generate(),

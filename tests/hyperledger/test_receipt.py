@@ -325,7 +325,7 @@ def test_a_signature_under_another_organisations_name_is_refused(scene: Scene, r
 
 def test_a_certificate_with_a_key_of_another_kind_is_refused(scene: Scene, roots: ChannelRoots) -> None:
     key = ec.generate_private_key(ec.SECP521R1())
-    issued = scene.authorities[MSPS[0]].issue("peer0", "peer", key)  # type: ignore[arg-type]
+    issued = scene.authorities[MSPS[0]].issue("peer0", "peer", key)
     one = Endorser(MSPS[0], issued.pem, lambda message: scene.peers[0].sign(message))
     assert _refusal(_by(scene, one), roots) == ("/endorsements/0", "bad-certificate")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,9 +13,10 @@ from compose.network import Network
 from ledger.checkpoint import Checkpoint
 from ledger.errors import InvalidInput, VerificationError
 from ledger.hyperledger.config_block import roots_of_config
+from ledger.hyperledger.connection import Profile, load_profile
 from ledger.hyperledger.errors import BadAnswer, ChaincodeRefused, NetworkAway
 from ledger.hyperledger.gateway import Gateway, Patience
-from ledger.hyperledger.receipt import fetch_receipt, parse_receipt, verify_receipt
+from ledger.hyperledger.receipt import VerifiedReceipt, fetch_receipt, parse_receipt, verify_receipt
 from ledger.hyperledger.roots import ChannelRoots, parse_roots
 from ledger.note import parse_vkey
 from tests.hyperledger.consortium import ONE, TWO, Consortium, Log
@@ -169,3 +170,36 @@ def test_a_gateway_that_answers_something_else_is_not_believed(double_consortium
         with pytest.raises(BadAnswer):
             fetch_receipt(_Swapped(of[5].payload), log.origin, 5, [ONE, TWO, "Org3MSP"])
         assert len(parse_receipt(fetch_receipt(_Swapped(of[5].payload), log.origin, 5)).endorsements) == 2
+
+
+@pytest.mark.soak
+def test_peers_agree_on_the_version_after_losses_and_an_upgrade(
+    network_of: Callable[..., Network], tmp_path: Path
+) -> None:
+    """A peer that read the whole channel again says the same as before; a peer that is down is not needed."""
+    network = network_of(orgs=3)
+
+    def profile(msp: str, admin: bool) -> Profile:
+        return load_profile(network.profile(int(msp[3]), admin=admin))
+
+    with Consortium("real", profile).closing() as consortium:
+        log, block = _anchored(consortium)
+        output = tmp_path / "roots.toml"
+        native_receipt.roots(output, network.profile(1))
+        pinned = parse_roots(output.read_text())
+
+        def said(asked: Sequence[str]) -> VerifiedReceipt:
+            data = fetch_receipt(consortium.gateway(), log.origin, 5, asked)
+            return verify_receipt(parse_receipt(data), pinned, [parse_vkey(log.vkey)])
+
+        every = (ONE, TWO, "Org3MSP")
+        first = said(every)
+        network.wipe_peer(3)
+        again = said(every)
+        assert first.organisations == again.organisations == every
+        assert (first.block, first.transaction) == (again.block, again.transaction) == (block, 0)
+        network.upgrade_chaincode()
+        upgraded = said(every)
+        assert (upgraded.block, upgraded.transaction, upgraded.version) == (block, 0, "2")
+        network.stop("peer2")
+        assert said(()).organisations == (ONE, "Org3MSP")
