@@ -21,63 +21,20 @@ from fabric.graph.projection import open_projection
 from fabric.graph.source import Source
 from fabric.integrity import check_node
 from fabric.store.engine import reader_engine
+from tests.fabric.integrity.story import PALLET, story
 from tests.simulator import Simulator
 
 from .tamper import DATABASE, FLIPS, copied, may_go_unnoticed, names_the_place
 
 SLICE_S = 15.0
 SOAK_FLIPS = 1_000
-LOT = "https://id.gs1.org/01/09506000134352/10/A1"
-FLOUR = "https://id.gs1.org/01/09506000134369/10/B1"
-PALLET = "https://id.gs1.org/00/095060001000000012"
-SITE, DOCK = "https://id.gs1.org/414/9506000134352", "https://id.gs1.org/414/9506000134369"
 ENTRIES = 262
 """Of the long form, more than a tile holds: there are full tiles, a bundle, and a second level."""
 
 
 def consortium(sim: Simulator, entries: int = 0) -> None:
     """Every table has rows: hand-over, packing, process, master data, declaration, contradiction, link, erasure."""
-    sim.admit("mill", parties=["9506000134352"])
-    sim.admit("shop", parties=["9506000134369"])
-    sim.admit("lab", own_key=True)
-    kilos = {"quantity": 3, "uom": "KGM"}
-    owner = "https://id.gs1.org/417/"
-    sides: dict[str, Any] = {
-        "sourceList": [{"type": "owning_party", "source": f"{owner}9506000134352"}],
-        "destinationList": [{"type": "owning_party", "destination": f"{owner}9506000134369"}],
-    }
-    made = sim.event(
-        "TransformationEvent",
-        inputQuantityList=[{"epcClass": LOT, **kilos}],
-        outputQuantityList=[{"epcClass": FLOUR, **kilos}],
-        transformationID="urn:uuid:00000000-0000-4000-8000-00000000aaaa",
-        readPoint={"id": SITE},
-    )
-    packed = sim.event(
-        "AggregationEvent",
-        action="ADD",
-        parentID=PALLET,
-        childQuantityList=[{"epcClass": FLOUR, **kilos}],
-        bizStep="packing",
-        readPoint={"id": SITE},
-    )
-    sent = sim.event(epcList=[PALLET], bizStep="shipping", readPoint={"id": SITE}, **sides)
-    wrong = sim.event(quantityList=[{"epcClass": LOT, "quantity": 9, "uom": "KGM"}])
-    sim.capture("mill", [made, packed, sent, wrong])
-    declaration = {"declarationTime": "2026-05-03T00:00:00Z", "reason": "incorrect_data"}
-    sim.capture("mill", [wrong | {"errorDeclaration": declaration}])
-    sim.capture("shop", [sim.event(epcList=[PALLET], bizStep="receiving", readPoint={"id": DOCK}, **sides)])
-    sim.capture_signed("lab", [sim.event(quantityList=[{"epcClass": FLOUR, "quantity": 1, "uom": "KGM"}])])
-    masters = {
-        "vocabularyList": [
-            {
-                "type": "urn:epcglobal:epcis:vtype:BusinessLocation",
-                "vocabularyElementList": [{"id": SITE, "attributes": []}],
-            }
-        ]
-    }
-    sim.capture("mill", [sim.event(epcList=[PALLET])], epcisHeader={"epcisMasterData": masters})
-    sim.link("mill", LOT, "urn:example:partner:4711")
+    story(sim)
     erased = sim.capture(
         "mill", [sim.event(epcList=[PALLET]), sim.event(epcList=[PALLET], bizStep="holding")]
     )

@@ -17,7 +17,8 @@ from ledger.log.fault import Fault
 from ledger.merkle import leaf_hash
 from tests.simulator import Simulator
 
-from .test_damage import checked, story
+from .story import story
+from .test_damage import checked
 
 _Report = Callable[..., NodeReport]
 ENTRY = "UPDATE entry SET data = zeroblob(length(data)) WHERE idx = 8"
