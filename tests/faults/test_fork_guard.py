@@ -11,7 +11,7 @@ import random
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,19 @@ class Folder:
             self.node.close()
             self.node = None
 
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Stop the node for a block, and start it again on what the block left."""
+        self.stop()
+        yield
+        self.start()
+
+    def go_on(self, captures: int = 1) -> None:
+        """A folder at rest runs for a while, and rests again."""
+        self.start()
+        self.capture(captures)
+        self.stop()
+
     def capture(self, times: int = 1) -> None:
         """Capture, wait for the index, keep a proof."""
         assert self.node is not None
@@ -107,12 +120,9 @@ class Folder:
 
     def of_a_copy(self, name: str, *, captures: int) -> dict[str, bytes]:
         """A file of a copy of this folder that captured on its own for a while."""
-        self.stop()
-        other = self.copied()
-        other.start()
-        other.capture(captures)
-        other.stop()
-        self.start()
+        with self.at_rest():
+            other = self.copied()
+            other.go_on(captures)
         return other.take(name)
 
     def take(self, *names: str) -> dict[str, bytes]:
@@ -169,124 +179,99 @@ def assert_refuses(folder: Folder, against: str, *says: str) -> None:
 
 def restore_backup(folder: Folder) -> tuple[str, ...]:
     """The database of yesterday beside the log folder of today; a replica that lost commits looks the same."""
-    folder.stop()
-    backup = folder.take("loomark.db")
-    folder.start()
-    folder.capture(2)
-    folder.stop()
-    folder.put(backup)
-    folder.start()
+    with folder.at_rest():
+        backup = folder.take("loomark.db")
+        folder.go_on(2)
+        folder.put(backup)
     return PUBLISHED, "the head is behind: size 8 after 12"
 
 
 def restore_database_and_log(folder: Folder) -> tuple[str, ...]:
     """Everything of yesterday but the high-water file, which no backup holds."""
-    folder.stop()
-    backup = folder.take("loomark.db", "log/checkpoint")
-    folder.start()
-    folder.capture()
-    folder.stop()
-    folder.put(backup)
-    folder.start()
+    with folder.at_rest():
+        backup = folder.take("loomark.db", "log/checkpoint")
+        folder.go_on()
+        folder.put(backup)
     return HIGH_WATER, "the head is behind: size 8 after 10"
 
 
 def go_another_way(folder: Folder) -> tuple[str, ...]:
     """A copy took its own way; then its database is put under the original's log folder."""
-    folder.stop()
-    other = folder.copied()
-    folder.start()
-    folder.capture()
-    folder.stop()
-    other.start()
-    other.capture()
-    other.stop()
-    folder.put(other.take("loomark.db"))
-    folder.start()
+    with folder.at_rest():
+        other = folder.copied()
+        folder.go_on()
+        other.go_on()
+        folder.put(other.take("loomark.db"))
     return PUBLISHED, "the head is different: another root at size 10"
 
 
 def start_a_copy_later(folder: Folder) -> tuple[str, ...]:
     """The folder was copied, the original went on; the high-water file lies outside both."""
-    folder.stop()
-    folder.high_water = folder.path.parent / "marks/high-water"
-    folder.high_water.parent.mkdir()
-    (folder.path / "high-water").rename(folder.high_water)
-    other = folder.copied()
-    folder.start()
-    folder.capture(3)
-    folder.stop()
-    folder.path, folder.names, folder.proofs = other.path, other.names, other.proofs
-    folder.start()
+    with folder.at_rest():
+        folder.high_water = folder.path.parent / "marks/high-water"
+        folder.high_water.parent.mkdir()
+        (folder.path / "high-water").rename(folder.high_water)
+        other = folder.copied()
+        folder.go_on(3)
+        folder.path, folder.names, folder.proofs = other.path, other.names, other.proofs
     return HIGH_WATER, "the head is behind: size 8 after 14"
 
 
 def start_a_copy_under_witnesses(folder: Folder) -> tuple[str, ...]:
     """The whole folder was copied, its high-water file too, and the original went on: its witnesses know."""
-    folder.stop()
-    other = folder.copied()
-    folder.start()
-    folder.capture()
-    folder.stop()
-    folder.path = other.path
-    folder.witness("witness.example", 10)
-    folder.start()
+    with folder.at_rest():
+        other = folder.copied()
+        folder.go_on()
+        folder.path = other.path
+        folder.witness("witness.example", 10)
     return "witness.example", "the head is behind: size 8 after 10"
 
 
 def start_a_fork_under_witnesses(folder: Folder) -> tuple[str, ...]:
     """Both went on, to the same size: only what the witness saw tells them apart."""
-    folder.stop()
-    other = folder.copied()
-    folder.start()
-    folder.capture()
-    assert folder.node is not None
-    folder.witness("witness.example", 10, folder.node._sequencer.head.root)
-    folder.stop()
-    folder.path, marks, folder.marks = other.path, folder.marks, no_marks
-    folder.start()
-    folder.capture()
-    folder.stop()
-    folder.marks = marks
-    folder.start()
+    with folder.at_rest():
+        other = folder.copied()
+        folder.start()
+        folder.capture()
+        assert folder.node is not None
+        head = folder.node._sequencer.head.root
+        folder.stop()
+        folder.path = other.path
+        folder.go_on()
+        folder.witness("witness.example", 10, head)
     return "witness.example", "the head is different: another root at size 10"
 
 
 def lose_the_high_water_file(folder: Folder) -> tuple[str, ...]:
-    folder.stop()
-    (folder.path / "high-water").unlink()
-    folder.start()
+    with folder.at_rest():
+        (folder.path / "high-water").unlink()
     return HIGH_WATER, "expected the file that goes with a published log, got none"
 
 
 def garble_the_high_water_file(folder: Folder) -> tuple[str, ...]:
-    folder.stop()
-    (folder.path / "high-water").write_bytes(b"loomark\n\xff")
-    folder.start()
+    with folder.at_rest():
+        (folder.path / "high-water").write_bytes(b"loomark\n\xff")
     return HIGH_WATER, "it cannot be read"
 
 
 def make_the_high_water_file_unreadable(folder: Folder) -> tuple[str, ...]:
-    folder.stop()
-    (folder.path / "high-water").unlink()
-    (folder.path / "high-water").mkdir()
-    folder.start()
+    with folder.at_rest():
+        (folder.path / "high-water").unlink()
+        (folder.path / "high-water").mkdir()
     return HIGH_WATER, "it cannot be read"
 
 
 def take_the_high_water_file_of_another_log(folder: Folder) -> tuple[str, ...]:
-    folder.stop()
-    text = (folder.path / "high-water").read_text()
-    (folder.path / "high-water").write_text(text.replace(ORIGIN, "log.example/other"))
-    folder.start()
+    with folder.at_rest():
+        text = (folder.path / "high-water").read_text()
+        (folder.path / "high-water").write_text(text.replace(ORIGIN, "log.example/other"))
     return HIGH_WATER, f"expected the log {ORIGIN}, got log.example/other"
 
 
 def garble_the_checkpoint(folder: Folder) -> tuple[str, ...]:
-    folder.stop()
-    path = folder.path / "log/checkpoint"
-    path.write_bytes(path.read_bytes().replace(b"\n8\n", b"\n9\n"))
-    folder.start()
+    with folder.at_rest():
+        path = folder.path / "log/checkpoint"
+        path.write_bytes(path.read_bytes().replace(b"\n8\n", b"\n9\n"))
     return PUBLISHED, "it cannot be read"
 
 
