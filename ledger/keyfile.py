@@ -29,6 +29,7 @@ import nacl.utils
 from . import shape
 from .ed25519 import PUBLIC_KEY_SIZE_BYTES, Signer, SigningKey, key_id
 from .errors import Conflict, InvalidInput, NotFound
+from .folder import sync_folder
 from .signer import CommandSigner
 
 FORMAT = "loomark/key/v1"
@@ -85,7 +86,7 @@ def replace_key_file(
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     _write_new(fresh, key_text(key, passphrase, cost))
     os.replace(fresh, path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def write_signer_file(path: Path, public: bytes, command: Sequence[str], timeout_s: float) -> None:
@@ -275,17 +276,7 @@ def _write_new(path: Path, text: str) -> None:
         with suppress(OSError):
             fresh.unlink(missing_ok=True)
     # A statement may soon name this key: the file's name must survive a power cut too.
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_folder(path.parent)
 
 
 def _read(path: Path) -> str:

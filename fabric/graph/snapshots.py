@@ -20,7 +20,8 @@ from typing import Final, NamedTuple
 
 from pyoxigraph import Store
 
-from ledger.log.durable import DiskFiles, sync_folder
+from ledger.folder import sync_folder
+from ledger.log.durable import DiskFiles
 
 CURRENT: Final = "CURRENT"
 PURGED: Final = "PURGED"

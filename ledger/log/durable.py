@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import Unavailable
+from ..folder import sync_folder
 from .space import storage_full
 
 
@@ -99,15 +100,3 @@ def _make_folder(path: Path) -> None:
     for folder in reversed(missing):
         folder.mkdir(exist_ok=True)
         sync_folder(folder.parent)
-
-
-def sync_folder(path: Path) -> None:
-    """Force to disk which names a folder holds. Raises OSError."""
-    # Windows has no handle on a folder; there a rename is made durable by the file system's own journal.
-    if os.name == "nt":
-        return
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
