@@ -52,6 +52,9 @@ def unpacked() -> Path:
             wheel = _wheel(Path(name))
             partly = BUILDS / "partly"
             shutil.unpack_archive(wheel, partly, format="zip")
+            # What is measured, or tested, beside this wheel is the checkout: both must be of one moment.
+            if build.name != _digest():
+                raise RuntimeError("the sources changed while they were built; build again")
             partly.rename(build)
     return build
 
