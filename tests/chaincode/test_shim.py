@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -258,12 +259,27 @@ def test_a_handler_that_raises_gives_500_at_once_and_the_stream_goes_on() -> Non
         assert peer.invoke("t2", b"x").payload == b"fine"
 
 
-def test_a_handler_that_hangs_is_answered_500_and_writes_nothing_later() -> None:
-    go_on, seen = threading.Event(), queue.SimpleQueue[str]()
+@pytest.fixture
+def let_pass(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Moves the clock that deadlines are kept by."""
+    passed_s = [0.0]
+    monkeypatch.setattr("chaincode.shim.monotonic", lambda: monotonic() + passed_s[0])
+
+    def move(seconds: float) -> None:
+        passed_s[0] += seconds
+
+    return move
+
+
+def test_a_handler_that_hangs_is_answered_500_and_writes_nothing_later(
+    let_pass: Callable[[float], None],
+) -> None:
+    has_begun, go_on, seen = threading.Event(), threading.Event(), queue.SimpleQueue[str]()
 
     def hang(stub: Stub) -> Response:
         if stub.args:
             return Response(200, b"fine")
+        has_begun.set()
         go_on.wait(DEADLINE_S)
         try:
             stub.put_state("k", b"late")
@@ -271,8 +287,11 @@ def test_a_handler_that_hangs_is_answered_500_and_writes_nothing_later() -> None
             seen.put("ended")
         return Response(200, b"late")
 
-    with connected(hang, transaction_s=0.2) as peer:
-        response = peer.invoke("t1")
+    with connected(hang, transaction_s=DEADLINE_S) as peer:
+        peer.begin("t1")
+        assert has_begun.wait(DEADLINE_S)
+        let_pass(DEADLINE_S)
+        response, _ = peer.completed("t1")
         assert (response.status, response.message) == (500, "too-slow: not done in time")
         go_on.set()
         assert seen.get(timeout=DEADLINE_S) == "ended"
@@ -281,11 +300,12 @@ def test_a_handler_that_hangs_is_answered_500_and_writes_nothing_later() -> None
         assert peer.asked["t1"] == [Message.COMPLETED]
 
 
-def test_a_peer_that_never_answers_gets_500() -> None:
-    with connected(one_value, transaction_s=0.2, answers=False) as peer:
+def test_a_peer_that_never_answers_gets_500(let_pass: Callable[[float], None]) -> None:
+    with connected(one_value, transaction_s=DEADLINE_S, answers=False) as peer:
         peer.begin("t", b"k")
         question = peer.next()
         assert question.type == Message.GET_STATE
+        let_pass(DEADLINE_S)
         assert peer.completed("t")[0].status == 500
         peer.send(Message.RESPONSE, question, payload=b"late")
         peer.begin("t2", b"k")
