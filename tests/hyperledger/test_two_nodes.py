@@ -35,7 +35,7 @@ def write_profile(request: pytest.FixtureRequest, tmp_path: Path) -> ProfileWrit
     def real(number: int, more: str, admin: bool) -> Path:
         plain = network.profile(number, admin=admin)
         path: Path = plain.with_name(f"two-nodes-{secrets.token_hex(4)}-{plain.name}")
-        path.write_text(plain.read_text() + more)
+        path.write_text(plain.read_text().partition("[anchor]")[0] + more)
         return path
 
     return real
