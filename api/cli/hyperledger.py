@@ -25,6 +25,7 @@ from ledger.keyfile import read_public_key
 from ledger.note import ED25519, VerifierKey
 
 from .columns import printable
+from .commit_status import confirm
 from .key_source import PassphraseFile, passphrase
 from .native_receipt import receipt, roots
 from .output import out, print_json
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from ledger.hyperledger.channel import Channel
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
+app.command("confirm")(confirm)
 app.command("receipt")(receipt)
 app.command("roots")(roots)
 

@@ -354,6 +354,14 @@ def open_channel(profile: Profile, peer: Peer | None = None, *, patience: Patien
     return Channel(open_gateway(profile, peer, patience=patience))
 
 
+def open_peers(profile: Profile, *, patience: Patience | None = None) -> dict[str, Channel]:
+    """The channel by each of a profile's peers, its own first, by ``MSP ENDPOINT``: whom `confirm` asks."""
+    return {
+        f"{peer.msp} {peer.endpoint}": open_channel(profile, peer, patience=patience)
+        for peer in (profile.peer, *profile.peers)
+    }
+
+
 def _refused(status: int, message: str, details: Sequence[PeerMessage] = ()) -> ChaincodeRefused:
     ruled = _RULE.fullmatch(message)
     if ruled is None:
