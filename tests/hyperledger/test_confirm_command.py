@@ -21,19 +21,14 @@ def log(double_consortium: Consortium) -> Iterator[Log]:
 
 
 def _confirm(
-    tx_id: str, profile: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tx_id: str,
+    profile: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    wait_s: str = "30",
 ) -> tuple[int, str]:
-    words = [
-        "loomark",
-        "hyperledger",
-        "confirm",
-        tx_id,
-        "--profile",
-        str(profile),
-        "--wait-s",
-        "30",
-        "--json",
-    ]
+    options = ["--profile", str(profile), "--wait-s", wait_s, "--json"]
+    words = ["loomark", "hyperledger", "confirm", tx_id, *options]
     monkeypatch.setattr("sys.argv", words)
     capsys.readouterr()
     with pytest.raises(SystemExit) as ended:
