@@ -1,4 +1,4 @@
-"""``python -m compose.network up|down|status --dir DIR``: a Hyperledger Fabric network on this machine."""
+"""``python -m compose.network up|down|status --dir DIR``, or ``programs``: a Hyperledger Fabric network on this machine."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ledger.errors import LoomarkError
 
+from .binaries import find_binaries
 from .errors import BadTopology, BinariesMissing
 from .layout import FEWEST_BFT, Topology
 from .network import Network
@@ -43,19 +44,26 @@ def _interrupted(number: int, _frame: object) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m compose.network", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="up|down|status")
+    commands = parser.add_subparsers(required=True, metavar="up|down|status|programs")
     up = commands.add_parser("up", help="build the network, or start what does not run of it")
     up.set_defaults(do=_up)
     up.add_argument("--orgs", type=int, metavar="N", help="organisations, one peer each (2)")
     up.add_argument("--orderers", type=int, metavar="N", help=f"orderers (1; {FEWEST_BFT} with --bft)")
     up.add_argument("--bft", action="store_true", default=None, help="order by SmartBFT instead of Raft")
     up.add_argument("--batch-timeout", metavar="TIME", help="how long a block waits for more (100ms)")
-    up.add_argument("--binaries", type=Path, metavar="DIR", help="where Hyperledger Fabric's programs are")
     down = commands.add_parser("down", help="end every process of the network")
     down.set_defaults(do=_down)
     down.add_argument("--delete", action="store_true", help="remove the folder as well")
     status = commands.add_parser("status", help="say what runs; exit status 1 unless everything does")
     status.set_defaults(do=_status)
+    programs = commands.add_parser(
+        "programs", help="say where Hyperledger Fabric's programs are; exit status 2 without"
+    )
+    programs.set_defaults(do=_programs)
+    for command in (up, programs):
+        command.add_argument(
+            "--binaries", type=Path, metavar="DIR", help="where Hyperledger Fabric's programs are"
+        )
     for command in (up, down, status):
         command.add_argument("--dir", type=Path, required=True, help="the network's folder")
     return parser
@@ -90,6 +98,12 @@ def _down(asked: argparse.Namespace) -> int:
 def _status(asked: argparse.Namespace) -> int:
     network = Network(asked.dir)
     return 0 if _say(network) else 1
+
+
+def _programs(asked: argparse.Namespace) -> int:
+    for name, place in find_binaries(asked.binaries).items():
+        sys.stdout.write(f"{name:<12} {place}\n")
+    return 0
 
 
 def _say(network: Network) -> bool:

@@ -9,6 +9,7 @@ that was started for it.
 from __future__ import annotations
 
 import fcntl
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -16,14 +17,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from . import layout as names
 from . import lifecycle
 from .binaries import find_binaries
 from .building import PATIENCE_S, Builder
 from .certificates import Authority, subject, write_identity
-from .errors import BadTopology
+from .errors import BadTopology, NotReady
 from .health import height_of_channel
 from .layout import Layout, Topology
 from .lifecycle import for_each
@@ -31,6 +32,10 @@ from .processes import Processes, memory_bytes, wait_until
 from .profiles import profile_path, profile_text
 from .programs import Programs
 from .state import Deployed, State, load_state, new_state, with_new_chaincode_ports
+
+_TRIES: Final = 3
+# What orderers, peers and chaincode servers say of a port that somebody has taken.
+_IN_USE: Final = re.compile(r"address already in use|failed to bind", re.IGNORECASE)
 
 
 class Network:
@@ -122,14 +127,17 @@ class Network:
     def start(self, name: str) -> None:
         """Start one process and wait until it serves; harmless where it runs."""
         self._require(name)
-        builder = self._builder(self.state)
-        builder.start(name, self.state)
+        with self._locked():
+            state = self.state
+            builder = self._builder(state)
+            builder.start(name, state)
         builder.wait_for([name])
 
     def stop(self, name: str, *, kill: bool = False) -> None:
         """End one process; with ``kill`` it is not asked."""
         self._require(name)
-        self.processes.stop([name], kill=kill)
+        with self._locked():
+            self.processes.stop([name], kill=kill)
 
     def pause(self, name: str) -> None:
         """Let one process stand still: it accepts connections and answers nothing."""
@@ -241,9 +249,17 @@ class Network:
         return Builder(programs, self.processes, self._chaincode)
 
     def _start_over(self, unfinished: State | None, topology: Topology | None) -> None:
-        self.processes.stop(list(self.processes.recorded()))
-        self._clear()
-        self._build(new_state(topology or (unfinished.topology if unfinished else Topology())))
+        """Build a network on ports that are free, and anew on others where one was taken before it was bound."""
+        asked = topology or (unfinished.topology if unfinished else Topology())
+        for tries_left in reversed(range(_TRIES)):
+            self.processes.stop(list(self.processes.recorded()))
+            self._clear()
+            try:
+                self._build(new_state(asked))
+                return
+            except NotReady as error:
+                if not (tries_left and _IN_USE.search(str(error))):
+                    raise
 
     def _build(self, state: State) -> None:
         state.save(self.folder)

@@ -133,10 +133,15 @@ def _gossip(layout: Layout, name: str) -> dict[str, Any]:
         "externalEndpoint": layout.endpoint(name),
         "useLeaderElection": False,
         "orgLeader": True,
-        "aliveTimeInterval": "2s",
+        "aliveTimeInterval": "1s",
         "aliveExpirationTimeout": "10s",
-        "reconnectInterval": "2s",
+        "reconnectInterval": "1s",
         "membershipTrackerInterval": "2s",
+        # Certificates of other organisations' peers are asked for in turns of this length.
+        "pullInterval": "1s",
+        "digestWaitTime": "200ms",
+        "requestWaitTime": "400ms",
+        "responseWaitTime": "600ms",
         "requestStateInfoInterval": "1s",
         "publishStateInfoInterval": "1s",
         "pvtData": {

@@ -131,7 +131,9 @@ def test_a_node_is_told_only_what_it_has_a_setting_for(asked: dict[str, Any]) ->
         told = asked["services"][f"node{number}"]["environment"]
         assert set(told) <= settings
         assert told["LOOMARK_HYPERLEDGER"] == str(inside().folder / "profiles" / f"Org{number}.toml")
-    assert len({asked["services"][f"node{number}"]["environment"]["LOOMARK_ORIGIN"] for number in (1, 2)}) == 2
+    assert (
+        len({asked["services"][f"node{number}"]["environment"]["LOOMARK_ORIGIN"] for number in (1, 2)}) == 2
+    )
 
 
 def test_every_mounted_path_is_written_and_no_node_sees_anothers_keys(

@@ -12,6 +12,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ import pytest
 from compose.network import BadTopology, Network, NotReady, Topology
 from compose.network.health import height_of_channel, height_of_peer
 from compose.network.processes import Running, is_alive
+from compose.network.state import State, new_state
 from ledger.errors import LoomarkError
 from ledger.hyperledger.connection import load_profile
 from ledger.hyperledger.errors import IdentityRefused
@@ -197,6 +199,31 @@ def test_up_leaves_nothing_when_the_chaincode_cannot_start(
     assert not any(map(_listens, _ports(network)))
     network.down(delete=True)
     assert not (tmp_path / "network").exists()
+
+
+def test_a_port_that_somebody_took_meanwhile_costs_another_try_and_no_more(
+    hyperledger_programs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen: list[State] = []
+    network = Network(tmp_path / "network")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+
+        def choose(topology: Topology) -> State:
+            state = new_state(topology)
+            if not chosen:
+                theirs = {"listen": taken.getsockname()[1]}
+                state = replace(state, ports={**state.ports, "peer2": {**state.ports["peer2"], **theirs}})
+            chosen.append(state)
+            return state
+
+        monkeypatch.setattr("compose.network.network.new_state", choose)
+        try:
+            network.up()
+            assert len(chosen) == 2
+            assert network.state.ports == chosen[1].ports
+            assert all(alive for alive, _ in network.status().values())
+        finally:
+            network.down(delete=True)
 
 
 def test_up_that_is_interrupted_leaves_nothing(hyperledger_programs: dict[str, Path], tmp_path: Path) -> None:
