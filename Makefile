@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.loomark-ready
-DATA ?= var/demo
+# Where the demonstration lies; empty: var/demo, or var/demo-hyperledger.
+DATA ?=
 PORT ?= 8080
 BENCH_EVENTS ?= 100000
 export BENCH_EVENTS
@@ -34,11 +35,11 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: setup ## Run the main job from nothing: five members, a recall, a report, its verification
-	@$(BIN)/loomark demo --data $(DATA)
+demo: setup ## Run the main job from nothing: five members, a recall, a report, its verification (ARGS=--hyperledger: two nodes on a channel)
+	@$(BIN)/loomark demo $(if $(DATA),--data $(DATA)) $(ARGS)
 
 run: setup ## Serve the demo's data and print a fresh key for each of the three users
-	@$(BIN)/loomark demo --data $(DATA) --serve --port $(PORT)
+	@$(BIN)/loomark demo $(if $(DATA),--data $(DATA)) --serve --port $(PORT)
 
 network: setup ## Start a Hyperledger Fabric network on this machine (NETWORK=down ends it; ARGS='--orgs 3 --orderers 3' or '--bft')
 	@$(BIN)/python -m compose.network $(NETWORK) --dir var/network $(ARGS)

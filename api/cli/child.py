@@ -40,16 +40,27 @@ class ChildNode:
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=self._log, text=True, env=self._environment
         )
+        try:
+            if self._is_listening():
+                return self
+        except BaseException:
+            # Nobody else ends what is interrupted here: the block that would have has not begun.
+            self.stop()
+            raise
+        self._close()
+        said = _refusal(self._data / LOG_FILE, before)
+        raise Unavailable(said or f"the node did not start; {self._data / LOG_FILE} says why")
+
+    def _is_listening(self) -> bool:
+        """Wait for the line that says so; False where the node ended before."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             if key := re.match(r"LOOMARK_OPERATOR_KEY=(\S+)", line):
                 self.operator_key = key[1]
             if address := re.match(r"listening on (\S+)", line):
                 self.url = address[1]
-                return self
-        self._close()
-        said = _refusal(self._data / LOG_FILE, before)
-        raise Unavailable(said or f"the node did not start; {self._data / LOG_FILE} says why")
+                return True
+        return False
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -17,7 +17,7 @@ from .columns import columns
 from .output import WRONG_USE, err, out, print_json
 
 app = typer.Typer(add_completion=False)
-_AGAINST = {
+AGAINST = {
     None: "",
     "anchored": ", against a checkpoint that the channel's organisations cosigned",
     "published": ", against a published checkpoint: the organisations have not cosigned one that covers it yet",
@@ -56,7 +56,7 @@ def prove(
         told = {} if against is None else {"checkpoint": against}
         print_json({"record": record, "proof": str(output), "bytes": len(response.content), **told})
     else:
-        out.print(f"wrote {output} ({len(response.content)} bytes){_AGAINST[against]}", markup=False)
+        out.print(f"wrote {output} ({len(response.content)} bytes){AGAINST[against]}", markup=False)
 
 
 def _told(node: Node, name: str) -> dict[str, Any]:
