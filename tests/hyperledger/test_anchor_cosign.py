@@ -217,7 +217,8 @@ def test_what_does_not_prove_its_growth_is_not_cosigned_whatever_the_peer_says(
         (refusal,) = turn.refusals()
         assert turn.unsent() == []
     assert (refusal.origin, refusal.size, refusal.rule) == (one.origin, 7, rule)
-    told_people = reasons(Status(refusals=[{"origin": one.origin, "size": 7, "rule": rule, "reason": "x"}]))
+    refusals = [{"origin": one.origin, "size": 7, "rule": rule, "reason": "x"}]
+    told_people = reasons(Status(refusals=refusals), 0)
     assert told_people == [f"not cosigned: {one.origin} at size 7: {rule}: x"]
     # A peer that tells the truth again is believed again, with the record in between.
     two.cosigner = honest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,9 +75,10 @@ class AnchoredDoor(Door):
 
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[AnchoredDoor]:
-    with AnchoredDoor(tmp_path / "node") as door:
-        door.admit("farm", parties=["9506000134352"])
-        yield door
+    made = AnchoredDoor(tmp_path / "node")
+    with made:
+        made.admit("farm", parties=["9506000134352"])
+        yield made
 
 
 def test_nothing_anchored_is_shown_before_there_is_something(door: AnchoredDoor) -> None:
@@ -172,8 +174,10 @@ def test_readiness_and_metrics_tell_how_the_anchor_stands(door: AnchoredDoor) ->
     door.one_event()
     size = door.sim.node.log.size
     assert door.http.get("/readyz").json()["anchor"]["healthy"] is False
+    now = time.time_ns() // 1_000_000
     trouble = {"submit": {"rule": "network-away", "reason": "away", "since_ms": 1}}
-    write_status(door.folder / FOLDER, Status(cosigned=2, on_channel=3, backlog=4, trouble=trouble))
+    status = Status(time_ms=now, cosigned=2, on_channel=3, backlog=4, trouble=trouble)
+    write_status(door.folder / FOLDER, status)
     answer = door.http.get("/readyz")
     found = answer.json()["anchor"]
     assert answer.status_code == 200

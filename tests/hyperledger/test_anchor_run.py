@@ -61,7 +61,7 @@ def running() -> Iterator[Running]:
 def told(anchor: Anchor, published: int) -> dict[str, Any]:
     """The node's view, by the file that the anchor writes."""
     anchor.say()
-    return health(anchor.folder, published, NOW_MS)
+    return health(anchor.folder, published, anchor.status().time_ms + 5_000)
 
 
 def test_two_anchors_bring_each_other_to_the_quorum_while_logs_grow(tmp_path: Path, running: Running) -> None:
@@ -189,5 +189,8 @@ def test_no_status_or_one_that_cannot_be_read_is_told_as_such(tmp_path: Path) ->
         (folder / "status.json").write_text(text)
         assert read_status(folder) is None
         assert health(folder, 7, NOW_MS) == silent
-    write_status(folder, Status(origin="x", cosigned=4))
-    assert (health(folder, 7, NOW_MS)["lag"], reasons(Status())) == (3, [])
+    write_status(folder, Status(origin="x", cosigned=4, time_ms=NOW_MS))
+    assert (health(folder, 7, NOW_MS)["lag"], reasons(Status(time_ms=NOW_MS), NOW_MS)) == (3, [])
+    assert health(folder, 7, NOW_MS + 30_999)["healthy"]
+    late = health(folder, 7, NOW_MS + 31_000)
+    assert (late["healthy"], late["reasons"]) == (False, ["the anchor has said nothing for 31 s"])

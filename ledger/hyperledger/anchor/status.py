@@ -14,6 +14,8 @@ from typing import Any, Final
 
 FOLDER: Final = "hyperledger"
 STATUS_FILE: Final = "status.json"
+SILENT_S: Final = 30
+"""An anchor that is well says something twice a second; one that said nothing for longer is not."""
 
 
 @dataclass
@@ -66,9 +68,10 @@ def health(folder: Path, published: int, now_ms: int) -> dict[str, Any]:
     if found is None:
         return {"healthy": False, "reasons": ["the anchor has not said anything yet"], "lag": published}
     status = Status(**found)
+    why = reasons(status, now_ms)
     return {
-        "healthy": not (status.trouble or status.refusals or _accused(status)),
-        "reasons": reasons(status),
+        "healthy": not why,
+        "reasons": why,
         "msp": status.msp,
         "onChannel": status.on_channel,
         "cosigned": status.cosigned,
@@ -81,9 +84,11 @@ def health(folder: Path, published: int, now_ms: int) -> dict[str, Any]:
     }
 
 
-def reasons(status: Status) -> list[str]:
+def reasons(status: Status, now_ms: int) -> list[str]:
     """Why an anchor is not well, in words; none where it is."""
-    found = [f"{loop}: {one['rule']}: {one['reason']}" for loop, one in sorted(status.trouble.items())]
+    silent_s = (now_ms - status.time_ms) // 1000
+    found = [f"the anchor has said nothing for {silent_s} s"] if silent_s > SILENT_S else []
+    found += [f"{loop}: {one['rule']}: {one['reason']}" for loop, one in sorted(status.trouble.items())]
     found += [
         f"not cosigned: {one['origin'] or 'an event'} at size {one['size']}: {one['rule']}: {one['reason']}"
         for one in status.refusals
