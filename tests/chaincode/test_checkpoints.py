@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from chaincode import Creator
 from ledger import merkle
 from ledger.canonical import canonical, parse_json
-from ledger.checkpoint import Checkpoint, sign_checkpoint
+from ledger.checkpoint import Checkpoint, checkpoint_of, sign_checkpoint
 from ledger.ed25519 import SigningKey
 from ledger.note import SignatureLine, cosign, note_bytes, parse_note, sign
-from ledger.shape import base64_text
+from ledger.shape import base64_bytes, base64_text
 from tests.chaincode.memory import (
     Log,
     MemoryChannel,
@@ -68,6 +68,52 @@ def test_any_growing_sequence_of_sizes_is_accepted_and_kept_in_order(sizes: list
     channel, first, second = anchored(*sizes)
     found = channel.invoke(second.user, b"checkpoints:history", origin_of(first), b"0", b"100")
     assert [(one["from"], one["size"]) for one in found] == list(zip([0, *sizes], sizes, strict=False))
+
+
+def _expected(last: tuple[int, bool] | None, old: int, size: int, is_fork: bool, has_proof: bool) -> int:
+    """The status of a submission with a proof from `old`, by what a log is: one line that grows."""
+    if last is None:
+        return 422 if has_proof else 200
+    if size == last[0]:
+        return 409 if is_fork == last[1] else 422
+    if size < last[0]:
+        return 409
+    return 200 if (old, is_fork) == last else 422
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(1, 12), st.booleans()), max_size=12))
+def test_of_any_submissions_those_of_one_growing_tree_are_accepted(
+    steps: list[tuple[int, int, bool]],
+) -> None:
+    channel, first, _ = two_organisations()
+    trees = {False: first.log, True: Log(first.log.origin, first.log.key, salt="other")}
+    last: tuple[int, bool] | None = None
+    for old, size, is_fork in steps:
+        tree = trees[is_fork]
+        note, proof = tree.note(size), tree.proof(min(old, size), size)
+        status = _expected(last, old, size, is_fork, proof != b"[]")
+        response, stub = channel.simulate(first.user, SUBMIT, note, proof)
+        assert response.status == status, response
+        if status == 200:
+            channel.state.update(stub.writes)
+            last = (size, is_fork)
+        else:
+            assert stub.writes == []
+    _require_one_line(channel, first)
+
+
+def _require_one_line(channel: MemoryChannel, owner: Organisation) -> None:
+    """Each record of the history extends the one before by its own proof, and the last one is the latest."""
+    records = channel.invoke(owner.user, b"checkpoints:history", origin_of(owner), b"0", b"100")
+    heads = [checkpoint_of(parse_note(record["note"].encode())) for record in records]
+    assert [head.size for head in heads] == [record["size"] for record in records]
+    for before, head, record in zip(heads, heads[1:], records[1:], strict=False):
+        path = [base64_bytes(one, "proof", 32) for one in record["proof"]]
+        assert record["from"] == before.size
+        assert merkle.is_consistent(before.size, head.size, path, before.root, head.root)
+    if heads:
+        latest = channel.invoke(owner.user, b"checkpoints:latest", origin_of(owner))
+        assert latest == {"size": heads[-1].size, "root": heads[-1].root.hex()}
 
 
 def test_history_goes_on_after_a_size_and_ends_at_the_limit() -> None:

@@ -110,7 +110,7 @@ ARGUMENTS = st.one_of(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(st.lists(st.binary(max_size=100), max_size=6).map(tuple), CREATORS)
 def test_arbitrary_bytes_are_answered_below_500_and_change_nothing(
     args: tuple[bytes, ...], creator: Creator
@@ -122,7 +122,7 @@ def test_arbitrary_bytes_are_answered_below_500_and_change_nothing(
     assert before == CHANNEL.state
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(NAMES, st.data(), CREATORS)
 def test_arbitrary_arguments_of_every_function_are_answered_below_500(
     name: bytes, data: st.DataObject, creator: Creator
@@ -132,7 +132,18 @@ def test_arbitrary_arguments_of_every_function_are_answered_below_500(
     _answered((name, *arguments), creator)
 
 
-@settings(max_examples=400)
+@pytest.mark.soak
+@settings(max_examples=50_000)
+@given(NAMES, st.data(), CREATORS)
+def test_arbitrary_arguments_are_answered_below_500_at_length(
+    name: bytes, data: st.DataObject, creator: Creator
+) -> None:
+    count = len(FUNCTIONS[name.decode()].limits_bytes)
+    arguments = data.draw(st.lists(ARGUMENTS, min_size=count, max_size=count))
+    _answered((name, *arguments), creator)
+
+
+@settings(max_examples=200)
 @given(NAMES, st.data())
 def test_a_read_never_writes(name: bytes, data: st.DataObject) -> None:
     count = len(FUNCTIONS[name.decode()].limits_bytes)
