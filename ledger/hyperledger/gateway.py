@@ -85,6 +85,11 @@ class _Attempts:
         self._pause = self.patience.first_pause_s
         self._end = time.monotonic() + self.seconds
 
+    @property
+    def left_s(self) -> float:
+        """The time that is left, never nothing."""
+        return max(self._end - time.monotonic(), 0.05)
+
     def another(self) -> bool:
         """Wait; whether there is time for another attempt."""
         pause, self._pause = self._pause, min(self._pause * 1.6, self.patience.longest_pause_s)
@@ -162,13 +167,11 @@ class Gateway:
         Raises :class:`NetworkAway` when it does not know it in time.
         """
         request = wire.commit_status_request(self._identity, self._channel, tx_id)
+        # A connection may break any number of times while a block is awaited; the time for all of it is one.
         attempts = _Attempts(self._patience, self._closing, self._patience.commit_s)
-        # A stream may be cut any number of times while a block is awaited; the time for all of it is one.
-        end = time.monotonic() + self._patience.commit_s
         while True:
             try:
-                left = max(end - time.monotonic(), 0.05)
-                said = wire.commit_status(self._line.ask(wire.COMMIT_STATUS, request, left))
+                said = wire.commit_status(self._line.ask(wire.COMMIT_STATUS, request, attempts.left_s))
                 return Committed(tx_id, said.block, said.code)
             except wire.CallFailed as failure:
                 error = self._judged(failure)

@@ -28,7 +28,7 @@ from tests.hyperledger.double.network import DoubleNetwork
 from tests.hyperledger.double.peer import Endorsement
 
 # Long enough to be ridden out on a busy machine where a test expects success; short where it expects none.
-RIDES_OUT = Patience(away_s=60, commit_s=60)
+RIDES_OUT = Patience(away_s=60, commit_s=60, first_pause_s=0.01, longest_pause_s=0.3)
 GIVES_UP = Patience(evaluate_s=1, endorse_s=1, submit_s=1, commit_s=1, away_s=0.3)
 READ = ("Evaluate",)
 WRITE = ("Endorse", "Submit", "CommitStatus")

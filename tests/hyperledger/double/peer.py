@@ -325,6 +325,8 @@ class DoublePeer:
         while name in self.faults.slow and context.is_active() and time.monotonic() < end:
             if self.faults.woken.wait(0.1):
                 break
+        if not context.is_active():
+            abort(context, "CANCELLED", "nobody waits for it any more", [])
         failure = self.faults.failure(name, after=False)
         if failure is not None:
             abort(context, failure.code, failure.message, [(self, failure.message)])

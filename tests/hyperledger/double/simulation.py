@@ -80,6 +80,7 @@ class ChaincodeStream:
         self._out: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._runs: dict[tuple[str, str], _Run] = {}
         self._ready = threading.Event()
+        self._closed = False
         self._channel = grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.enable_http_proxy", 0)])
         connect = self._channel.stream_stream("/protos.Chaincode/Connect")
         self._call = connect(self._outgoing(), wait_for_ready=True)
@@ -91,6 +92,8 @@ class ChaincodeStream:
             raise RuntimeError("the chaincode does not register")
         run, key = _Run(state), (proposal.channel, proposal.tx_id)
         self._runs[key] = run
+        if self._closed:
+            run.inbox.put(None)
         try:
             args = chaincode_pb2.ChaincodeInput(args=proposal.args).SerializeToString()
             signed = proposal_pb2.SignedProposal.FromString(proposal.signed)
@@ -109,6 +112,9 @@ class ChaincodeStream:
 
     def close(self) -> None:
         self._out.put(None)
+        self._closed = True
+        for run in [*self._runs.values()]:
+            run.inbox.put(None)
         self._call.cancel()
         self._channel.close()
 
@@ -138,6 +144,8 @@ class ChaincodeStream:
     def _serve(self, run: _Run, proposal: CheckedProposal) -> Simulated:
         while True:
             message = run.inbox.get(timeout=WAIT_S)
+            if message is None:
+                raise RuntimeError("the stream to the chaincode was closed")
             if message.type == Kind.COMPLETED:
                 response = proposal_response_pb2.Response.FromString(message.payload)
                 return Simulated(response, _event(message, proposal), run.results(proposal.chaincode))
