@@ -94,18 +94,19 @@ class Builder:
 
     def wait_for(self, names: Iterable[str]) -> None:
         """Wait until processes serve; :class:`NotReady` as soon as one of them has ended."""
-        waiting = list(names)
-        wait_until(
-            lambda: all(self._serves(name) for name in waiting),
-            f"{', '.join(waiting)} serve",
-            PATIENCE_S,
-            lambda: self.require_running(waiting),
-        )
+        wanted = list(names)
+        waiting = list(wanted)
+
+        def all_serve() -> bool:
+            waiting[:] = [name for name in waiting if not self._serves(name)]
+            return not waiting
+
+        wait_until(all_serve, f"{', '.join(wanted)} serve", PATIENCE_S, lambda: self.require_running(wanted))
 
     def _serves(self, name: str) -> bool:
-        """A peer is healthy a moment before it listens, and an orderer listens a moment before it is healthy."""
+        """A peer is healthy a moment before it listens. Its log complains of a look at its port, so that comes last."""
         is_node = kind_of(name) != "chaincode"
-        return is_listening(self.layout.port(name)) and (not is_node or is_healthy(self.layout, name))
+        return (not is_node or is_healthy(self.layout, name)) and is_listening(self.layout.port(name))
 
     def require_running(self, names: Iterable[str]) -> None:
         """Raises :class:`NotReady` with the last words of the first that has ended."""

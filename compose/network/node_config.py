@@ -135,7 +135,10 @@ def _gossip(layout: Layout, name: str) -> dict[str, Any]:
         "orgLeader": True,
         "aliveTimeInterval": "1s",
         "aliveExpirationTimeout": "10s",
-        "reconnectInterval": "1s",
+        # The first call to another organisation's peer may be made before its TLS roots are known, and fails until it is
+        # made anew.
+        "dialTimeout": "1s",
+        "reconnectInterval": "500ms",
         "membershipTrackerInterval": "2s",
         # Certificates of other organisations' peers are asked for in turns of this length.
         "pullInterval": "1s",
