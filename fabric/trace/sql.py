@@ -13,20 +13,20 @@ from typing import Any, Final
 import orjson
 from sqlalchemy.engine import Connection
 
-from fabric.lineage import Fact, FactReader, HolderOf, Sort
+from fabric.lineage import Fact, FactReader, HolderOf
 from fabric.lineage.node import carrier_of, is_filling, node_id
 from fabric.lineage.process import process_of
 from fabric.lineage.reader import SqlReader
 from ledger.log.dialect import is_sqlite, key_set, rendered
 
 from .catalogue import SqlCatalogue
-from .derived import Catalogue, DerivedSource
+from .derived import DerivedSource
 from .reach import Direction, Node, Step
+from .records import Catalogue, RecordSource
 from .source import (
     ContradictionRow,
     Course,
     Coverage,
-    ErasedRecords,
     FillingRow,
     IntervalRow,
     Thing,
@@ -71,7 +71,7 @@ _CONTRADICTIONS: Final = (
 )
 
 
-class StoredSource:
+class StoredSource(RecordSource):
     """`TraceSource` over stored lineage. Its connection's transaction keeps all answers about one head.
 
     `reader` and `catalogue` read records where derived rows do not suffice; both see everything.
@@ -88,21 +88,9 @@ class StoredSource:
         holder_of: HolderOf,
     ) -> None:
         self._connection = connection
-        self._coverage = coverage
-        self._reader = reader
-        self._catalogue = catalogue
-        self._holder_of = holder_of
+        super().__init__(coverage, reader, catalogue, holder_of)
         self._rows: dict[Node, ThingRow] = {}
         self._ended: dict[Node, tuple[int, int]] = {}
-
-    @property
-    def coverage(self) -> Coverage:
-        """The tree size and seal time that every answer of this source is about."""
-        return self._coverage
-
-    def find(self, iri: str) -> tuple[Thing, Sort] | None:
-        """A thing that a record names, by its canonical IRI."""
-        return self._catalogue.find(iri)
 
     def neighbours(self, nodes: Collection[Node], direction: Direction, *, stated: bool) -> Step:
         """See `Neighbours`."""
@@ -148,32 +136,9 @@ class StoredSource:
         """Directly around each thing: what it was a child of, and when."""
         return (tuple(row) for row in self._list(_AROUND, children))
 
-    def facts(self, things: Collection[Thing]) -> Iterable[Fact]:
-        """Every live fact that names any of the things, each once."""
-        found = {fact.record: fact for fact in self._catalogue.mentions(things)}
-        found.update((fact.record, fact) for fact in self._reader.facts_of(things))
-        return found.values()
-
-    def mentions(self, things: Collection[Thing]) -> Iterable[Fact]:
-        """Every live fact that only mentions any of the things, whole."""
-        return self._catalogue.mentions(things)
-
-    def at_places(self, places: Collection[str], from_us: int, until_us: int) -> Iterable[Fact]:
-        """Every live fact at any of the places from one time to another, whole."""
-        return self._catalogue.at_places(places, from_us, until_us)
-
     def process(self, fact: Fact) -> Node:
         """The node of the process that a transformation belongs to."""
         return node_id(process_of(fact))
-
-    def voided(self, things: Collection[Thing]) -> Iterable[tuple[Fact, str]]:
-        """Every voided fact that names any of the things, and the record (hex) that voids it."""
-        return self._catalogue.voided(things)
-
-    def links(self, nodes: Collection[Node]) -> Iterator[tuple[Node, str]]:
-        """Each `same` link (statement id) that touches a node."""
-        for one, other, statement in self._catalogue.links(nodes):
-            yield from ((end, statement) for end in (one, other) if end in nodes)
 
     def contradictions(self, things: Collection[Thing]) -> Iterator[ContradictionRow]:
         """Every contradiction about any of the things, each once."""
@@ -189,22 +154,10 @@ class StoredSource:
         """Nothing is hidden from this reader."""
         return 0, frozenset()
 
-    def erased(self, things: Collection[Thing]) -> ErasedRecords:
-        """Records of which what named any of the things was erased."""
-        return self._catalogue.erased(things)
-
     def iris(self, things: Collection[Thing]) -> Mapping[Thing, str]:
         """Canonical IRIs."""
         self._load(set(things))
         return {thing: self._rows[thing][2] for thing in things}
-
-    def records(self, records: Collection[int]) -> Mapping[int, str]:
-        """Commitments in hex."""
-        return self._catalogue.records(records)
-
-    def member(self, identifier: str, time_us: int) -> str | None:
-        """The member that holds an identifier (IRI) at a time, None where nobody does."""
-        return self._holder_of(identifier, time_us)
 
     def _one(self, query: str, values: Iterable[Any]) -> Any:
         return self._fetched(query, values).one()
