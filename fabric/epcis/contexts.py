@@ -147,24 +147,24 @@ def committed_context(
 
 def effective_context(committed: Sequence[Any], table: ContextTable = PACKAGED) -> EffectiveContext:
     """What a committed `@context` list puts in force."""
-    return _effective(canonical(list(committed)), _Held(table))
+    return _effective(canonical(list(committed)), HeldTable(table))
 
 
-class _Held:
+class HeldTable:
     """A table as an argument of a cached function: equal only to itself."""
 
     def __init__(self, table: ContextTable) -> None:
         self.table = table
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Held) and other.table is self.table
+        return isinstance(other, HeldTable) and other.table is self.table
 
     def __hash__(self) -> int:
         return id(self.table)
 
 
 @lru_cache(maxsize=1_024)
-def _effective(key: bytes, held: _Held) -> EffectiveContext:
+def _effective(key: bytes, held: HeldTable) -> EffectiveContext:
     prefixes: dict[str, str] = {}
     types: dict[str, str] = {}
     unresolved: list[str] = []

@@ -14,7 +14,14 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
-from fabric.epcis.contexts import PACKAGED, ContextTable, EffectiveContext, effective_context, escape
+from fabric.epcis.contexts import (
+    PACKAGED,
+    ContextTable,
+    EffectiveContext,
+    HeldTable,
+    effective_context,
+    escape,
+)
 from fabric.epcis.event import read_event
 from fabric.epcis.identifiers import Position, name_reader
 from fabric.epcis.master_data import MASTER_DATA_POSITION
@@ -131,7 +138,7 @@ class _Writer:
         """The context in force, looked up once somebody needs it."""
         if self._effective is None:
             entries = self.committed.get("@context", ())
-            self._effective = _in_force(orjson.dumps(entries), _Held(self._contexts))
+            self._effective = _in_force(orjson.dumps(entries), HeldTable(self._contexts))
         return self._effective
 
     def event(self, value: Mapping[str, Any]) -> None:
@@ -275,23 +282,8 @@ def _may_be_said(node: str) -> bool:
     return node[0] == "<" and not is_ours(node[1:-1])
 
 
-class _Held:
-    """A table as an argument of a cached function: equal only to itself."""
-
-    __slots__ = ("table",)
-
-    def __init__(self, table: ContextTable) -> None:
-        self.table = table
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Held) and other.table is self.table
-
-    def __hash__(self) -> int:
-        return id(self.table)
-
-
 @lru_cache(maxsize=1_024)
-def _in_force(entries: bytes, held: _Held) -> EffectiveContext:
+def _in_force(entries: bytes, held: HeldTable) -> EffectiveContext:
     return effective_context(orjson.loads(entries), held.table)
 
 
