@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -21,9 +20,8 @@ from ledger.checkpoint import Checkpoint, checkpoint_of, sign_checkpoint
 from ledger.keyfile import read_key_file
 from ledger.note import parse_note, parse_vkey, verify_note
 from ledger.witness.exchange import origin_hash, request_bytes
+from tests.interop.program import go_program
 
-GO_FOLDER = Path(__file__).parent / "go"
-GO_PATH = Path("/usr/share/gocode")
 ORIGIN = "loomark.example/interop"
 NAME = "go.example/witness"
 CONTEXT = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
@@ -31,26 +29,8 @@ CONTEXT = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Go witness, compiled without the network against the distribution's own golang.org/x/mod."""
-    go = shutil.which("go")
-    if go is None:
-        pytest.skip("no Go here (Debian: apt-get install golang-go golang-golang-x-mod-dev)")
-    if not (GO_PATH / "src/golang.org/x/mod/sumdb/tlog").is_dir():
-        pytest.skip(f"no golang.org/x/mod below {GO_PATH} (Debian: golang-golang-x-mod-dev)")
-    folder = tmp_path_factory.mktemp("go")
-    told = {"GO111MODULE": "off", "GOPATH": str(GO_PATH), "GOCACHE": str(folder / "cache"), "GOPROXY": "off"}
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **told}
-    done = subprocess.run(
-        [go, "build", "-o", str(folder / "witness"), "witness.go"],
-        cwd=GO_FOLDER,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return folder / "witness"
+    """The Go witness."""
+    return go_program("witness", tmp_path_factory.mktemp("go"))
 
 
 @dataclass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -24,9 +23,8 @@ from ledger.keyfile import read_key_file
 from ledger.note import parse_note
 from ledger.tile import Tile, split_entries
 from ledger.witness.exchange import request_bytes
+from tests.interop.program import go_program
 
-GO_FOLDER = Path(__file__).parent / "go"
-GO_PATH = Path("/usr/share/gocode")
 CONTEXT = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
 
 
@@ -86,28 +84,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 
 @pytest.fixture(scope="module")
 def follower(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Go program, compiled without the network against the distribution's own golang.org/x/mod."""
-    go = shutil.which("go")
-    if go is None:
-        pytest.skip("no Go here (Debian: apt-get install golang-go golang-golang-x-mod-dev)")
-    if not (GO_PATH / "src/golang.org/x/mod/sumdb/tlog").is_dir():
-        pytest.skip(f"no golang.org/x/mod below {GO_PATH} (Debian: golang-golang-x-mod-dev)")
-    folder = tmp_path_factory.mktemp("go")
-    binary = folder / "follow"
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "GO111MODULE": "off",
-        "GOPATH": str(GO_PATH),
-        "GOCACHE": str(folder / "cache"),
-        "GOPROXY": "off",
-    }
-    command = [go, "build", "-o", str(binary), "follow.go"]
-    done = subprocess.run(
-        command, cwd=GO_FOLDER, env=environment, capture_output=True, text=True, timeout=150, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return binary
+    """The Go program that follows a log."""
+    return go_program("follow", tmp_path_factory.mktemp("go"))
 
 
 class Following:
