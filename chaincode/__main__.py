@@ -11,6 +11,9 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from ledger.errors import InvalidInput
+
+from .address import require_address
 from .dispatch import dispatch
 from .shim import ChaincodeServer, Tls
 
@@ -20,8 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     logging.basicConfig(level=asked.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
     try:
-        server = ChaincodeServer(asked.id, dispatch, address=asked.address, tls=_tls(asked))
-    except (OSError, RuntimeError, ValueError) as error:
+        address = require_address(asked.address)
+        server = ChaincodeServer(asked.id, dispatch, address=address, tls=_tls(asked))
+    except (InvalidInput, OSError, RuntimeError, ValueError) as error:
         sys.stderr.write(f"cannot listen on {asked.address}: {error}\n")
         return 1
     is_over = threading.Event()

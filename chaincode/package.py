@@ -18,9 +18,10 @@ from hashlib import sha256
 from ledger.canonical import JSON, canonical
 from ledger.errors import InvalidInput
 
+from .address import require_address
+
 # Hyperledger Fabric's own rule for labels.
 _LABEL = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.+-]{0,127}\Z")
-_ADDRESS = re.compile(r"[^\s:]+:[0-9]{1,5}\Z")
 _GZIP_HEADER = bytes.fromhex("1f8b08000000000000ff")
 _MAX_STORED_BYTES = 65_535
 
@@ -42,15 +43,14 @@ def ccaas_package(
 ) -> bytes:
     """The package of a chaincode-as-a-service that listens on ``address`` (``host:port``), a ``.tar.gz``.
 
-    Raises :class:`InvalidInput` (rule ``bad-package``) for a label or address of another form.
+    Raises :class:`InvalidInput` for a label (rule ``bad-package``) or address (``bad-address``) of another form.
     """
     if not _LABEL.match(label):
         raise InvalidInput(
             "expected a label of letters, digits and _.+-, the first a letter or digit", rule="bad-package"
         )
-    if not _ADDRESS.match(address):
-        raise InvalidInput("expected an address of the form host:port", rule="bad-package")
-    code = _packed({"connection.json": canonical(_connection(address, dial_timeout, tls))})
+    connection = _connection(require_address(address), dial_timeout, tls)
+    code = _packed({"connection.json": canonical(connection)})
     return _packed({"metadata.json": canonical({"label": label, "type": "ccaas"}), "code.tar.gz": code})
 
 

@@ -89,11 +89,35 @@ def test_a_label_that_a_peer_refuses_is_refused(label: str) -> None:
     assert refused.value.rule == "bad-package"
 
 
-@pytest.mark.parametrize("address", ["", "host", "host:", ":1", "host:x", "host:123456", "a b:1", "host:1\n"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "host",
+        "host:",
+        ":1",
+        "host:x",
+        "host:65536",
+        "host:01",
+        "host:-1",
+        "a b:1",
+        "host:1\n",
+        "::1:9",
+        "http://h:1",
+    ],
+)
 def test_an_address_of_another_form_is_refused(address: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         ccaas_package(LABEL, address)
-    assert refused.value.rule == "bad-package"
+    assert refused.value.rule == "bad-address"
+
+
+@pytest.mark.parametrize(
+    "address", ["host:0", "host:65535", "127.0.0.1:1", "[::1]:9999", "chaincode.org1.example:9"]
+)
+def test_an_address_is_packed_as_it_is_given(address: str) -> None:
+    files = _files(_files(ccaas_package(LABEL, address))["code.tar.gz"])
+    assert json.loads(files["connection.json"])["address"] == address
 
 
 def test_the_id_depends_on_label_and_address() -> None:

@@ -99,6 +99,13 @@ def test_without_an_id_or_address_it_says_what_it_needs() -> None:
     assert "--id" in text
 
 
+@pytest.mark.parametrize("address", ["nowhere", "127.0.0.1", "127.0.0.1:99999", "127.0.0.1:-1"])
+def test_an_address_of_another_form_ends_it_with_a_message(address: str) -> None:
+    status, text = _refused("--address", address, "--id", ID)
+    assert status == 1
+    assert text == f"cannot listen on {address}: expected an address of the form host:port\n"
+
+
 def test_a_port_that_is_taken_ends_it_with_a_message() -> None:
     with started("--address", "127.0.0.1:0", "--id", ID) as (_, port):
         status, text = _refused("--address", f"127.0.0.1:{port}", "--id", ID)
@@ -187,7 +194,7 @@ def test_it_asks_for_a_clients_certificate_when_it_has_roots(files: Path) -> Non
         assert _is_refused(port, _credentials(files, with_client=False))
 
 
-def test_half_of_a_tls_identity_is_refused(files: Path) -> None:
+def test_half_of_a_tls_identity_and_garbage_are_refused(files: Path, tmp_path: Path) -> None:
     common = ("--address", "127.0.0.1:0", "--id", ID)
     key = str(files / "server-key.pem")
     for options in (
@@ -199,6 +206,11 @@ def test_half_of_a_tls_identity_is_refused(files: Path) -> None:
         assert status == 1
         assert "TLS needs both" in text
     status, text = _refused(*common, "--tls-key", str(files / "none"), "--tls-certificate", key)
+    assert status == 1
+    assert "cannot listen" in text
+    garbage = str(tmp_path / "garbage.pem")
+    Path(garbage).write_text("garbage")
+    status, text = _refused(*common, "--tls-key", garbage, "--tls-certificate", garbage)
     assert status == 1
     assert "cannot listen" in text
 
