@@ -5,6 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -14,8 +16,10 @@ from fabric_protos.ledger.queryresult import kv_query_result_pb2
 from fabric_protos.msp import identities_pb2
 from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2, proposal_pb2, proposal_response_pb2
 
-from chaincode import Creator
+from chaincode import Creator, Response, Stub
+from chaincode.shim import ChaincodeServer
 
+PACKAGE_ID = "loomark_1:" + "ab" * 32
 DEADLINE_S = 60
 NOW_S = 1_800_000_000
 Message = chaincode_shim_pb2.ChaincodeMessage
@@ -193,3 +197,34 @@ def page_bytes(entries: list[tuple[str, bytes]], has_more: bool, query: str) -> 
     return bytes(
         chaincode_shim_pb2.QueryResponse(results=results, has_more=has_more, id=query).SerializeToString()
     )
+
+
+@contextmanager
+def serving(handler: Callable[[Stub], Response], transaction_s: float = 60.0) -> Iterator[int]:
+    """A chaincode server with this handler; gives its port."""
+    server = ChaincodeServer(PACKAGE_ID, handler, transaction_s=transaction_s)
+    port = server.start()
+    try:
+        yield port
+    finally:
+        server.stop(0)
+
+
+@contextmanager
+def connected(
+    handler: Callable[[Stub], Response], transaction_s: float = 60.0, **options: Any
+) -> Iterator[Peer]:
+    """A peer on a server with this handler, which has registered."""
+    with serving(handler, transaction_s) as port, Peer(port, **options) as peer:
+        assert peer.next().type == Message.REGISTER
+        yield peer
+
+
+def echo(stub: Stub) -> Response:
+    """Answer with the first argument."""
+    return Response(200, stub.args[0])
+
+
+def one_value(stub: Stub) -> Response:
+    """Answer with the state under the first argument."""
+    return Response(200, stub.get_state(stub.args[0].decode()) or b"nothing")

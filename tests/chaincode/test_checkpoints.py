@@ -159,9 +159,6 @@ def test_both_keys_of_a_rotation_are_kept() -> None:
     assert channel.invoke(first.user, b"checkpoints:at", origin_of(first), b"7")["note"].encode() == both
 
 
-# -- refusals ----------------------------------------------------------------------------------------------------
-
-
 def _refused_submission(note: bytes, proof: bytes, creator: Creator | None = None) -> tuple[int, str]:
     channel, first, _ = anchored(7, 20)
     return channel.refused(creator or first.user, SUBMIT, note, proof)
@@ -370,9 +367,6 @@ def test_a_limit_outside_1_to_100_is_400(limit: bytes) -> None:
     assert channel.refused(first.user, b"checkpoints:history", origin_of(first), b"0", limit)[0] == 400
 
 
-# -- cosignatures ------------------------------------------------------------------------------------------------
-
-
 def test_cosignatures_of_the_registered_organisations_are_kept_by_msp() -> None:
     channel, first, second = anchored(7)
     note = first.log.note(7)
@@ -456,9 +450,6 @@ def test_a_line_by_a_cosigner_key_that_was_changed_is_refused() -> None:
     second.cosigner = seeded("new cosigner")
     channel.invoke(second.admin, b"organisations:register", canonical(second.registration()))
     assert channel.refused(second.user, COSIGN, origin_of(first), b"7", old) == (403, "unsigned-note")
-
-
-# -- state that is not ours --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", [b"{", b"[]", b"{}", b'{"size":"7","root":""}', b"null", b"\xff"])

@@ -113,9 +113,6 @@ def test_a_port_that_is_taken_ends_it_with_a_message() -> None:
         assert f"cannot listen on 127.0.0.1:{port}" in text
 
 
-# -- TLS ---------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Identity:
     key: bytes
@@ -213,9 +210,6 @@ def test_half_of_a_tls_identity_and_garbage_are_refused(files: Path, tmp_path: P
     status, text = _refused(*common, "--tls-key", garbage, "--tls-certificate", garbage)
     assert status == 1
     assert "cannot listen" in text
-
-
-# -- the distribution --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
