@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -402,3 +403,21 @@ def test_a_dropped_acknowledgement_of_a_commit_leaves_the_caller_to_read(
     double.peer(ONE).faults.failures.clear()
     assert channel(RIDES_OUT).outcome(unknown.value.tx_id).code == "VALID"
     assert _size(channel(RIDES_OUT), log) == 3
+
+
+def test_of_three_organisations_two_suffice_and_one_does_not(tmp_path: Path) -> None:
+    network = DoubleNetwork(tmp_path / "three", organisations=3)
+    three = Consortium("double", lambda msp, admin: network.profile(msp, "admin" if admin else "client"))
+    with three.closing():
+        [log] = three.logs()
+        network.peer("Org3MSP").stop()
+        assert three.channel().submit(log.note(2), []).code == "VALID"
+        network.peer(TWO).stop()
+        alone = open_channel(network.profile(), patience=GIVES_UP)
+        with pytest.raises(NetworkAway, match="no combination of peers"):
+            _grow(alone, log)
+        assert _size(alone, log) == 2
+        network.peer("Org3MSP").start()
+        assert _grow(three.channel(), log).code == "VALID"
+        alone.close()
+    network.close()

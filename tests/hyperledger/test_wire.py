@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2
+from fabric_protos.peer import proposal_pb2, transaction_pb2
 from google.protobuf import any_pb2
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +19,7 @@ from ledger.hyperledger import wire
 from ledger.hyperledger.errors import BadAnswer, PeerMessage
 from ledger.hyperledger.identity import X509Identity
 from tests.hyperledger.double.authority import Authority
+from tests.hyperledger.double.network import DoubleNetwork
 
 CREDENTIALS = Authority("ca").issue("user", "client", ec.generate_private_key(ec.SECP256R1()))
 IDENTITY = X509Identity(
@@ -81,3 +85,51 @@ def test_two_proposals_of_the_same_call_are_two_transactions() -> None:
     other = wire.propose(IDENTITY, "loomark", "loomark", [b"f", b"a"], b"m" * 24, wire.Moment(1))
     assert other.tx_id != PROPOSAL.tx_id
     assert other.digest != PROPOSAL.digest
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[wire.Proposal, bytes]]:
+    """A proposal, and a peer's true answer to the request to endorse it."""
+    network = DoubleNetwork(tmp_path_factory.mktemp("double"))
+    profile = network.profile()
+    arguments = [b"organisations:list"]
+    now = wire.Moment(time.time_ns())
+    proposal = wire.propose(
+        profile.load_identity(), profile.channel, profile.chaincode, arguments, b"n" * 24, now
+    )
+    line = wire.Line(profile.peer, None)
+    yield proposal, line.ask(wire.ENDORSE, wire.endorse_request(proposal, []), 60)
+    line.close()
+    network.close()
+
+
+def test_a_true_answer_is_taken(answered: tuple[wire.Proposal, bytes]) -> None:
+    proposal, data = answered
+    endorsed = wire.endorsed(data, proposal)
+    assert (endorsed.tx_id, endorsed.result) == (proposal.tx_id, b"[]")
+
+
+@given(data=st.data())
+def test_whatever_is_changed_in_an_answer_only_the_proposed_call_is_ever_signed(
+    answered: tuple[wire.Proposal, bytes], data: st.DataObject
+) -> None:
+    proposal, answer = answered
+    changed = bytearray(answer)
+    for _ in range(data.draw(st.integers(1, 3))):
+        changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        endorsed = wire.endorsed(bytes(changed), proposal)
+    except BadAnswer:
+        return
+    payload = common_pb2.Payload.FromString(endorsed.payload)
+    assert payload.header.channel_header == proposal.channel_header
+    assert payload.header.signature_header == proposal.signature_header
+    [action] = transaction_pb2.Transaction.FromString(payload.data).actions
+    called = transaction_pb2.ChaincodeActionPayload.FromString(action.payload)
+    visible = proposal_pb2.ChaincodeProposalPayload.FromString(called.chaincode_proposal_payload)
+    assert visible.input == proposal.invocation
+
+
+def test_an_answer_to_another_proposal_is_refused(answered: tuple[wire.Proposal, bytes]) -> None:
+    with pytest.raises(BadAnswer, match="got another one"):
+        wire.endorsed(answered[1], PROPOSAL)
