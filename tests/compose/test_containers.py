@@ -136,6 +136,7 @@ def test_a_node_is_told_only_what_it_has_a_setting_for(asked: dict[str, Any]) ->
     )
 
 
+@pytest.mark.hyperledger
 def test_every_mounted_path_is_written_and_no_node_sees_anothers_keys(
     asked: dict[str, Any], material: Path
 ) -> None:
@@ -153,6 +154,7 @@ def test_every_mounted_path_is_written_and_no_node_sees_anothers_keys(
         assert path.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.hyperledger
 def test_a_nodes_profile_finds_its_files_where_they_are_mounted(
     asked: dict[str, Any], material: Path
 ) -> None:
@@ -170,6 +172,7 @@ def test_a_nodes_profile_finds_its_files_where_they_are_mounted(
             assert any(within.startswith(target) for target in targets), within
 
 
+@pytest.mark.hyperledger
 def test_a_chaincode_server_is_told_the_id_of_the_package_that_is_installed(material: Path) -> None:
     told = dict(
         line.split("=", 1) for line in (material / "chaincode1" / "chaincode.env").read_text().splitlines()
@@ -188,6 +191,7 @@ def test_a_chaincode_server_is_told_the_id_of_the_package_that_is_installed(mate
     assert calculated in (None, told["CHAINCODE_ID"])
 
 
+@pytest.mark.hyperledger
 def test_material_is_written_once_and_deployed_only_where_it_is(material: Path, tmp_path: Path) -> None:
     before = sorted(each.stat().st_mtime_ns for each in material.rglob("*"))
     with pytest.raises(BadTopology, match="empty folder"):

@@ -16,7 +16,7 @@ from ledger.hyperledger.connection import Profile, load_profile
 from tests.hyperledger.consortium import Consortium
 from tests.hyperledger.double.network import DoubleNetwork
 
-_FIXTURES = frozenset({"real_network", "network_of"})
+_FIXTURES = frozenset({"hyperledger_programs", "real_network", "network_of"})
 
 
 @pytest.hookimpl(tryfirst=True)

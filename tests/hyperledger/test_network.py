@@ -26,6 +26,7 @@ from ledger.hyperledger.connection import load_profile
 from ledger.hyperledger.errors import IdentityRefused
 from ledger.hyperledger.gateway import Gateway, Patience, open_gateway
 
+ROOT = Path(__file__).resolve().parents[2]
 READ = "organisations:list"
 
 
@@ -112,6 +113,19 @@ def test_an_expired_certificate_is_refused_while_its_organisation_is_served(real
     assert _transact(real_network.profile(1)) == "VALID"
 
 
+def test_a_paused_process_stands_still_until_it_is_resumed(real_network: Network) -> None:
+    state = Path(f"/proc/{real_network.processes.recorded()['chaincode2'].pid}/stat")
+    if not state.exists():
+        pytest.skip("no /proc on this machine")
+    real_network.pause("chaincode2")
+    try:
+        assert real_network.processes.alive("chaincode2")
+        assert state.read_text().rpartition(")")[2].split()[0] == "T"
+    finally:
+        real_network.resume("chaincode2")
+    assert _transact(real_network.profile(2)) == "VALID"
+
+
 def test_the_command_says_what_runs(real_network: Network) -> None:
     told = _command("status", "--dir", real_network.folder)
     assert told.returncode == 0
@@ -124,7 +138,7 @@ def _command(*arguments: str | Path, **variables: str) -> subprocess.CompletedPr
     environment = os.environ | variables
     return subprocess.run(
         command, capture_output=True, text=True, timeout=150, check=False, env=environment,
-        cwd=Path(__file__).resolve().parents[2],
+        cwd=ROOT,
     )  # fmt: skip
 
 
@@ -177,6 +191,9 @@ def test_revoked_and_removed_identities_are_refused_and_the_others_go_on(
     network.revoke(1)
     assert isinstance(_refused(network.profile(1)), IdentityRefused)
     assert _transact(network.profile(1, admin=True)) == "VALID"
+    network.revoke(3, admin=True)
+    assert isinstance(_refused(network.profile(3, admin=True)), IdentityRefused)
+    assert _transact(network.profile(3)) == "VALID"
     network.remove_organisation(3)
     assert isinstance(_refused(network.profile(3)), LoomarkError)
     assert _transact(network.profile(2)) == "VALID"
@@ -226,20 +243,37 @@ def test_a_port_that_somebody_took_meanwhile_costs_another_try_and_no_more(
             network.down(delete=True)
 
 
-def test_up_that_is_interrupted_leaves_nothing(hyperledger_programs: dict[str, Path], tmp_path: Path) -> None:
-    folder = tmp_path / "network"
-    root = Path(__file__).resolve().parents[2]
+def _interrupted_up(folder: Path, number: signal.Signals) -> tuple[int, dict[str, Running]]:
+    """The exit status of an ``up`` that got a signal once it had started something, and what it had started."""
     command = [sys.executable, "-m", "compose.network", "up", "--dir", str(folder)]
-    with subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE) as starting:
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as starting:
         while not (running := Network(folder).processes.recorded()):
             assert starting.poll() is None
             time.sleep(0.02)
-        starting.send_signal(signal.SIGTERM)
-        _, said = starting.communicate(timeout=60)
-    assert starting.returncode == 130, said
-    assert running
+        starting.send_signal(number)
+        return starting.wait(60), running
+
+
+def test_up_that_is_interrupted_leaves_nothing(hyperledger_programs: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "network"
+    status, running = _interrupted_up(folder, signal.SIGTERM)
+    assert status == 130
     assert _is_down(Network(folder), running)
     assert json.loads((folder / "processes.json").read_text()) == {}
+
+
+def test_what_a_killed_up_left_is_ended_by_down(
+    hyperledger_programs: dict[str, Path], tmp_path: Path
+) -> None:
+    network = Network(tmp_path / "network")
+    _interrupted_up(network.folder, signal.SIGKILL)
+    left = network.processes.recorded()
+    ports = _ports(network)
+    assert any(is_alive(each) for each in left.values())
+    network.down(delete=True)
+    assert not any(is_alive(each) for each in left.values())
+    assert not any(map(_listens, ports))
+    assert not network.folder.exists()
 
 
 def test_profiles_name_every_other_peer(real_network: Network) -> None:
