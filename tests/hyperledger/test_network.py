@@ -19,7 +19,7 @@ import pytest
 
 from compose.network import BadTopology, Network, NotReady, Topology
 from compose.network.health import height_of_channel, height_of_peer
-from compose.network.processes import Running, is_alive
+from compose.network.processes import Running, is_alive, wait_until
 from compose.network.state import State, new_state
 from ledger.errors import LoomarkError
 from ledger.hyperledger.connection import load_profile
@@ -119,8 +119,8 @@ def test_a_paused_process_stands_still_until_it_is_resumed(real_network: Network
         pytest.skip("no /proc on this machine")
     real_network.pause("chaincode2")
     try:
+        wait_until(lambda: state.read_text().rpartition(")")[2].split()[0] == "T", "it stands still", 30)
         assert real_network.processes.alive("chaincode2")
-        assert state.read_text().rpartition(")")[2].split()[0] == "T"
     finally:
         real_network.resume("chaincode2")
     assert _transact(real_network.profile(2)) == "VALID"
