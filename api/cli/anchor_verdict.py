@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from ledger.bundle import bundle_of
 from ledger.errors import InvalidInput
-from ledger.hyperledger.receipt import STEP, UnverifiedReceipt, VerifiedReceipt, receipt_of, verify_receipt
-from ledger.hyperledger.roots import ChannelRoots
+from ledger.hyperledger.receipt import STEP, VerifiedReceipt, parse_receipt, verify_receipt
+from ledger.hyperledger.roots import ChannelRoots, parse_roots
 from ledger.policy import Policy
 from ledger.shape import time_text
 
@@ -18,34 +18,27 @@ KIND: Final = "hyperledger-receipt"
 NOT_PROVED: Final = "when the channel accepted it, and after what: block and transaction are what these peers hold, and no time"
 
 
-def is_native_receipt(value: Any) -> bool:
-    """Whether a JSON value claims to be a native receipt."""
-    return isinstance(value, dict) and "hyperledgerReceipt" in value
-
-
-def native_verdict(value: Any, policy: Policy, roots: ChannelRoots | None) -> dict[str, Any]:
-    """The verdict on a receipt by itself; raises VerificationError of step 10."""
-    if roots is None:
-        raise InvalidInput(
-            "a receipt of Hyperledger Fabric is verified under pinned roots: give --hyperledger-roots FILE",
-            rule="no-roots",
-        )
-    read = verify_receipt(receipt_of(value), roots, policy.logs)
+def native_verdict(data: bytes, policy: Policy, roots: bytes | None) -> dict[str, Any]:
+    """The verdict on a receipt by itself under pinned roots (TOML); raises VerificationError of step 10."""
+    read = verify_receipt(parse_receipt(data), _pinned(roots), policy.logs)
     step = {"number": STEP, "name": "anchors", "ok": True, "detail": _detail(read)}
     return {"verified": True, "kind": KIND, **_anchor(read), "steps": [step], "notProved": [NOT_PROVED]}
 
 
 def add_anchor(
-    verdict: dict[str, Any], value: Any, receipt: UnverifiedReceipt, policy: Policy, roots: ChannelRoots
+    verdict: dict[str, Any], value: Any, receipt: bytes, policy: Policy, roots: bytes | None
 ) -> None:
-    """Put into the verdict on a proof that the receipt is one of its checkpoint; raises VerificationError of step 10."""
-    read = verify_receipt(receipt, roots, policy.logs, bundle_of(value).checkpoint)
+    """Put into the verdict on a proof that a receipt is one of its checkpoint; raises VerificationError of step 10."""
+    if verdict["kind"] != "proof":
+        raise InvalidInput("--hyperledger-receipt goes with a proof, got another file", rule="wrong-use")
+    pinned = _pinned(roots)
+    read = verify_receipt(parse_receipt(receipt), pinned, policy.logs, bundle_of(value).checkpoint)
     for record in verdict["records"]:
         record["anchor"] = _anchor(read)
         next(step for step in record["steps"] if step["number"] == STEP)["detail"] = _detail(read)
 
 
-def show_native(verdict: Mapping[str, Any], _: Any) -> None:
+def show_native(verdict: Mapping[str, Any]) -> None:
     """Print the verdict on a receipt by itself."""
     out.print(
         f"receipt of {verdict['origin']} at size {verdict['size']}, root {verdict['root']}", markup=False
@@ -57,6 +50,15 @@ def show_native(verdict: Mapping[str, Any], _: Any) -> None:
         out.print(f"not proved: {word}", markup=False)
     names = ", ".join(verdict["organisations"])
     out.print(f"[green]verified[/green]: peers of {names} each signed that they hold this checkpoint")
+
+
+def _pinned(roots: bytes | None) -> ChannelRoots:
+    if roots is None:
+        raise InvalidInput(
+            "a receipt of Hyperledger Fabric is verified under pinned roots: give --hyperledger-roots FILE",
+            rule="no-roots",
+        )
+    return parse_roots(roots.decode("utf-8", "replace"))
 
 
 def _anchor(read: VerifiedReceipt) -> dict[str, Any]:

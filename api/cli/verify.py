@@ -15,15 +15,12 @@ from ledger import misbehaviour
 from ledger.bundle import bundle_of
 from ledger.canonical import parse_json
 from ledger.errors import InvalidInput, VerificationError
-from ledger.hyperledger.receipt import parse_receipt
-from ledger.hyperledger.roots import ChannelRoots, parse_roots
 from ledger.misbehaviour import misbehaviour_of, verify_misbehaviour
 from ledger.policy import Policy, parse_policy
 from ledger.receipt import MAX_RECEIPT_BYTES, verify_receipt
 from ledger.tlog_proof import is_tlog_proof
 from ledger.verify import STEPS, UNWITNESSED, VerifiedBundle, verify_all
 
-from .anchor_verdict import KIND, add_anchor, is_native_receipt, native_verdict, show_native
 from .columns import printable
 from .log_verdict import entry_verdict, show_entry, show_misbehaviour, utc_text
 from .output import MISBEHAVED, REFUSED, out, print_json, print_lines
@@ -64,11 +61,7 @@ def verify(
     Exit code 0: it verifies, 1: it does not, 4: it is evidence of a log's misbehaviour, and it holds.
     """
     trusted = parse_policy(_read(policy).decode("utf-8", "replace"))
-    roots = (
-        None
-        if hyperledger_roots is None
-        else parse_roots(_read(hyperledger_roots).decode("utf-8", "replace"))
-    )
+    roots = None if hyperledger_roots is None else _read(hyperledger_roots)
     data, value = _read(file), None
     try:
         if is_tlog_proof(data):
@@ -79,7 +72,7 @@ def verify(
             )
         else:
             value = _parsed(data)
-            verdict = _verdict(value, trusted, roots)
+            verdict = _native(data, trusted, roots) if _is_native(value) else _verdict(value, trusted)
         if hyperledger_receipt is not None:
             _add_anchor(verdict, value, _read(hyperledger_receipt), trusted, roots)
     except VerificationError as error:
@@ -111,9 +104,7 @@ def _parsed(data: bytes) -> Any:
         raise VerificationError(error.message, 1, "") from error
 
 
-def _verdict(value: Any, policy: Policy, roots: ChannelRoots | None = None) -> dict[str, Any]:
-    if is_native_receipt(value):
-        return native_verdict(value, policy, roots)
+def _verdict(value: Any, policy: Policy) -> dict[str, Any]:
     if isinstance(value, dict) and "report" in value:
         from fabric.report.verify import verify_report
 
@@ -129,14 +120,29 @@ def _verdict(value: Any, policy: Policy, roots: ChannelRoots | None = None) -> d
     return {"verified": True, "kind": "proof", "records": [_record(bundle) for bundle in bundles]}
 
 
+def _is_native(value: Any) -> bool:
+    return isinstance(value, dict) and "hyperledgerReceipt" in value
+
+
+def _native(data: bytes, policy: Policy, roots: bytes | None) -> dict[str, Any]:
+    # Imported here, as nothing else needs certificates.
+    from .anchor_verdict import native_verdict
+
+    return native_verdict(data, policy, roots)
+
+
 def _add_anchor(
-    verdict: dict[str, Any], value: Any, receipt: bytes, policy: Policy, roots: ChannelRoots | None
+    verdict: dict[str, Any], value: Any, receipt: bytes, policy: Policy, roots: bytes | None
 ) -> None:
-    if roots is None or verdict["kind"] != "proof":
-        raise InvalidInput(
-            "--hyperledger-receipt goes with a proof and --hyperledger-roots FILE", rule="wrong-use"
-        )
-    add_anchor(verdict, value, parse_receipt(receipt), policy, roots)
+    from .anchor_verdict import add_anchor
+
+    add_anchor(verdict, value, receipt, policy, roots)
+
+
+def _show_native(verdict: dict[str, Any], _: Any) -> None:
+    from .anchor_verdict import show_native
+
+    show_native(verdict)
 
 
 def _record(bundle: VerifiedBundle) -> dict[str, Any]:
@@ -155,6 +161,7 @@ def _record(bundle: VerifiedBundle) -> dict[str, Any]:
         "sealTime": bundle.seal_time,
         "disputedFrom": bundle.disputed_from,
         "unwitnessed": bundle.unwitnessed,
+        "cosigners": {one.name: utc_text(one.time_s) for one in bundle.cosigners},
         "steps": [{"number": s.number, "name": s.name, "ok": s.ok, "detail": s.detail} for s in bundle.steps],
         "shown": bundle.record,
         "operatorsWord": _operators_word(bundle),
@@ -222,7 +229,7 @@ _SHOW: Mapping[str, Callable[[dict[str, Any], Any], None]] = {
     "report": _show_report,
     "entry": show_entry,
     "misbehaviour": show_misbehaviour,
-    KIND: show_native,
+    "hyperledger-receipt": _show_native,
 }
 
 

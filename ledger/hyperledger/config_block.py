@@ -45,10 +45,7 @@ def roots_of_config(block: bytes, chaincode: str, quorum: int | None = None) -> 
         raise InvalidInput("expected the configuration of a channel with organisations", rule="bad-config")
     organisations = _entries(parse_message(application, "common.ConfigGroup", _GROUP), 2)
     issuers = dict([_issuers(group) for group in organisations.values()])
-    needed = len(issuers) // 2 + 1 if quorum is None else quorum
-    if not 1 <= needed <= len(issuers):
-        raise InvalidInput(f"expected a quorum of 1 to {len(issuers)}, got {needed}", rule="bad-quorum")
-    return ChannelRoots(channel, chaincode, needed, issuers)
+    return ChannelRoots(channel, chaincode, len(issuers) // 2 + 1 if quorum is None else quorum, issuers)
 
 
 def _config(block: bytes) -> tuple[str, Message]:

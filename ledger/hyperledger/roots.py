@@ -51,18 +51,33 @@ _MSP: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CURVES: Final = frozenset({"secp256r1", "secp384r1"})
 
+_UNREADABLE: Final = (
+    *(ValueError, TypeError, UnsupportedAlgorithm),
+    *(x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
+)
+
 _Given = TypeVar("_Given")
 _Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelRoots:
-    """A pinned channel: ``issuers`` by MSP id, and how many of these organisations have to say the same."""
+    """A pinned channel: ``issuers`` by MSP id, and how many of these organisations have to say the same.
+
+    Raises :class:`InvalidInput` for names that Hyperledger Fabric does not allow, and a quorum that cannot be.
+    """
 
     channel: str
     chaincode: str
     quorum: int
     issuers: Mapping[str, tuple[x509.Certificate, ...]]
+
+    def __post_init__(self) -> None:
+        _named(self.channel, "channel", _CHANNEL)
+        _named(self.chaincode, "chaincode", _CHAINCODE)
+        for msp in self.issuers:
+            _named(msp, "organisations", _MSP)
+        shape.count(self.quorum, "quorum", 1, len(self.issuers))
 
     def check_peer(self, msp: str, certificate: bytes, at_ms: int) -> x509.Certificate:
         """The certificate (PEM) of a peer of one of these organisations, in force at a time (ms since 1970).
@@ -75,16 +90,13 @@ class ChannelRoots:
                 f"expected a certificate issued by a pinned authority of {msp}, got another",
                 rule="unknown-issuer",
             )
-        # An authority signs what it issues with the same key as its own certificate: it is nobody's identity.
+        # An authority signs what it issues with the key of its own certificate, which is nobody's identity.
         if _read(_is_authority, found) or _read(_units, found) & ROLES != {PEER}:
             raise InvalidInput(
                 f"expected a certificate of {msp} for a peer, got one for something else", rule="not-a-peer"
             )
-        if (
-            not found.not_valid_before_utc
-            <= _EPOCH + timedelta(milliseconds=at_ms)
-            <= found.not_valid_after_utc
-        ):
+        start, end = _read(_validity, found)
+        if not start <= _EPOCH + timedelta(milliseconds=at_ms) <= end:
             raise InvalidInput(
                 f"expected a certificate of {msp} in force at {shape.time_text(at_ms)}, got another",
                 rule="expired",
@@ -102,19 +114,15 @@ def parse_roots(text: str) -> ChannelRoots:
         if type(listed) is not dict or not 1 <= len(listed) <= MAX_ORGANISATIONS:
             raise InvalidInput(f"organisations: expected 1 to {MAX_ORGANISATIONS} of them")
         issuers = {
-            _named(name, "organisations", _MSP): issuers_of(
-                name, shape.text(pem, name, MAX_ROOTS_BYTES).encode()
-            )
+            name: issuers_of(name, shape.text(pem, name, MAX_ROOTS_BYTES).encode())
             for name, pem in listed.items()
         }
-        quorum = shape.count(table["quorum"], "quorum", 1, len(issuers))
-        channel = _named(table["channel"], "channel", _CHANNEL)
-        chaincode = _named(table["chaincode"], "chaincode", _CHAINCODE)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        return ChannelRoots(table["channel"], table["chaincode"], table["quorum"], issuers)
+    except (ValueError, RecursionError) as error:
+        # Beside the parser's own error, a number with too many digits.
         raise InvalidInput(f"expected pinned roots in TOML: {error}", rule="bad-roots") from None
     except InvalidInput as error:
         raise InvalidInput(f"pinned roots: {error.message}", rule="bad-roots") from None
-    return ChannelRoots(channel, chaincode, quorum, issuers)
 
 
 def roots_text(roots: ChannelRoots) -> str:
@@ -128,9 +136,9 @@ def roots_text(roots: ChannelRoots) -> str:
 
 
 def issuers_of(msp: str, pem: bytes) -> tuple[x509.Certificate, ...]:
-    """The authorities in a PEM text; raises :class:`InvalidInput` where one is not allowed to issue certificates."""
+    """An organisation's authorities in a PEM text; raises :class:`InvalidInput` where one may not issue certificates."""
     found = _certificates(pem, msp, MAX_ISSUERS)
-    if not all(_read(_is_authority, each) for each in found):
+    if not all(_read(_may_issue, each) for each in found):
         raise InvalidInput(f"{msp}: expected certificates of authorities, got one of somebody else")
     return found
 
@@ -150,11 +158,9 @@ def signature_holds(certificate: x509.Certificate, message: bytes, signature: by
     raise InvalidInput("expected a key on P-256, P-384 or Ed25519, got another kind", rule="bad-certificate")
 
 
-def _named(value: object, where: str, pattern: re.Pattern[str]) -> str:
-    name = shape.text(value, where, 255)
-    if not pattern.match(name):
+def _named(value: object, where: str, pattern: re.Pattern[str]) -> None:
+    if not pattern.match(shape.text(value, where, 255)):
         raise InvalidInput(f"{where}: expected a name that Hyperledger Fabric allows, got another")
-    return name
 
 
 def _certificates(pem: bytes, what: str, most: int) -> tuple[x509.Certificate, ...]:
@@ -176,12 +182,21 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 def _is_authority(certificate: x509.Certificate) -> bool:
     try:
-        if not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
-            return False
-        return certificate.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
-    except x509.ExtensionNotFound as missing:
-        # Without constraints it is nobody's issuer; without a usage it may be used for everything.
-        return missing.oid == x509.KeyUsage.oid
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
+
+
+def _may_issue(certificate: x509.Certificate) -> bool:
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return _is_authority(certificate)
+    return usage.key_cert_sign and _is_authority(certificate)
+
+
+def _validity(certificate: x509.Certificate) -> tuple[datetime, datetime]:
+    return certificate.not_valid_before_utc, certificate.not_valid_after_utc
 
 
 def _units(certificate: x509.Certificate) -> frozenset[str]:
@@ -196,7 +211,7 @@ def _read(of: Callable[[_Given], _Value], given: _Given) -> _Value:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return of(given)
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension):
+    except _UNREADABLE:
         raise InvalidInput(
             "expected an X.509 certificate in PEM, got other bytes", rule="bad-certificate"
         ) from None

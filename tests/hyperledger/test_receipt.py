@@ -496,6 +496,7 @@ def test_pinned_roots_are_written_as_they_are_read(scene: Scene, roots: ChannelR
         lambda text: text.replace("quorum = 3", "quorum = 4"),
         lambda text: text.replace("quorum = 3", "quorum = 0"),
         lambda text: text.replace("quorum = 3", "quorum = true"),
+        lambda text: text.replace("quorum = 3", f"quorum = {'3' * 5_000}"),
         lambda text: text.replace("quorum = 3", "quorum = 3\nmore = 1"),
         lambda text: text.replace('channel = "loomark"', 'channel = ""'),
         lambda text: text.replace('channel = "loomark"', "channel = 1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from ledger.hyperledger.connection import Profile, load_profile
 from ledger.hyperledger.errors import BadAnswer, ChaincodeRefused, NetworkAway
 from ledger.hyperledger.gateway import Gateway, Patience
 from ledger.hyperledger.receipt import VerifiedReceipt, fetch_receipt, parse_receipt, verify_receipt
-from ledger.hyperledger.roots import ChannelRoots, parse_roots
+from ledger.hyperledger.roots import ChannelRoots, parse_roots, roots_text
 from ledger.note import parse_vkey
 from tests.hyperledger.consortium import ONE, TWO, Consortium, Log
 from tests.hyperledger.double.network import DoubleNetwork
@@ -133,6 +134,24 @@ def test_the_channels_configuration_names_the_authorities(
             f'channel = "c"\nchaincode = "c"\nquorum = 1\n[organisations]\nA = """{path.read_text()}"""'
         ).issuers["A"]
         assert pinned.issuers[msp] == (own,)
+
+
+def test_a_changed_configuration_gives_other_authorities_or_none(real_network: Network, seed: int) -> None:
+    """Nobody signs it for us; but whatever comes out can be pinned, and nothing else leaks."""
+    profile, chosen = load_profile(real_network.profile(1)), random.Random(seed)
+    gateway = Gateway(profile.peer, profile.load_identity(), profile.channel, "cscc")
+    try:
+        block = gateway.evaluate("GetConfigBlock", [b"loomark"])
+    finally:
+        gateway.close()
+    for _ in range(300):
+        changed = bytearray(block)
+        changed[chosen.randrange(len(block))] ^= 1 << chosen.randrange(8)
+        try:
+            found = roots_of_config(bytes(changed), "loomark")
+        except InvalidInput:
+            continue
+        assert parse_roots(roots_text(found)) == found
 
 
 @pytest.mark.parametrize("block", [b"", b"x", b"\x12\x02\x0a\x00", b"\x12\x04\x0a\x00\x0a\x00", bytes(300)])

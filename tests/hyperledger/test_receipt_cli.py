@@ -10,6 +10,7 @@ import pytest
 
 from ledger.canonical import canonical
 from ledger.checkpoint import Checkpoint, checkpoint_of, sign_checkpoint
+from ledger.hyperledger.receipt import MAX_RECEIPT_BYTES
 from ledger.note import parse_note
 from tests.api.test_cli import Run, inside
 from tests.hyperledger.consortium import ONE
@@ -119,6 +120,13 @@ def test_pinned_roots_that_cannot_be_read_are_named(desk: Desk) -> None:
     told = desk.verify("receipt.json")
     assert told.code == 1
     assert "bad-roots" in told.err
+
+
+def test_an_oversize_receipt_is_refused_whatever_it_says(desk: Desk) -> None:
+    desk.write("receipt.json", (desk.folder / "receipt.json").read_bytes() + b" " * MAX_RECEIPT_BYTES)
+    for asked in (("receipt.json",), ("proof.json", "--hyperledger-receipt", "receipt.json")):
+        code, verdict = desk.verdict(*asked)
+        assert (code, verdict["failure"]["step"], verdict["failure"]["place"]) == (1, 10, "")
 
 
 def test_a_receipt_goes_beside_proofs_alone(desk: Desk) -> None:
