@@ -49,6 +49,11 @@ def play_consortium(data: Path) -> None:
         _fork(data / NODE, network, say)
     say("Nodes and network are stopped; nothing of it is left running")
     out.print(f"\n[green]Done[/green] in {time.monotonic() - started:.0f} s. Files are in {data}.")
+    out.print(
+        f"To look at the channel: python -m compose.network up --dir {data / NETWORK}, then loomark hyperledger history"
+        f" {ORIGIN_A} --profile {network.profile(1)}",
+        markup=False,
+    )
 
 
 def _two_nodes(data: Path, network: DemoNetwork, say: Say) -> None:
@@ -104,7 +109,8 @@ def _anchored(jobs: Mapping[str, MainJob], network: DemoNetwork, say: Say) -> No
             _PATIENCE_S,
         )
     say(
-        "Every checkpoint of both logs is on the channel, and each organisation cosigned what its own peer marked valid"
+        "Both logs are on the channel, checkpoint by checkpoint, and each organisation cosigned what its own peer marked"
+        " valid"
     )
     with closing(open_channel(load_profile(network.profile(1)))) as channel:
         for origin, job in jobs.items():

@@ -36,7 +36,7 @@ class DemoNetwork:
 
 def require_network() -> None:
     """End with status 2 and what is missing, unless a network can be started here."""
-    if not _has("compose.network.binaries"):
+    if not _has("compose.network"):
         fail(
             "--hyperledger starts a network by the package compose, which is in a checkout of Loomark and not in an"
             " installed wheel: get the repository, then make demo ARGS=--hyperledger",
