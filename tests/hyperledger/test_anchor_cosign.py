@@ -14,7 +14,7 @@ from ledger.errors import InvalidInput
 from ledger.hyperledger.anchor.cosigner import Cosigner, NotRegistered
 from ledger.hyperledger.anchor.status import Status, reasons
 from ledger.hyperledger.channel import Anchored, ChannelEvent
-from ledger.hyperledger.errors import ChaincodeRefused, NetworkAway
+from ledger.hyperledger.errors import ChaincodeRefused, IdentityRefused, NetworkAway
 from ledger.note import COSIGNATURE, VerifierKey, parse_note, verify_note
 from tests.chaincode.memory import seeded
 
@@ -330,3 +330,22 @@ def test_two_organisations_in_a_row_make_lines_with_their_own_names(tmp_path: Pa
         for msp, line in one.channel.cosignatures(one.origin, 3).items()
     }
     assert names == {"Org1MSP": "Org1MSP", "Org2MSP": "Org2MSP"}
+
+
+def test_a_peer_that_refuses_the_own_identity_leaves_the_event_for_later(tmp_path: Path) -> None:
+    channel, one, two = pair(tmp_path)
+    one.grow(4)
+    one.submit()
+    two.cosigner.require_registered()
+
+    def refuse(step: str, place: str) -> None:
+        raise IdentityRefused("the certificate expired")
+
+    two.gateway.fault = refuse
+    with pytest.raises(IdentityRefused):
+        two.take(checkpoints(channel)[0])
+    with two.store.turn() as turn:
+        assert (turn.position(), turn.refusals(), turn.unsent()) == (None, [], [])
+    two.gateway.fault = lambda step, place: None
+    two.watch()
+    assert one.lines(4) == ["Org2MSP"]

@@ -121,7 +121,7 @@ def test_the_quorum_is_found_again_by_a_collector_that_missed_every_event(tmp_pa
     two.watch()
     one.watch()
     with one.store.turn() as turn:
-        assert [kept.size for kept in turn.waiting()] == [7]
+        assert [kept.size for kept in turn.waiting(99)] == [7]
     (tmp_path / "Org1MSP" / "log" / "anchored").unlink()
     one.die()
     one.open()

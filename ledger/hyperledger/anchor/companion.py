@@ -13,6 +13,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -133,12 +134,12 @@ def work(anchor: Anchor, stop: Connection) -> None:
         ends.append(parent.sentinel)
     anchor.start()
     try:
-        while not wait(ends, SAY_EVERY_S) and not anchor.ended.is_set():
-            try:
+        while not anchor.ended.is_set():
+            # Its own database or the log's folder may not be readable now: the loops say so once they get on.
+            with suppress(Unavailable):
                 anchor.say()
-            except Unavailable:
-                # Its own database or the log's folder cannot be read now: the loops say so once they get on.
-                continue
+            if wait(ends, SAY_EVERY_S):
+                break
     finally:
         anchor.stop()
 

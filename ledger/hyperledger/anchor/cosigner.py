@@ -29,7 +29,7 @@ from ...note import (
 from ...shape import MAX_TREE_SIZE, hex_bytes
 from ...witness.decision import LastSeen, Refused, Signed, decide
 from ..channel import Anchored, ChannelEvent, Organisation
-from ..errors import ChaincodeRefused
+from ..errors import ChaincodeRefused, IdentityRefused
 from .face import AnchorChannel
 from .store import AnchorStore, Refusal, Unsent
 
@@ -94,7 +94,8 @@ class Cosigner:
         try:
             for record in self._since(origin, size, root):
                 self._settle(record)
-        except ChaincodeRefused:
+        except (ChaincodeRefused, IdentityRefused):
+            # It was this organisation that was refused, not the checkpoint.
             raise
         except InvalidInput as error:
             self._refuse(origin, size, error)

@@ -28,11 +28,14 @@ from ..channel import Organisation
 from ..connection import Anchoring
 from .face import AnchorChannel
 from .published import OwnLog
-from .store import AnchorStore
+from .store import AnchorStore, Kept
 
 GROUP: Final = "orgs"
 BOTH: Final = "witnesses-and-orgs"
 POLICY_FILE: Final = "organisations.policy"
+_LOOKED_FOR: Final = 16
+"""How many own checkpoints are asked for when no event said which one got a line."""
+
 _STAND_IN: Final = VerifierKey("log.invalid", 1, bytes(32))
 
 
@@ -120,19 +123,21 @@ class Collector:
     def gather(self) -> bool:
         """Look for the newest own checkpoint whose lines make the quorum; whether there is a new one, or more lines."""
         with self._store.turn() as turn:
-            waiting = turn.waiting()
-        for kept in waiting:
-            if self._complete(kept.size, kept.note):
-                with self._store.turn() as turn:
-                    turn.forget_waiting(kept.size)
-                return True
-        return False
+            waiting = turn.waiting(_LOOKED_FOR)
+        return any(self._settled(kept) for kept in waiting)
 
     def gather_at(self, size: int) -> bool:
         """As `gather`, for one size, of which somebody has just added a line."""
         with self._store.turn() as turn:
             kept = turn.kept(size)
-        return kept is not None and self._complete(kept.size, kept.note)
+        return kept is not None and self._settled(kept)
+
+    def _settled(self, kept: Kept) -> bool:
+        if not self._complete(kept.size, kept.note):
+            return False
+        with self._store.turn() as turn:
+            turn.forget_waiting(kept.size)
+        return True
 
     def _complete(self, size: int, data: bytes) -> bool:
         before = self._log.anchored()

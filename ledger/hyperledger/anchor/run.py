@@ -234,7 +234,7 @@ class Anchor:
                 self._looks[followed.origin] = look
         if failed:
             raise failed[0]
-        return self._profile.anchor.seconds
+        return min(max(self._profile.anchor.seconds, 1.0), self._pauses.longest_people_s)
 
     def _follower(self, followed: Followed) -> Follower:
         vkeys = registered_keys(self._channel, followed.origin)

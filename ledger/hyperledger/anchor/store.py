@@ -153,9 +153,10 @@ class Turn:
         found = self._db.execute("SELECT number, text FROM place WHERE name = ?", (_ANCHORED,)).fetchone()
         return (0, 0) if found is None else (found[0], int(found[1]))
 
-    def waiting(self) -> list[Kept]:
-        """Own checkpoints on the channel that have no quorum yet, the largest first."""
-        return [Kept(*row) for row in self._db.execute("SELECT * FROM anchored ORDER BY size DESC")]
+    def waiting(self, limit: int) -> list[Kept]:
+        """Own checkpoints on the channel that have no quorum yet, the largest first, at most so many."""
+        rows = self._db.execute("SELECT * FROM anchored ORDER BY size DESC LIMIT ?", (limit,))
+        return [Kept(*row) for row in rows]
 
     def forget_waiting(self, size: int) -> None:
         """Wait no longer for checkpoints below a size that has its quorum."""
