@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ledger import merkle
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.ed25519 import SigningKey
-from ledger.hyperledger.channel import Channel
+from ledger.hyperledger.channel import Channel, Committed
 from ledger.hyperledger.connection import Profile
 from ledger.hyperledger.gateway import Gateway, Patience, open_channel, open_gateway
 from ledger.note import COSIGNATURE, ED25519, VerifierKey, cosign
@@ -67,8 +67,14 @@ class Consortium:
         admin = self.channel(msp, admin=True)
         known = {each.msp: each for each in admin.organisations()}
         origins = dict(known[msp].origins) if msp in known else {}
-        admin.register({**origins, **{log.origin: (log.vkey,) for log in made}}, self.cosigner_vkey(msp))
+        listed = {**origins, **{log.origin: (log.vkey,) for log in made}}
+        self.settle(admin.register(listed, self.cosigner_vkey(msp)))
         return made
+
+    def settle(self, done: Committed) -> None:
+        """Wait until each organisation's peer has a transaction: one may be a block behind another."""
+        for msp in (ONE, TWO):
+            assert self.channel(msp).outcome(done.tx_id) == done
 
     def cosigner_vkey(self, msp: str) -> str:
         return VerifierKey(_cosigner_name(msp), COSIGNATURE, self._cosigner(msp).public_bytes).text()

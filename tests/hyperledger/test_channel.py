@@ -139,11 +139,11 @@ def test_a_cosignature_is_kept_once_and_shown_to_all(consortium: Consortium) -> 
     [log] = consortium.logs(msp=ONE)
     consortium.logs(msp=TWO)
     one, two = consortium.channel(ONE), consortium.channel(TWO)
-    one.submit(log.note(3), [])
+    consortium.settle(one.submit(log.note(3), []))
     lines = {msp: consortium.cosignature(msp, log.note(3)) for msp in (ONE, TWO)}
     assert one.cosignatures(log.origin, 3) == {}
-    one.cosign(log.origin, 3, lines[ONE])
-    two.cosign(log.origin, 3, lines[TWO])
+    consortium.settle(one.cosign(log.origin, 3, lines[ONE]))
+    consortium.settle(two.cosign(log.origin, 3, lines[TWO]))
     with pytest.raises(ChaincodeRefused) as again:
         two.cosign(log.origin, 3, consortium.cosignature(TWO, log.note(3), 1_750_000_001))
     assert (again.value.status, again.value.rule) == (409, "already-cosigned")
