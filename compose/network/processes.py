@@ -1,8 +1,8 @@
 """Processes that outlive the command that started them, and are ended by number: never a process of somebody else.
 
 A number comes back once its process has ended, so each record keeps when the process began as well; what has the number
-but another beginning is not ours and is not touched. The record is on the disk before the next process is started, so
-that a command that is killed leaves nothing that a later one could not end.
+but another beginning is not ours and is not touched. A process does nothing before it is in the record on the disk, so that
+a command that is killed leaves nothing that a later one could not end.
 """
 
 from __future__ import annotations
@@ -68,8 +68,7 @@ class Processes:
             running = self.recorded().get(name)
             if running is not None and is_alive(running):
                 return running
-            with _uninterrupted():
-                running = _spawn(command, log, environment(extra))
+            with _uninterrupted(), _spawned(command, log, environment(extra)) as running:
                 self._keep(self.recorded() | {name: running})
             return running
 
@@ -114,23 +113,33 @@ def _uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, waiting)
 
 
-def _spawn(command: Sequence[str], log: Path, variables: Mapping[str, str]) -> Running:
+@contextlib.contextmanager
+def _spawned(command: Sequence[str], log: Path, variables: Mapping[str, str]) -> Iterator[Running]:
+    """A process that waits for the end of this block before it becomes ``command``.
+
+    If the block fails, or whoever is in it dies, nobody says that it may go on, and it ends by itself.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    pid = os.posix_spawn(
-        command[0],
-        list(command),
-        variables,
-        file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o600),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-        ],
-        setsid=True,
-        # A child is not to inherit that signals wait.
-        setsigmask=[],
-    )
-    return Running(pid, began(pid) or "")
+    waits, says = os.pipe()
+    try:
+        pid = os.posix_spawn(
+            "/bin/sh",
+            ["sh", "-c", 'read -r go && exec "$@" </dev/null', "sh", *command],
+            variables,
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, waits, 0),
+                (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+            # A child is not to inherit that signals wait.
+            setsigmask=[],
+        )
+        yield Running(pid, began(pid) or "")
+        os.write(says, b"go\n")
+    finally:
+        os.close(waits)
+        os.close(says)
 
 
 def end(processes: Iterable[Running], first: signal.Signals = signal.SIGTERM) -> None:

@@ -118,6 +118,24 @@ def test_children_inherit_neither_configuration_nor_waiting_signals(
     assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
+def test_what_cannot_be_recorded_does_not_run(
+    kept: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spawned: list[Running] = []
+
+    def keep(recorded: dict[str, Running]) -> None:
+        spawned.extend(recorded.values())
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kept, "_keep", keep)
+        with pytest.raises(OSError, match="no space left"):
+            kept.start("a", SLEEPS, tmp_path / "a.log")
+    wait_until(lambda: not is_alive(spawned[0]), "it ends by itself", 30)
+    assert (tmp_path / "a.log").read_text() == ""
+    assert kept.recorded() == {}
+
+
 def test_waiting_ends_in_words_and_a_watch_ends_it_sooner() -> None:
     with pytest.raises(NotReady, match="not within 0 s: the sun rises"):
         wait_until(lambda: False, "the sun rises", 0)
