@@ -12,10 +12,12 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from ..errors import TooLarge
 from . import wire
 from .channel import Channel, Committed, RawEvent
 from .connection import Peer, Profile, load_tls
@@ -34,6 +36,9 @@ from .identity import Identity
 NONCE_BYTES: Final = 24
 CONFLICTS: Final = frozenset({"MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT"})
 MOST_BAD_STREAMS: Final = 3
+LONGEST_LOOK_S: Final = 5.0
+MOST_ARGUMENT_BYTES: Final = 16 * 1024 * 1024
+"""A peer passes 100 MiB on to a chaincode, which is the arguments twice; for more it breaks the stream for all."""
 
 # What a network says that is starting, choosing a leader, out of step for a moment, or has too much to do.
 _PASSING = frozenset({"UNAVAILABLE", "FAILED_PRECONDITION", "ABORTED", "RESOURCE_EXHAUSTED"})
@@ -106,10 +111,13 @@ class Gateway:
         channel: str,
         chaincode: str,
         *,
+        others: Sequence[Peer] = (),
         patience: Patience | None = None,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
+        """``others`` are other organisations' peers: who of them endorses nothing is named when too few endorse."""
         self.peer = peer
+        self._others = [each for each in others if each.msp != peer.msp]
         self._identity = identity
         self._channel = channel
         self._chaincode = chaincode
@@ -145,7 +153,14 @@ class Gateway:
             request = wire.endorse_request(proposal, organisations)
             return wire.endorsed(self._line.ask(wire.ENDORSE, request, self._patience.endorse_s), proposal)
 
-        return self._patiently(once)
+        try:
+            return self._patiently(once)
+        except NetworkAway as away:
+            # A peer that gets too few endorsements, or waits for one, says so and not for whose.
+            missing = [] if away.details or organisations else self._missing(function, args)
+            if not missing:
+                raise
+            raise NetworkAway(str(away), missing) from None
 
     def submit(self, transaction: wire.Endorsed) -> None:
         """Have an endorsed transaction ordered; the orderer has it, and no more is known, when this returns.
@@ -310,9 +325,31 @@ class Gateway:
 
     def _propose(self, function: str, args: Sequence[bytes]) -> wire.Proposal:
         words = [function.encode(), *args]
+        if (given := sum(map(len, words))) > MOST_ARGUMENT_BYTES:
+            raise TooLarge(f"expected arguments of at most {MOST_ARGUMENT_BYTES} bytes, got {given}")
         return wire.propose(
             self._identity, self._channel, self._chaincode, words, self._nonce(), self._moment()
         )
+
+    def _missing(self, function: str, args: Sequence[bytes]) -> list[PeerMessage]:
+        """Which organisations endorse nothing now, and what is said of each; only the own one, where it does not."""
+
+        def said(peer: Peer) -> PeerMessage | None:
+            request = wire.endorse_request(self._propose(function, args), [peer.msp])
+            try:
+                self._line.ask(wire.ENDORSE, request, min(self._patience.endorse_s, LONGEST_LOOK_S))
+            except wire.CallFailed as failure:
+                if isinstance(self._judged(failure), NetworkAway):
+                    return PeerMessage(peer.endpoint, peer.msp, f"endorses nothing now: {failure.message}")
+            return None
+
+        if not self._others or self._closing.is_set():
+            return []
+        own = said(self.peer)
+        if own is not None:
+            return [own]
+        with ThreadPoolExecutor(len(self._others)) as pool:
+            return [each for each in pool.map(said, self._others) if each is not None]
 
     def _nonce(self) -> bytes:
         return secrets.token_bytes(NONCE_BYTES)
@@ -348,6 +385,7 @@ def open_gateway(profile: Profile, peer: Peer | None = None, *, patience: Patien
         profile.load_identity(),
         profile.channel,
         profile.chaincode,
+        others=(profile.peer, *profile.peers),
         patience=patience,
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.errors import LoomarkError, Unavailable
+from ledger.errors import LoomarkError, TooLarge, Unavailable
 from ledger.hyperledger.blocks import blocks
 from ledger.hyperledger.channel import Channel, Committed, confirm
 from ledger.hyperledger.errors import (
@@ -269,6 +269,35 @@ def test_without_the_other_organisation_nothing_is_endorsed_until_it_is_back(
     assert _size(channel(RIDES_OUT), log) == 2
     threading.Timer(1, double.peer(TWO).start).start()
     assert _grow(channel(RIDES_OUT), log).code == "VALID"
+
+
+def test_an_organisation_that_endorses_nothing_is_named(
+    double: DoubleNetwork, log: Log, channel: Open
+) -> None:
+    double.peer(TWO).stop()
+    with pytest.raises(NetworkAway, match="no combination of peers") as away:
+        _grow(channel(GIVES_UP), log)
+    assert [(each.msp, each.address) for each in away.value.details] == [
+        (TWO, double.profile(TWO).peer.endpoint)
+    ]
+    assert f"({TWO}): endorses nothing now" in str(away.value)
+    double.peer(ONE).stop()
+    with pytest.raises(NetworkAway) as alone:
+        _grow(channel(GIVES_UP), log)
+    assert {each.msp for each in alone.value.details} == {ONE}
+    for msp in (ONE, TWO):
+        double.peer(msp).start()
+    assert _size(channel(RIDES_OUT), log) == 2
+
+
+def test_arguments_that_no_peer_passes_on_are_refused_before_they_are_sent(
+    double: DoubleNetwork, log: Log, channel: Open
+) -> None:
+    calls = double.peer(ONE).faults.calls
+    calls.clear()
+    with pytest.raises(TooLarge, match="expected arguments of at most 16777216 bytes"):
+        channel(RIDES_OUT).submit(b"x" * (16 << 20), [])
+    assert calls == []
 
 
 def test_an_orderer_that_is_away_is_waited_for(double: DoubleNetwork, log: Log, channel: Open) -> None:
