@@ -11,15 +11,19 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 
 from ledger.hyperledger.anchor.companion import AnchorProcess
+from ledger.keyfile import read_key_file
+from ledger.note import ED25519, VerifierKey
+from ledger.policy import policy_text
 
-from .anchoring import until
+from .anchoring import GrowingLog, until
 from .double.network import DoubleNetwork
-from .two_nodes import OrganisationsNode, ProfileWriter, loomark
+from .two_nodes import OrganisationsNode, ProfileWriter, folder_served, loomark
 
 ANCHOR = "\n[anchor]\nevery = 1\nseconds = 1\nquorum = 2\n"
 
@@ -133,7 +137,7 @@ def check_what_the_nodes_say(one: OrganisationsNode, two: OrganisationsNode) -> 
     assert "loomark_anchor_lag 0.0" in metrics
     assert f"loomark_anchor_cosigned_size {one.size():.1f}" in metrics
     until(lambda: two.status()["followed"].get(one.origin, {}).get("shown") == one.size(), "B to see A", 60)
-    look = two.status()["followed"][one.origin]
+    look = looked(two, one)
     assert (look["anchored"], look["evidence"]) == (one.size(), [])
     told = loomark("hyperledger", "status", "--data", str(one.folder))
     assert told.exit_code == 0, told.stdout
@@ -146,6 +150,42 @@ def check_history(one: OrganisationsNode, profile: Path) -> None:
     found = json.loads(ran.stdout)
     assert [each["from"] for each in found] == [0, *[each["size"] for each in found[:-1]]]
     assert found[-1]["cosigned"] == ["Org1MSP", "Org2MSP"]
+
+
+def test_a_server_that_shows_another_tree_than_the_anchored_one_is_accused_and_a_silent_one_suspected(
+    nodes: tuple[OrganisationsNode, OrganisationsNode], tmp_path: Path
+) -> None:
+    one, two = nodes
+    one.start(ANCHOR)
+    one.capture(21)
+    size = one.size()
+    until(lambda: one.status().get("on_channel", 0) >= size, "the channel to have it", 120)
+    one.stop()
+    two.start(ANCHOR + follow(one))
+    until(lambda: looked(two, one).get("anchored") == size, "B to know what was anchored", 120)
+    until(lambda: looked(two, one)["suspicions"], "B to find nobody there", 120)
+    assert looked(two, one)["evidence"] == []
+    assert two.ready()["anchor"]["healthy"]
+    # Whoever has the log's key puts another history into the place of the server.
+    key = read_key_file(one.folder / "keys" / "log.key")
+    GrowingLog(tmp_path / "forked", one.origin, key, history="other").grow(size + 20)
+    with folder_served(tmp_path / "forked", one.port):
+        until(lambda: looked(two, one)["evidence"], "B to have evidence", 120)
+    anchor = two.ready()["anchor"]
+    assert not anchor["healthy"]
+    assert any(one.origin in reason and "misbehaved" in reason for reason in anchor["reasons"])
+    policy = tmp_path / "policy.txt"
+    policy.write_text(policy_text(VerifierKey(one.origin, ED25519, key.public_bytes)))
+    for file in looked(two, one)["evidence"]:
+        verdict = loomark("verify", file, "--policy", str(policy), "--json")
+        assert verdict.exit_code == 4, verdict.output
+        assert json.loads(verdict.stdout)["misbehaviour"]["kind"] == "inconsistent-growth"
+
+
+def looked(follower: OrganisationsNode, other: OrganisationsNode) -> dict[str, Any]:
+    """What the follower's last look at the other's log found."""
+    found: dict[str, Any] = follower.status().get("followed", {}).get(other.origin, {})
+    return found
 
 
 def anchor_killed(victim: OrganisationsNode) -> int:
