@@ -203,9 +203,10 @@ class Verifier:
             return VerifiedCheckpoint(signatures, cosigners, True, None, None)
         not_after = self.policy.quorum_time_s(signatures)
         if not_after is None:
-            names = ", ".join([one.key.name for one in signatures if one.time_s is not None])
+            names = ", ".join([one.name for one in cosigners]) or "none"
             raise InvalidInput(
-                f"expected cosignatures that make the quorum, got {names or 'none'}", rule="no-quorum"
+                f"expected cosignatures that make the quorum {self.policy.quorum_text()}, got {names}",
+                rule="no-quorum",
             )
         not_before = min([one.time_s for one in signatures if one.time_s is not None])
         return VerifiedCheckpoint(signatures, cosigners, False, not_before, not_after)

@@ -88,7 +88,7 @@ def test_a_report_without_its_quorum_is_shown_as_not_verified(demo: Demonstratio
     text = " ".join(rendering.file(verified, wanted.text()).split())
     banner = text.index("Not verified: unwitnessed, the quorum is missing.")
     assert banner < text.index("What is proved")
-    assert "expected cosignatures that make the quorum, got two" in text[banner:]
+    assert "expected cosignatures that make the quorum g 2 of 3, got two" in text[banner:]
     assert "Every proof in this report was verified" not in text
 
 
