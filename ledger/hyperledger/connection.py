@@ -107,7 +107,8 @@ def parse_profile(text: str, source: Path) -> Profile:
     """The profile of a TOML text; paths in it are relative to ``source``'s folder."""
     try:
         table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # Of these, TOMLDecodeError is one; a number of thousands of digits is another.
         raise BadProfile(f"{source}: expected TOML: {error}") from None
     return _profile(_Table(source, "", table), source)
 

@@ -24,13 +24,15 @@ from ledger.disclosure import disclose, open_disclosure
 from ledger.ed25519 import admit_public_key, possession_line
 from ledger.entry import parse_entry
 from ledger.errors import InvalidInput, VerificationError
+from ledger.hyperledger import receipt as channel_receipt
+from ledger.hyperledger.roots import ChannelRoots, parse_roots
 from ledger.identifier import read_parties
 from ledger.key_change import parse_evidence
 from ledger.key_record import key_record_of
 from ledger.keyfile import parse_key_text
 from ledger.log_key import announce, verify_announcement
 from ledger.misbehaviour import parse_misbehaviour, verify_misbehaviour
-from ledger.note import parse_note, parse_signature_lines, parse_vkey, verify_note
+from ledger.note import VerifierKey, parse_note, parse_signature_lines, parse_vkey, verify_note
 from ledger.policy import Policy, parse_policy, policy_text
 from ledger.receipt import receipt_bytes, verify_receipt
 from ledger.registry import Registry
@@ -244,6 +246,23 @@ def _settings() -> list[bytes]:
     return [f'name = "w.example/one"\n\n[[log]]\nvkey = ["{vkey}"]\nurl = "https://x.example/log"\n'.encode()]
 
 
+@cache
+def _endorsed() -> tuple[dict[str, Any], ChannelRoots, list[VerifierKey]]:
+    """Endorsed reads of a channel, what a verifier pins of it, and the keys of the log that it anchors."""
+    text = (Path(__file__).parents[2] / "docs/spec/vectors/hyperledger-receipt.json").read_text("utf-8")
+    vectors: dict[str, Any] = json.loads(text)
+    return vectors, parse_roots(vectors["roots"]), [parse_vkey(one) for one in vectors["logs"]]
+
+
+def _channel_receipt(data: bytes) -> None:
+    _, roots, logs = _endorsed()
+    channel_receipt.verify_receipt(channel_receipt.parse_receipt(data), roots, logs)
+
+
+def _channel_receipts() -> list[bytes]:
+    return [canonical(one["receipt"]) for one in _endorsed()[0]["receipts"]]
+
+
 def _changes() -> list[bytes]:
     envelope = json.loads(_envelopes()[0])
     change = {"envelope": envelope, "index": 3, "path": ["ab" * 32], "checkpoint": _newest().decode()}
@@ -340,6 +359,8 @@ TARGETS: Mapping[str, Target] = {
     "evidence": Target(parse_evidence, _changes),
     "witness-request": Target(_witnessed, _requests),
     "witness-size": Target(parse_size, lambda: [b"12\n"]),
+    "channel-receipt": Target(_channel_receipt, _channel_receipts),
+    "channel-roots": Target(_text(parse_roots), lambda: [_endorsed()[0]["roots"].encode()]),
     "witness-settings": Target(_text(parse_settings), _settings),
 }
 

@@ -153,6 +153,11 @@ def test_no_text_leaves_the_error_tree(text: str) -> None:
             parse_profile(whole, SOURCE)
 
 
+def test_a_number_of_thousands_of_digits_is_refused() -> None:
+    with pytest.raises(BadProfile, match="expected TOML"):
+        parse_profile(SMALLEST.replace("channel", f"more = {'9' * 5_000}\nchannel", 1), SOURCE)
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadProfile, match=r"expected a readable profile at .*absent"):
         load_profile(tmp_path / "absent.toml")
