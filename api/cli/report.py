@@ -13,6 +13,7 @@ from ledger.policy import parse_policy
 from .asked import operator_told, thing_of
 from .client import DEFAULT_URL, ApiKeyFile, Url, connect
 from .output import REFUSED, fail, out, print_json
+from .prove import AGAINST
 
 app = typer.Typer(add_completion=False)
 
@@ -41,18 +42,18 @@ def report(
         written = {"thing": meant, "report": str(output)}
         asked = {"thing": meant, "direction": direction}
         with operator_told(node):
-            evidence = node.get("/api/reports/provenance", **asked).content
+            response = node.get("/api/reports/provenance", **asked)
+        evidence, against = response.content, response.headers.get("Loomark-Checkpoint")
         page, refusal = (None, None) if html is None else page_of(evidence, node.get("/api/policy").text)
     output.write_bytes(evidence)
     if html is not None and page is not None:
         html.write_bytes(page)
         written["html"] = str(html)
+    files = " and ".join(value for name, value in written.items() if name != "thing")
     if as_json:
-        print_json(written)
+        print_json(written if against is None else {**written, "checkpoint": against})
     else:
-        out.print(
-            "wrote " + " and ".join(value for name, value in written.items() if name != "thing"), markup=False
-        )
+        out.print(f"wrote {files}{AGAINST[against]}", markup=False)
     if refusal is not None:
         fail(refusal, REFUSED)
 

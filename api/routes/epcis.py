@@ -25,6 +25,7 @@ from ledger.errors import Conflict, Unavailable
 from ledger.submission import MEDIA_TYPE as SUBMISSION
 
 from .asking import Serving, Submitting
+from .records import told_checkpoint
 
 router = APIRouter(prefix="/epcis", tags=["epcis"])
 
@@ -112,6 +113,7 @@ def receipt(job_id: str, serving: Serving, member: Submitting) -> Response:
         raise Conflict(f"expected a capture in the log, got a {found.state} one", rule="no-receipt")
     headers = {"Content-Disposition": f'attachment; filename="{job_id[:16]}.loomark-receipt.json"'}
     data = serving.node.prover.receipt(found.capture)
+    headers |= told_checkpoint(serving.node, data)
     return Response(data, media_type="application/json", headers=headers)
 
 

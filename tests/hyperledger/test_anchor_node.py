@@ -26,6 +26,7 @@ from ledger.hyperledger.connection import Anchoring
 from ledger.keyfile import read_key_file
 from ledger.note import COSIGNATURE, Note, VerifierKey, cosign, parse_note
 from ledger.policy import Policy, parse_policy
+from ledger.receipt import verify_receipt
 from ledger.tlog_proof import parse_tlog_proof
 from ledger.verify import verify
 from tests.api.door import Door
@@ -110,6 +111,20 @@ def test_a_record_that_is_covered_is_proved_against_what_organisations_cosigned(
     assert parse_bundle(behind.content).checkpoint.size > size
     text = door.get(f"/api/records/{record}/proof?format=tlog").content
     assert checkpoint_of(parse_tlog_proof(text).note).size == size
+
+
+def test_a_receipt_says_what_it_is_against_too(door: AnchoredDoor) -> None:
+    event = door.sim.event(epcList=["https://id.gs1.org/01/09506000134352/21/Q"])
+    location = door.post(door.sim.document([event])).headers["location"]
+    assert door.get(location, prefer="wait=20").json()["state"] == "sequenced"
+    assert door.get(f"{location}/receipt").headers["Loomark-Checkpoint"] == "published"
+    door.learn()
+    size = door.anchor(*MSPS)
+    door.one_event("later")
+    answer = door.get(f"{location}/receipt")
+    assert answer.headers["Loomark-Checkpoint"] == "anchored"
+    verified = verify_receipt(parse_json(answer.content), door.policy())
+    assert {one.tree_size for one in verified.records} == {size}
 
 
 def test_one_organisation_of_two_makes_no_quorum(door: AnchoredDoor) -> None:
