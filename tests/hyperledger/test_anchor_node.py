@@ -248,6 +248,15 @@ def test_a_profile_that_cannot_be_used_is_refused_before_anything_starts(tmp_pat
     assert not (tmp_path / "data").exists()
 
 
+def test_anchoring_without_the_extra_is_refused_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.serve.find_spec", lambda _name: None)
+    with pytest.raises(InvalidInput, match=r"loomark\[hyperledger\]") as refused:
+        node_settings(Settings(tmp_path / "data", hyperledger="profile.toml"))
+    assert refused.value.rule == "no-extra"
+
+
 def test_the_profile_is_a_setting_by_flag_environment_and_file(tmp_path: Path) -> None:
     assert load_settings(tmp_path, {}, {"LOOMARK_HYPERLEDGER": "/a.toml"}).hyperledger == "/a.toml"
     flags = {"hyperledger": "/b.toml"}

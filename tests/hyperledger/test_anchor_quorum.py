@@ -10,6 +10,7 @@ from ledger.checkpoint import Checkpoint
 from ledger.errors import InvalidInput
 from ledger.hyperledger.anchor.quorum import (
     POLICY_FILE,
+    TooFew,
     complete_note,
     counted,
     joined_policy,
@@ -176,7 +177,8 @@ def test_the_policy_names_each_organisation_by_its_msp_id(tmp_path: Path) -> Non
 def test_there_is_no_policy_while_fewer_are_registered_than_it_needs(tmp_path: Path) -> None:
     assert organisations_policy([organisation("Org1MSP")], "Org1MSP", Anchoring(quorum=2)) is None
     _, (one,) = members(tmp_path, "Org1MSP", anchoring=Anchoring(quorum=2))
-    one.watch()
+    with pytest.raises(TooFew, match="expected 2 organisations"):
+        one.watch()
     assert not (tmp_path / "Org1MSP" / "hyperledger" / POLICY_FILE).exists()
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from api.cli.log_http import HttpLog
+from ledger.hyperledger.anchor.companion import AnchorProcess, AnchorSettings
 from ledger.hyperledger.anchor.follow import OpenLog
 from ledger.hyperledger.anchor.run import Anchor, Pauses
 from ledger.hyperledger.anchor.status import FOLDER, Status, health, read_status, reasons, write_status
@@ -135,6 +137,22 @@ def test_an_anchor_starts_before_its_organisation_is_registered(tmp_path: Path, 
     assert first.failure is None
 
 
+def test_an_anchor_with_too_few_organisations_says_so_and_goes_on_when_another_joins(
+    tmp_path: Path, running: Running
+) -> None:
+    channel, (one,) = members(tmp_path, "Org1MSP")
+    anchor = running.start(one, anchoring=Anchoring(every=1, seconds=0.1, quorum=2))
+    one.log.grow(3)
+    until(lambda: one.lines(3) == ["Org1MSP"], "the own line")
+    until(lambda: "collect" in anchor.status().trouble, "trouble to be told")
+    assert anchor.status().trouble["collect"]["rule"] == "too-few-organisations"
+    late = Member(channel, "Org2MSP", tmp_path / "late")
+    late.register()
+    late.watch()
+    until(lambda: anchor.collector.size == 3, "the quorum")
+    until(lambda: told(anchor, 3)["healthy"], "the trouble to be over")
+
+
 def test_a_followed_server_that_shows_another_tree_makes_its_follower_unwell(
     tmp_path: Path, running: Running
 ) -> None:
@@ -178,6 +196,20 @@ def test_what_no_loop_expects_ends_the_anchor(tmp_path: Path) -> None:
     assert anchor.ended.wait(30)
     anchor.stop()
     assert isinstance(anchor.failure, ZeroDivisionError)
+
+
+def test_an_anchor_that_cannot_start_says_why_and_ends(tmp_path: Path) -> None:
+    profile = tmp_path / "profile.toml"
+    profile.write_text("channel = 7\n")
+    process = AnchorProcess(AnchorSettings(tmp_path / "node", "log.example/x", profile, HttpLog))
+    process.start()
+    until(lambda: not process.is_alive(), "the process to end")
+    found = health(tmp_path / "node" / FOLDER, 0, 0)
+    assert not found["healthy"]
+    assert found["reasons"][0].startswith("start: bad-profile: ")
+    process.stop()
+    process.stop()
+    assert not (tmp_path / "node" / FOLDER / "anchor.db").exists()
 
 
 def test_no_status_or_one_that_cannot_be_read_is_told_as_such(tmp_path: Path) -> None:

@@ -39,6 +39,12 @@ _LOOKED_FOR: Final = 16
 _STAND_IN: Final = VerifierKey("log.invalid", 1, bytes(32))
 
 
+class TooFew(InvalidInput):
+    """Fewer organisations are registered than the quorum needs, so no checkpoint can have it."""
+
+    default_rule = "too-few-organisations"
+
+
 def counted(
     organisations: Sequence[Organisation], own: str, anchoring: Anchoring
 ) -> tuple[dict[str, VerifierKey], int]:
@@ -114,11 +120,24 @@ class Collector:
         return 0 if found is None else found[0].size
 
     def learn(self) -> None:
-        """Ask who is registered, and write the policy that follows from it. Raises what the channel raises."""
+        """Ask who is registered, and write the policy that follows from it.
+
+        Raises what the channel raises, and TooFew while the quorum asks for more organisations than there are.
+        """
         self._organisations = self._channel.organisations()
         text = organisations_policy(self._organisations, self._msp, self._anchoring)
-        if text is not None and DiskFiles().read(self._policy) != text.encode():
+        if text is None:
+            keys, threshold = counted(self._organisations, self._msp, self._anchoring)
+            raise TooFew(
+                f"expected {threshold} organisations on the channel whose cosignatures count, got {len(keys)}:"
+                f" {', '.join(keys) or 'none'}"
+            )
+        if DiskFiles().read(self._policy) != text.encode():
             DiskFiles().write(self._policy, text.encode())
+
+    def knows(self, msp: object) -> bool:
+        """Whether an organisation was registered when they were last asked for."""
+        return any(one.msp == msp for one in self._organisations)
 
     def gather(self) -> bool:
         """Look for the newest own checkpoint whose lines make the quorum; whether there is a new one, or more lines."""

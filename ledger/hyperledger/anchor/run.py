@@ -207,6 +207,8 @@ class Anchor:
             size = event.payload.get("size")
             if type(size) is int:
                 with self._collecting:
+                    if not self.collector.knows(event.payload.get("msp")):
+                        self.collector.learn()
                     self.collector.gather_at(size)
 
     def _send(self) -> float:

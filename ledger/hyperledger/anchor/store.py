@@ -185,7 +185,7 @@ class Turn:
         self._db.execute(
             "INSERT OR IGNORE INTO outbox (origin, size, line) VALUES (?, ?, ?)", (origin, seen.size, line)
         )
-        self._db.execute("DELETE FROM refused WHERE origin = ?", (origin,))
+        self._db.execute("DELETE FROM refused WHERE origin IN (?, '')", (origin,))
 
     def cosigned(self) -> dict[str, int]:
         """The size cosigned last, by origin."""
