@@ -91,8 +91,9 @@ class Everywhere:
 
 
 def _seen(channel: Channel, origin: str) -> Seen:
-    history = channel.history(origin)
-    assert len(history) < 100
+    history: list[Anchored] = []
+    while page := channel.history(origin, history[-1].size if history else 0):
+        history += page
     lines = [(each.size, tuple(sorted(channel.cosignatures(origin, each.size)))) for each in history]
     return Seen(channel.latest(origin), tuple(history), tuple(lines))
 
