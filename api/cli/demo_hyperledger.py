@@ -18,7 +18,7 @@ from ledger.errors import VerificationError
 from ledger.hyperledger.connection import Peer, Profile, load_profile
 
 from .child import ChildNode
-from .demo_network import NETWORK, DemoNetwork, running_network
+from .demo_network import NETWORK, DemoNetwork, running_network, shown_command
 from .main_job import NODE, MainJob, Say, Telling, main_story, story_of, tamper, verify_offline
 from .output import out
 
@@ -50,7 +50,7 @@ def play_consortium(data: Path) -> None:
     say("Nodes and network are stopped; nothing of it is left running")
     out.print(f"\n[green]Done[/green] in {time.monotonic() - started:.0f} s. Files are in {data}.")
     out.print(
-        f"To look at the channel: python -m compose.network up --dir {data / NETWORK}, then loomark hyperledger history"
+        f"To look at the channel again: {shown_command()} up --dir {data / NETWORK}; then loomark hyperledger history"
         f" {ORIGIN_A} --profile {network.profile(1)}",
         markup=False,
     )

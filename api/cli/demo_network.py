@@ -5,6 +5,7 @@ It is no part of an installation: the command is `python -m compose.network` of 
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -66,6 +67,13 @@ def end_network(folder: Path) -> None:
     """End the processes of a network, whoever started them; nothing happens where none runs."""
     if folder.exists():
         _check(_run("down", "--dir", str(folder)))
+
+
+def shown_command() -> str:
+    """The command that starts and ends networks, as a person types it here."""
+    program, *rest = _COMMAND
+    near = os.path.relpath(program)
+    return " ".join([program if near.startswith("..") else near, *rest])
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -33,5 +33,5 @@ def _missing(programs: list[str], folder: Path | None) -> str:
     return (
         f"not found {where}: {', '.join(programs)}. They are programs of Hyperledger Fabric 3: take the archive "
         "hyperledger-fabric-<system>-<version>.tar.gz from the releases of https://github.com/hyperledger/fabric, unpack "
-        f"it, and name its folder bin by --binaries or {VARIABLE}, or put it on PATH"
+        f"it, and name its folder bin by {VARIABLE}, or put it on PATH"
     )
