@@ -22,7 +22,7 @@ from .checkpoint import Checkpoint, checkpoint_of
 from .errors import InvalidInput, VerificationError
 from .note import Note, parse_note
 from .shape import MAX_TREE_SIZE, base64_bytes, base64_text
-from .verify import Verifier
+from .verify import Cosigner, Verifier
 
 TLOG_PROOF = "c2sp.org/tlog-proof@v1"
 MEDIA_TYPE = "text/plain; charset=utf-8"
@@ -50,7 +50,8 @@ class TlogProof:
 class VerifiedEntry:
     """An entry that is proved to lie at ``index`` of a signed tree; only :func:`verify_tlog_proof` makes it.
 
-    ``not_after_s`` is the POSIX time by which the quorum had cosigned the tree, None without one.
+    ``not_after_s`` is the POSIX time by which the quorum had cosigned the tree, None without one; ``cosigners`` are the
+    policy's witnesses that cosigned it.
     """
 
     origin: str
@@ -59,6 +60,7 @@ class VerifiedEntry:
     entry: bytes
     unwitnessed: bool
     not_after_s: int | None
+    cosigners: tuple[Cosigner, ...]
 
 
 def tlog_proof_bytes(index: int, path: Sequence[bytes], note: bytes, extra: bytes | None = None) -> bytes:
@@ -101,7 +103,8 @@ def verify_tlog_proof(proof: TlogProof, entry: bytes, verifier: Verifier) -> Ver
         merkle.verify_inclusion(proof.index, head.size, merkle.leaf_hash(entry), proof.path, head.root)
     with Step(9, "/checkpoint"):
         signed = verifier.checkpoint(proof.note, head.origin)
-    return VerifiedEntry(head.origin, proof.index, head.size, entry, signed.unwitnessed, signed.not_after_s)
+    told = (signed.unwitnessed, signed.not_after_s, signed.cosigners)
+    return VerifiedEntry(head.origin, proof.index, head.size, entry, *told)
 
 
 def _begins_with_extra(lines: list[str]) -> bool:

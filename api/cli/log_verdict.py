@@ -35,6 +35,7 @@ def entry_verdict(data: bytes, entry: bytes | None, policy: Policy) -> dict[str,
         "entry": _described(shown),
         "notAfter": utc_text(found.not_after_s),
         "unwitnessed": found.unwitnessed,
+        "cosigners": {one.name: second_text(one.time_s) for one in found.cosigners},
         "operatorsWord": words,
     }
 
@@ -60,7 +61,8 @@ def show_entry(verdict: dict[str, Any], _: Any) -> None:
         if name != "type":
             out.print(f"  {name}: {printable(str(value))}", markup=False)
     if verdict["notAfter"] is not None:
-        out.print(f"not after {verdict['notAfter']}, by its witnesses", markup=False)
+        names = ", ".join([f"{name} at {time}" for name, time in verdict["cosigners"].items()])
+        out.print(f"not after {verdict['notAfter']}: cosigned by {names}", markup=False)
     for word in verdict["operatorsWord"]:
         out.print(f"operator's word: {word}", markup=False)
     out.print("[green]verified[/green]: the entry is in the log")

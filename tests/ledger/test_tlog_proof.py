@@ -60,6 +60,7 @@ def test_a_proof_carries_its_statement_and_verifies_by_quorum() -> None:
     found = verify_tlog_proof(parsed, parsed.extra, verifier())
     assert parse_envelope(found.entry).statement.type == "capture"
     assert found.not_after_s is not None
+    assert found.not_after_s in {one.time_s for one in found.cosigners}
     bare, _ = proof(extra=False)
     assert parse_tlog_proof(bare).extra is None
     unwitnessed = verify_tlog_proof(parse_tlog_proof(bare), entry, verifier(0))
