@@ -253,7 +253,12 @@ class Member:
             clock_ms=lambda: int(clock() * 1000),
         )
         self.cosigner = Cosigner(
-            self.store, self.channel, self.msp, self.cosigner_key, clock_s=lambda: int(clock())
+            self.store,
+            self.channel,
+            self.msp,
+            self.cosigner_key,
+            clock_s=lambda: int(clock()),
+            evidence=self.folder / "evidence",
         )
         self.collector = Collector(
             self.store,

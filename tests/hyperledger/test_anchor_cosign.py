@@ -15,7 +15,9 @@ from ledger.hyperledger.anchor.cosigner import Cosigner, NotRegistered
 from ledger.hyperledger.anchor.status import Status, reasons
 from ledger.hyperledger.channel import Anchored, ChannelEvent
 from ledger.hyperledger.errors import ChaincodeRefused, IdentityRefused, NetworkAway
+from ledger.misbehaviour import parse_misbehaviour, verify_misbehaviour
 from ledger.note import COSIGNATURE, VerifierKey, parse_note, verify_note
+from ledger.policy import parse_policy, policy_text
 from tests.chaincode.memory import seeded
 
 from .anchoring import Member, MemoryChannel, event_of, members
@@ -209,7 +211,14 @@ def test_what_does_not_prove_its_growth_is_not_cosigned_whatever_the_peer_says(
     one.submit()
     lie, rule = lies(one)[told]
     honest = two.cosigner
-    two.cosigner = Cosigner(two.store, Lying(two, lie), two.msp, two.cosigner_key, clock_s=lambda: 1)
+    two.cosigner = Cosigner(
+        two.store,
+        Lying(two, lie),
+        two.msp,
+        two.cosigner_key,
+        clock_s=lambda: 1,
+        evidence=tmp_path / "evidence",
+    )
     two.watch()
     assert cosigned(two, one.origin) == (5, one.log.root(5))
     assert one.lines(7) == []
@@ -240,7 +249,9 @@ def test_a_forked_event_with_its_record_is_not_cosigned(tmp_path: Path) -> None:
     record = Anchored(one.origin, 9, root, "Org1MSP", 5, note, (bytes(32),))
     lying = Lying(two, None)
     lying.at = lambda origin, size: record  # type: ignore[method-assign]
-    two.cosigner = Cosigner(two.store, lying, two.msp, two.cosigner_key, clock_s=lambda: 1)
+    two.cosigner = Cosigner(
+        two.store, lying, two.msp, two.cosigner_key, clock_s=lambda: 1, evidence=tmp_path / "evidence"
+    )
     two.cosigner.require_registered()
     two.take(event)
     assert cosigned(two, one.origin) == (5, one.log.root(5))
@@ -349,3 +360,22 @@ def test_a_peer_that_refuses_the_own_identity_leaves_the_event_for_later(tmp_pat
     two.gateway.fault = lambda step, place: None
     two.watch()
     assert one.lines(4) == ["Org2MSP"]
+
+
+def test_two_trees_of_one_size_that_the_log_signed_are_kept_as_evidence(tmp_path: Path) -> None:
+    _, one, two = pair(tmp_path)
+    one.grow(7)
+    one.submit()
+    two.watch()
+    root, note = forked(one, 7)
+    lying = Lying(two, lambda record: replace(record, root=root, note=note))
+    evidence = tmp_path / "evidence"
+    two.cosigner = Cosigner(two.store, lying, two.msp, two.cosigner_key, clock_s=lambda: 1, evidence=evidence)
+    two.cosigner.require_registered()
+    two.take(ChannelEvent("checkpoint", 99, "99", {"origin": one.origin, "size": 7, "root": root.hex()}))
+    assert cosigned(two, one.origin) == (7, one.log.root(7))
+    with two.store.turn() as turn:
+        assert [refusal.rule for refusal in turn.refusals()] == ["fork"]
+    (file,) = evidence.iterdir()
+    policy = parse_policy(policy_text(one.log.vkey))
+    assert verify_misbehaviour(parse_misbehaviour(file.read_bytes()), policy).kind == "split-view"

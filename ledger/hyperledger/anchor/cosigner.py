@@ -10,11 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final
 
 from ...checkpoint import Checkpoint, checkpoint_of
 from ...ed25519 import Signer
-from ...errors import InvalidInput, Unavailable
+from ...errors import InvalidInput, Unavailable, VerificationError
+from ...log.durable import DiskFiles
+from ...misbehaviour import parse_misbehaviour, verify_misbehaviour
+from ...monitor.evidence import split_view
 from ...note import (
     COSIGNATURE,
     ED25519,
@@ -26,8 +30,10 @@ from ...note import (
     parse_vkey,
     verify_note,
 )
+from ...policy import parse_policy, policy_text
 from ...shape import MAX_TREE_SIZE, hex_bytes
 from ...witness.decision import LastSeen, Refused, Signed, decide
+from ...witness.exchange import origin_hash
 from ..channel import Anchored, ChannelEvent, Organisation
 from ..errors import ChaincodeRefused, IdentityRefused
 from .face import AnchorChannel
@@ -49,7 +55,8 @@ class NotRegistered(InvalidInput):
 class Cosigner:
     """Cosigns for one organisation. `take` and `send` may be called from two threads; each by one at a time.
 
-    `clock_s` gives POSIX seconds. `refused` counts checkpoints that were not cosigned.
+    `clock_s` gives POSIX seconds. `refused` counts checkpoints that were not cosigned. Two trees of one size that a log
+    signed are evidence against it, and are written to `evidence` as files that `loomark verify` accepts.
     """
 
     def __init__(
@@ -60,8 +67,10 @@ class Cosigner:
         key: Signer,
         *,
         clock_s: Callable[[], int],
+        evidence: Path,
     ) -> None:
         self._store = store
+        self._evidence = evidence
         self._channel = channel
         self._msp = msp
         self._key = key
@@ -166,6 +175,8 @@ class Cosigner:
                 last,
             )
             if isinstance(decided, Refused):
+                if decided.forks:
+                    self._accuse(record.size, turn.seen_note(record.origin) or b"", note)
                 reason = decided.answer.body.decode().strip()
                 if decided.answer.status == 409:
                     reason = f"it was accepted after size {record.start}, and size {reason} was cosigned last"
@@ -175,6 +186,17 @@ class Cosigner:
             seen = LastSeen(record.size, record.root)
             cosigned = Note(note.text, (*note.signatures, line))
             turn.keep_cosigned(record.origin, seen, cosigned.data(), line.text().encode())
+
+    def _accuse(self, size: int, seen: bytes, other: Note) -> None:
+        """Write what proves that the log signed both trees; nothing is written that a stranger would not accept."""
+        data = split_view(seen, other.data())
+        origin = other.text.partition("\n")[0]
+        policy = parse_policy(policy_text(self._trusted[origin]))
+        try:
+            verify_misbehaviour(parse_misbehaviour(data), policy)
+        except (InvalidInput, VerificationError):
+            return
+        DiskFiles().write(self._evidence / f"split-view-{origin_hash(origin)[:16]}-{size}.json", data)
 
     def _signed(self, record: Anchored) -> Note:
         """The record's note with the lines of the log's registered keys, which hold, and no other."""

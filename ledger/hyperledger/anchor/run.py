@@ -39,6 +39,7 @@ from .submit import Step, Submitter
 DATABASE: Final = "anchor.db"
 CHECKPOINT: Final = "checkpoint"
 COSIGNATURE: Final = "cosignature"
+EVIDENCE: Final = "evidence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,14 @@ class Anchor:
             monotonic_s=time.monotonic,
             clock_ms=_now_ms,
         )
-        self.cosigner = Cosigner(self.store, channel, profile.msp, key, clock_s=lambda: _now_ms() // 1000)
+        self.cosigner = Cosigner(
+            self.store,
+            channel,
+            profile.msp,
+            key,
+            clock_s=lambda: _now_ms() // 1000,
+            evidence=self.folder / EVIDENCE,
+        )
         self.collector = Collector(
             self.store, channel, self.log, origin, profile.msp, profile.anchor, self.folder
         )
