@@ -81,6 +81,7 @@ wheel: setup ## Build dist/loomark-*.whl (COMPILED=1 with a C compiler: the hot 
 	@$(if $(COMPILED),HATCH_BUILD_HOOK_ENABLE_MYPYC=true) $(BIN)/python -m pip wheel -qq --no-deps --no-build-isolation --wheel-dir dist dist/loomark-*.tar.gz
 
 clean: ## Remove what was made, the demo's data and .venv included
-	@test ! -f var/network/network.json || $(BIN)/python -m compose.network down --dir var/network
+	@for one in var/network var/demo-hyperledger/network; do \
+	  test ! -f $$one/network.json || $(BIN)/python -m compose.network down --dir $$one || exit 1; done
 	@rm -rf $(VENV) build dist var .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache bench/results.json
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

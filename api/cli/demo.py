@@ -37,7 +37,7 @@ def demo(
         Path | None,
         typer.Option(
             help="Folder of the demonstration; an earlier one there is replaced."
-            f" [{DEFAULT_DATA}, {DEFAULT_CONSORTIUM}]"
+            f" ({DEFAULT_DATA}, or {DEFAULT_CONSORTIUM})"
         ),
     ] = None,
     serve: Annotated[
