@@ -23,19 +23,29 @@ Lie = Callable[[Any], None]
 
 
 class Middleman(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """Every unary method and the event stream of one real peer; `lie` may change what CommitStatus says."""
+    """Every unary method and the event stream of one real peer; `lie` may change what CommitStatus says.
+
+    While it `swallows`, nothing that is submitted gets further, and all of it is said to be valid.
+    """
 
     def __init__(self, real: grpc.Channel) -> None:
         self.lie: Lie | None = None
+        self.swallows = False
         self._real = real
 
     def service(self, details: Any) -> Any:
         method = details.method
         if method == wire.CHAINCODE_EVENTS:
-            return grpc.unary_stream_rpc_method_handler(lambda data, _: self._listen(method, data))
+            return grpc.unary_stream_rpc_method_handler(
+                lambda data, context: self._listen(method, data, context)
+            )
         return grpc.unary_unary_rpc_method_handler(lambda data, context: self._ask(method, data, context))
 
     def _ask(self, method: str, data: bytes, context: Any) -> bytes:
+        if self.swallows and method == wire.SUBMIT:
+            return b""
+        if self.swallows and method == wire.COMMIT_STATUS:
+            return bytes(gateway_pb2.CommitStatusResponse(block_number=7).SerializeToString())
         try:
             answer = self._real.unary_unary(method)(data, timeout=60)
         except grpc.RpcError as error:
@@ -47,8 +57,14 @@ class Middleman(grpc.GenericRpcHandler):  # type: ignore[misc]
             return bytes(said.SerializeToString())
         return bytes(answer)
 
-    def _listen(self, method: str, data: bytes) -> Iterator[bytes]:
-        yield from self._real.unary_stream(method)(data)
+    def _listen(self, method: str, data: bytes, context: Any) -> Iterator[bytes]:
+        stream = self._real.unary_stream(method)(data)
+        context.add_callback(stream.cancel)
+        try:
+            yield from stream
+        except grpc.RpcError:
+            # The client has gone, or the peer has: either way this stream is over.
+            return
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from tests.hyperledger.anchoring import GrowingLog, size_of, until
 from tests.hyperledger.consortium import Consortium
 from tests.hyperledger.everywhere import Everywhere
 from tests.hyperledger.load import announced
+from tests.hyperledger.middleman import before_peer
 
 ANCHOR = "[anchor]\nevery = 1\nseconds = 0.5\nquorum = 2\n"
 PATIENCE_S = 120.0
@@ -213,6 +214,32 @@ def test_a_backlog_shows_as_lag_while_the_network_is_away_and_drains_in_order(
     two.grow()
     two.wait_cosigned()
     require_anchored(everywhere, two, houses)
+
+
+def test_a_peer_that_swallows_what_it_calls_valid_delays_a_log_and_hides_nothing(
+    network: Network, everywhere: Everywhere, houses: list[House]
+) -> None:
+    one = houses[0]
+    with before_peer(network, 1) as (middleman, lied_to):
+        text = (plain := one.profile(network)).read_text()
+        plain.write_text(text.replace(load_profile(plain).peer.endpoint, lied_to.peer.endpoint))
+        begin(houses)
+        with everywhere.unchanged(one.log.origin):
+            middleman.swallows = True
+            one.grow()
+            until(lambda: one.told()["onChannel"] == 2, "the anchor believes its own peer", PATIENCE_S)
+        # The other organisation knows of no such checkpoint, so it has no quorum, and the node's lag says so.
+        told = one.told()
+        assert (told["lag"], told["cosigned"], told["backlog"]) == (1, 1, 0)
+        found = OwnLog(one.folder / "log").anchored()
+        assert found is not None
+        assert found[0].size == 1
+        middleman.swallows = False
+        one.grow()
+        one.wait_cosigned()
+        one.process.stop()
+    assert everywhere.seen(one.log.origin).sizes == [1, 3]
+    require_anchored(everywhere, one, houses)
 
 
 def test_of_two_nodes_with_one_logs_key_and_two_histories_one_is_anchored_and_the_other_says_why_not(
