@@ -114,7 +114,7 @@ class Load:
     """Logs of one organisation, registered beside what it has, that grow from `start` on until `finish`."""
 
     def __init__(
-        self, network: Network, folder: Path, *, origins: int = 4, number: int = 1, every_s: float = 0.15
+        self, network: Network, folder: Path, *, origins: int = 4, number: int = 1, every_s: float = 0.3
     ) -> None:
         self.number = number
         self._channel = open_channel(load_profile(network.profile(number)), patience=PATIENCE)

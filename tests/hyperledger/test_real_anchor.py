@@ -21,7 +21,9 @@ from ledger.hyperledger.anchor.companion import AnchorProcess, AnchorSettings
 from ledger.hyperledger.anchor.cosigner_key import COSIGNER_FILE
 from ledger.hyperledger.anchor.published import OwnLog
 from ledger.hyperledger.anchor.status import FOLDER, health
+from ledger.hyperledger.channel import Channel
 from ledger.hyperledger.connection import Profile, load_profile
+from ledger.hyperledger.gateway import Patience, open_channel
 from ledger.keyfile import write_key_file
 from ledger.note import COSIGNATURE, VerifierKey, parse_note, verify_note
 from tests.hyperledger.anchoring import GrowingLog, size_of, until
@@ -32,6 +34,11 @@ from tests.hyperledger.middleman import before_peer
 
 ANCHOR = "[anchor]\nevery = 1\nseconds = 0.5\nquorum = 2\n"
 PATIENCE_S = 120.0
+
+
+def hasty_channel(profile: Profile) -> Channel:
+    """A channel whose anchor hears soon that the network is away."""
+    return open_channel(profile, patience=Patience(submit_s=5, commit_s=10, away_s=1))
 
 
 class House:
@@ -49,7 +56,9 @@ class House:
         self.cosigner = SigningKey(hashlib.sha256(f"cosigner {self.msp}".encode()).digest())
         (folder / "keys").mkdir()
         write_key_file(folder / "keys" / COSIGNER_FILE, self.cosigner, None)
-        self.process = AnchorProcess(AnchorSettings(folder, origin, self.profile(network), HttpLog))
+        self.process = AnchorProcess(
+            AnchorSettings(folder, origin, self.profile(network), HttpLog, open_channel=hasty_channel)
+        )
 
     def profile(self, network: Network) -> Path:
         """The organisation's profile, with a pace for tests."""
