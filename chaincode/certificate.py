@@ -2,10 +2,15 @@
 
 The peer has already checked the chain of the certificate up to its MSP's roots. Here only the subject is read: with
 NodeOUs an MSP admits a certificate as an administrator's by the organisational unit ``admin``, and no certificate has two roles.
+
+A peer reads the first PEM block of a creator, whatever its label and whatever follows. A reader that looks for a certificate
+would pass over a client's block of another label and find an administrator's after it, whose key nobody showed: so there is
+one block, of one spelling, or the creator is refused.
 """
 
 from __future__ import annotations
 
+import re
 import warnings
 
 from cryptography import x509
@@ -15,6 +20,9 @@ from cryptography.x509.oid import NameOID
 from ledger.errors import Forbidden, InvalidInput
 
 ROLES = frozenset({"admin", "client", "orderer", "peer"})
+_ONE_BLOCK = re.compile(
+    rb"-----BEGIN CERTIFICATE-----\r?\n[A-Za-z0-9+/=\r\n]+-----END CERTIFICATE-----(?:\r?\n)*\Z"
+)
 
 
 def require_admin(pem: bytes) -> None:
@@ -29,6 +37,10 @@ def require_admin(pem: bytes) -> None:
 
 
 def _units(pem: bytes) -> frozenset[str]:
+    if not _ONE_BLOCK.match(pem):
+        raise InvalidInput(
+            "expected one certificate of the creator in PEM, got other bytes", rule="bad-creator"
+        )
     try:
         # Odd serial numbers and the like are a warning of the library's, and the peer's to refuse.
         with warnings.catch_warnings():

@@ -112,6 +112,31 @@ def test_a_creator_without_a_certificate_registers_nothing(pem: bytes) -> None:
     assert answer == (400, "bad-creator")
 
 
+def _labelled(pem: bytes, label: bytes) -> bytes:
+    return pem.replace(b"CERTIFICATE", label)
+
+
+@pytest.mark.parametrize(
+    "pem",
+    [
+        pytest.param(lambda client, admin: _labelled(client, b"FOO") + admin, id="other label first"),
+        pytest.param(
+            lambda client, admin: _labelled(client, b"TRUSTED CERTIFICATE") + admin, id="trusted first"
+        ),
+        pytest.param(lambda client, admin: _labelled(client, b"X509 CERTIFICATE"), id="older label"),
+        pytest.param(lambda client, admin: admin + client, id="two certificates"),
+        pytest.param(lambda client, admin: b"-----BEGIN\n" + admin, id="something before"),
+        pytest.param(lambda client, admin: admin + b"#", id="something after"),
+        pytest.param(lambda client, admin: admin.replace(b"-----\n", b"-----\nA: b\n\n", 1), id="a header"),
+    ],
+)
+def test_only_the_block_that_a_peer_reads_says_who_is_an_administrator(pem: Any) -> None:
+    channel, first = MemoryChannel(), Organisation.named("Org1MSP")
+    creator = Creator("Org1MSP", pem(certificate("Org1MSP", "client"), certificate("Org1MSP", "admin")))
+    answer = channel.refused(creator, REGISTER, canonical(first.registration()))
+    assert answer == (400, "bad-creator")
+
+
 @pytest.mark.parametrize("msp", ["", "a/b", "Org 1", "Ö", "x" * 129, "-x", "a\nb", "a\x00"])
 def test_an_msp_id_of_another_form_is_refused(msp: str) -> None:
     channel, first, _ = two_organisations()
