@@ -129,10 +129,10 @@ class Gateway:
         self._line = wire.Line(peer, tls)
 
     def evaluate(self, function: str, args: Sequence[bytes]) -> bytes:
-        """What the chaincode answers, on this peer's state; nothing is ordered."""
+        """What the chaincode answers, on this peer's state or on that of another peer of its organisation."""
 
         def once() -> bytes:
-            request = wire.evaluate_request(self._propose(function, args))
+            request = wire.evaluate_request(self._propose(function, args), self.peer.msp)
             status, message, payload = wire.evaluated(
                 self._line.ask(wire.EVALUATE, request, self._patience.evaluate_s)
             )

@@ -146,13 +146,17 @@ def propose(
     return Proposal(tx_id, channel, signed.SerializeToString(), channel_header, signature_header, invocation)
 
 
-def evaluate_request(proposal: Proposal) -> bytes:
-    """The request to run a proposal on one peer without a trace."""
+def evaluate_request(proposal: Proposal, organisation: str) -> bytes:
+    """The request to run a proposal on one peer of an organisation (MSP id) without a trace.
+
+    Where the asked peer cannot answer, its gateway would otherwise ask any organisation's peer and not say so.
+    """
     return bytes(
         gateway_pb2.EvaluateRequest(
             transaction_id=proposal.tx_id,
             channel_id=proposal.channel,
             proposed_transaction=_signed(proposal),
+            target_organizations=[organisation],
         ).SerializeToString()
     )
 

@@ -94,6 +94,22 @@ def test_without_the_other_organisation_nothing_is_accepted_and_the_client_names
     assert everywhere.seen(log.origin).sizes == [2, 3]
 
 
+def test_what_the_own_organisation_cannot_answer_is_answered_by_no_other(
+    disturbed: Network, everywhere: Everywhere, members: Consortium
+) -> None:
+    [log] = members.logs()
+    members.channel().submit(log.note(2), [])
+    everywhere.settle()
+    disturbed.stop("chaincode1", kill=True)
+    for read in (Channel.organisations, partial(Channel.latest, origin=log.origin)):
+        with pytest.raises(NetworkAway) as away:
+            read(hasty(members, ONE))
+        assert {each.msp for each in away.value.details} == {ONE}
+    assert members.channel(TWO).latest(log.origin) == (2, log.root(2))
+    disturbed.start("chaincode1")
+    assert members.channel(ONE).latest(log.origin) == (2, log.root(2))
+
+
 def test_one_organisation_whose_chaincode_accepts_anything_gets_nothing_accepted(
     disturbed: Network, everywhere: Everywhere, members: Consortium
 ) -> None:

@@ -388,7 +388,9 @@ def raw_call(line: wire.Line, profile: Profile, method: str, words: list[bytes])
     """Status and message of what the chaincode answers to words that the client would not send."""
     proposal = proposed(profile, *words)
     request = (
-        wire.evaluate_request(proposal) if method == wire.EVALUATE else wire.endorse_request(proposal, [])
+        wire.evaluate_request(proposal, profile.msp)
+        if method == wire.EVALUATE
+        else wire.endorse_request(proposal, [])
     )
     try:
         line.ask(method, request, 60)
@@ -470,7 +472,7 @@ def test_arguments_that_break_the_peers_own_stream_to_the_chaincode_lose_no_subm
         while not over.is_set():
             proposal = proposed(profile, SUBMIT.encode(), b"x" * (60 << 20), b"[]")
             with pytest.raises(wire.CallFailed):
-                line.ask(wire.EVALUATE, wire.evaluate_request(proposal), 60)
+                line.ask(wire.EVALUATE, wire.evaluate_request(proposal, profile.msp), 60)
 
     with ThreadPoolExecutor(1) as pool:
         disturbing = pool.submit(disturb)

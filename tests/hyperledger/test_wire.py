@@ -87,6 +87,11 @@ def test_two_proposals_of_the_same_call_are_two_transactions() -> None:
     assert other.digest != PROPOSAL.digest
 
 
+def test_a_read_names_whose_peer_may_answer_it() -> None:
+    asked = gateway_pb2.EvaluateRequest.FromString(wire.evaluate_request(PROPOSAL, "Org1MSP"))
+    assert [*asked.target_organizations] == ["Org1MSP"]
+
+
 @pytest.fixture(scope="module")
 def answered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[wire.Proposal, bytes]]:
     """A proposal, and a peer's true answer to the request to endorse it."""
