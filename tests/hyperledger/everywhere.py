@@ -7,9 +7,10 @@ with everywhere.unchanged(log.origin):
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from compose.network import Network
 from compose.network.health import height_of_channel, height_of_peer
@@ -19,6 +20,8 @@ from ledger.hyperledger.gateway import open_channel
 
 from .anchoring import until
 from .consortium import PATIENT, Log
+
+_Said = TypeVar("_Said")
 
 
 @dataclass(frozen=True)
@@ -60,18 +63,21 @@ class Everywhere:
 
     def seen(self, origin: str) -> Seen:
         """One log, as all say; they have to agree."""
-        self.settle()
-        said = {number: _seen(self.channel(number), origin) for number in self.network.state.members()}
-        first, *others = said.values()
-        assert others == [first] * len(others), f"the peers disagree about {origin}: {said}"
-        return first
+        return self._agreed(lambda channel: _seen(channel, origin))
 
     def organisations(self) -> list[Organisation]:
         """Who is registered, as all say."""
-        self.settle()
-        first, *others = [self.channel(each).organisations() for each in self.network.state.members()]
-        assert others == [first] * len(others)
-        return first
+        return self._agreed(Channel.organisations)
+
+    def _agreed(self, ask: Callable[[Channel], _Said]) -> _Said:
+        """What every peer answers on one and the same block; asked again where the channel went on meanwhile."""
+        while True:
+            height = self.settle()
+            said = {number: ask(self.channel(number)) for number in self.network.state.members()}
+            first, *others = said.values()
+            if others == [first] * len(others):
+                return first
+            assert self.settle() != height, f"the peers disagree: {said}"
 
     @contextmanager
     def unchanged(self, *origins: str, blocks: int = 0) -> Iterator[None]:

@@ -6,8 +6,9 @@ import hashlib
 import os
 import random
 import signal
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 
 from api.cli.log_http import HttpLog
 from compose.network import Network, Topology
+from ledger.canonical import canonical
 from ledger.ed25519 import SigningKey
 from ledger.hyperledger.anchor.companion import AnchorProcess, AnchorSettings
 from ledger.hyperledger.anchor.cosigner_key import COSIGNER_FILE
@@ -23,15 +25,17 @@ from ledger.hyperledger.anchor.published import OwnLog
 from ledger.hyperledger.anchor.status import FOLDER, health
 from ledger.hyperledger.channel import Channel
 from ledger.hyperledger.connection import Profile, load_profile
-from ledger.hyperledger.gateway import Patience, open_channel
+from ledger.hyperledger.gateway import Gateway, Patience, open_channel
 from ledger.keyfile import write_key_file
 from ledger.note import COSIGNATURE, VerifierKey, parse_note, verify_note
+from ledger.shape import base64_text
 from tests.hyperledger.anchoring import GrowingLog, size_of, until
-from tests.hyperledger.consortium import Consortium
+from tests.hyperledger.consortium import ONE, TWO, Consortium
 from tests.hyperledger.everywhere import Everywhere
 from tests.hyperledger.load import announced
 from tests.hyperledger.middleman import before_peer
 
+LENIENT = (sys.executable, "-m", "tests.hyperledger.lenient")
 ANCHOR = "[anchor]\nevery = 1\nseconds = 0.5\nquorum = 2\n"
 PATIENCE_S = 120.0
 
@@ -135,11 +139,15 @@ def houses(network: Network, tmp_path: Path) -> Iterator[list[House]]:
         yield made
 
 
-def register(network: Network, houses: list[House]) -> None:
+def consortium_of(network: Network) -> Consortium:
     def profile(msp: str, admin: bool) -> Profile:
         return load_profile(network.profile(int(msp[3]), admin=admin))
 
-    with Consortium("real", profile).closing() as consortium:
+    return Consortium("real", profile)
+
+
+def register(network: Network, houses: list[House]) -> None:
+    with consortium_of(network).closing() as consortium:
         for house in houses:
             admin = consortium.channel(house.msp, admin=True)
             known = {each.msp: dict(each.origins) for each in admin.organisations()}.get(house.msp, {})
@@ -286,3 +294,37 @@ def test_of_two_nodes_with_one_logs_key_and_two_histories_one_is_anchored_and_th
     require_anchored(everywhere, winner, [one, two])
     assert everywhere.seen(one.log.origin).sizes == [3, 5, 6]
     assert not (loser.folder / "log" / "anchored").exists()
+
+
+def test_a_fork_that_a_dishonest_majority_has_the_channel_accept_gets_no_line_of_the_others(
+    network_of: Callable[..., Network], tmp_path: Path
+) -> None:
+    network = network_of(orgs=3)
+    everywhere = Everywhere(network)
+    (tmp_path / "third").mkdir()
+    third = House(network, 3, tmp_path / "third", "third.example")
+    register(network, [third])
+    with consortium_of(network).closing() as consortium:
+        [log] = consortium.logs()
+        consortium.channel().submit(log.note(3), [])
+        third.process.start()
+        try:
+            until(lambda: ("Org3MSP",) in dict(everywhere.seen(log.origin).cosignatures).values(), "its line")
+            for name in ("chaincode1", "chaincode2"):
+                network.stop(name, kill=True)
+                Network(network.folder, chaincode=LENIENT).start(name)
+            submit_as(consortium.gateway(), [ONE, TWO], log.note(5, "fork"), log.proof(3, 5, "fork"))
+            until(lambda: not third.told()["healthy"], "the third organisation says so", PATIENCE_S)
+            assert f"not cosigned: {log.origin} at size 5: " in " ".join(third.told()["reasons"])
+        finally:
+            third.process.stop()
+    seen = everywhere.seen(log.origin)
+    assert seen.sizes == [3, 5]
+    assert seen.latest == (5, log.root(5, "fork"))
+    assert dict(seen.cosignatures) == {3: ("Org3MSP",), 5: ()}
+    everywhere.close()
+
+
+def submit_as(gateway: Gateway, endorsers: list[str], note: bytes, proof: list[bytes]) -> None:
+    words = [note, canonical([base64_text(each) for each in proof])]
+    until(lambda: gateway.commit(gateway.endorse("checkpoints:submit", words, endorsers)), "it is accepted")

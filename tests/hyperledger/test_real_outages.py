@@ -163,6 +163,38 @@ def kill_the_orderer_under_load(network: Network, everywhere: Everywhere, folder
     load.require_whole(everywhere)
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("still", ["chaincode2", "peer2", "orderer1", "chaincode1", "peer1"])
+def test_a_process_that_stands_still_for_a_while_under_load_loses_and_doubles_nothing(
+    disturbed: Network, everywhere: Everywhere, tmp_path: Path, still: str
+) -> None:
+    with Load(disturbed, tmp_path, origins=2) as load:
+        disturbed.pause(still)
+        try:
+            load.wait_for_backlog(30)
+        finally:
+            disturbed.resume(still)
+        load.wait_for_more()
+    load.require_whole(everywhere)
+
+
+@pytest.mark.soak
+def test_an_organisation_whose_chaincode_stands_still_is_named(
+    disturbed: Network, everywhere: Everywhere, members: Consortium
+) -> None:
+    [log] = members.logs()
+    channel = open_channel(members.profiles(ONE, False), patience=Patience(endorse_s=8, away_s=0.1))
+    members.opened.append(channel)
+    disturbed.pause("chaincode2")
+    try:
+        with pytest.raises(NetworkAway, match="DEADLINE_EXCEEDED") as away:
+            channel.submit(log.note(2), [])
+    finally:
+        disturbed.resume("chaincode2")
+    assert [each.msp for each in away.value.details] == [TWO]
+    assert everywhere.seen(log.origin).sizes == []
+
+
 def test_a_chaincode_replaced_while_submissions_go_on_loses_none_and_keeps_the_state(
     disturbed: Network, everywhere: Everywhere, members: Consortium, tmp_path: Path
 ) -> None:
