@@ -17,7 +17,7 @@ from .stub import Stub
 MAX_NAME_BYTES = 255
 MAX_DIGITS_BYTES = 16
 _MSP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
-_ORIGIN = re.compile(r"[!-*,-~]{1,255}\Z")
+_ORIGIN = re.compile(r"[!\"$-*,-~]{1,255}\Z")
 _DIGITS = re.compile(r"(?:0|[1-9][0-9]{0,15})\Z")
 
 
@@ -39,9 +39,12 @@ def msp_id(text: str) -> str:
 
 
 def origin(text: str) -> str:
-    """A log's origin: 1 to 255 printable ASCII characters without space and plus sign, as a key's name is."""
+    """A log's origin: 1 to 255 printable ASCII characters without space and plus sign, as a key's name is.
+
+    Nor with a number sign, which begins a comment in a policy: nobody could verify what such a log signed.
+    """
     if not _ORIGIN.match(text):
-        raise InvalidInput("expected an origin of printable ASCII without space and '+'", rule="bad-origin")
+        raise InvalidInput("expected an origin of printable ASCII without space, '+', '#'", rule="bad-origin")
     return text
 
 

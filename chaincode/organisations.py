@@ -32,6 +32,7 @@ def register(stub: Stub, registration: bytes) -> JSON:
     require_admin(creator.certificate)
     wanted = _parse_registration(msp, parse_json(registration))
     _require_free(wanted, _registered(stub))
+    _require_own_name(wanted)
     arguments.store(stub, keys.organisation(msp), wanted)
     for origin, vkeys in sorted(wanted["origins"].items()):
         arguments.store(stub, keys.origin(origin), {"msp": msp, "vkeys": vkeys})
@@ -98,6 +99,14 @@ def _vkey(value: JSON, where: str, kind: int) -> VerifierKey:
 def _require_key_of_its_own(cosigner: VerifierKey, origins: dict[str, list[VerifierKey]]) -> None:
     if any(cosigner.public == key.public for listed in origins.values() for key in listed):
         raise InvalidInput("cosigner: expected another key than a log's", rule="key-in-use")
+
+
+def _require_own_name(wanted: dict[str, JSON]) -> None:
+    # Verdicts and policies name the organisation by it: a name of free choice could be another's, or break every policy.
+    if parse_vkey(wanted["cosigner"]).name != wanted["msp"]:
+        raise InvalidInput(
+            "cosigner: expected a key under the caller's MSP id, got another name", rule="wrong-name"
+        )
 
 
 def _require_free(wanted: dict[str, JSON], registered: Iterator[JSON]) -> None:

@@ -280,6 +280,23 @@ def test_a_log_key_is_no_other_organisations_cosigner_key() -> None:
     assert _conflict(same_key) == (409, "key-in-use")
 
 
+@pytest.mark.parametrize("name", ["Org1MSP", "Org2MSP#", "#", "org2msp", "Org2MSP/a", "log.example/org2msp"])
+def test_a_cosigner_key_is_named_by_the_msp_that_registers_it(name: str) -> None:
+    def named(_: Organisation, second: Organisation) -> Any:
+        return second.registration() | {"cosigner": _vkey(name, COSIGNATURE, second.cosigner.public_bytes)}
+
+    assert _conflict(named) == (400, "wrong-name")
+
+
+def test_an_origin_that_no_policy_can_name_is_refused() -> None:
+    def commented(_: Organisation, second: Organisation) -> Any:
+        wanted = second.registration()
+        wanted["origins"]["log#example"] = [_vkey("log#example", ED25519, second.log.key.public_bytes)]
+        return wanted
+
+    assert _conflict(commented) == (400, "bad-origin")
+
+
 def test_registering_the_same_again_changes_nothing() -> None:
     channel, first, _ = two_organisations()
     before = dict(channel.state)

@@ -182,6 +182,32 @@ def test_there_is_no_policy_while_fewer_are_registered_than_it_needs(tmp_path: P
     assert not (tmp_path / "Org1MSP" / "hyperledger" / POLICY_FILE).exists()
 
 
+@pytest.mark.parametrize("name", ["Org3#MSP", "Org1MSP", "Org3MSP#"])
+def test_a_key_of_another_name_than_its_msp_id_neither_counts_nor_breaks_the_policy(name: str) -> None:
+    odd = VerifierKey(name, COSIGNATURE, seeded("odd").public_bytes)
+    found = [*map(organisation, MSPS[:2]), Organisation("Org3MSP", {}, odd.text())]
+    text = organisations_policy(found, "Org1MSP", Anchoring(quorum=2))
+    assert text == organisations_policy(found[:2], "Org1MSP", Anchoring(quorum=2))
+
+
+def test_an_organisation_that_registers_a_witness_key_of_the_node_breaks_no_policy() -> None:
+    log = VerifierKey("log.example/x", 1, seeded("log").public_bytes)
+    copied = VerifierKey("Org3MSP", COSIGNATURE, seeded("witness").public_bytes)
+    found = [*map(organisation, MSPS[:2]), Organisation("Org3MSP", {}, copied.text())]
+    witness = VerifierKey("w.example/1", COSIGNATURE, seeded("witness").public_bytes)
+    asked = parse_policy(f"log {log.text()}\nwitness w {witness.text()}\nquorum w\n")
+    orgs = organisations_policy(found, "Org1MSP", Anchoring(quorum=2))
+    assert orgs is not None
+    policy = parse_policy(joined_policy([log], orgs, asked))
+    assert policy.groups["orgs"].members == ("Org1MSP", "Org2MSP")
+    assert policy.satisfied_by(["Org1MSP", "Org2MSP", "w"])
+    assert not policy.satisfied_by(["Org1MSP", "w"])
+    strict = organisations_policy(found, "Org1MSP", Anchoring(quorum=3))
+    assert strict is not None
+    with pytest.raises(TooFew):
+        joined_policy([log], strict, asked)
+
+
 def test_a_quorum_of_witnesses_is_asked_for_besides() -> None:
     orgs = organisations_policy([organisation(msp) for msp in MSPS[:2]], "Org1MSP", Anchoring(quorum=2))
     assert orgs is not None

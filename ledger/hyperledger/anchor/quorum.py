@@ -6,7 +6,7 @@ What is written to `log/anchored` verifies under the policy that :func:`organisa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Final
 
@@ -75,10 +75,12 @@ def organisations_policy(organisations: Sequence[Organisation], own: str, anchor
 def joined_policy(log_keys: Sequence[VerifierKey], organisations: str, witnesses: Policy | None) -> str:
     """The policy of a log whose checkpoints are anchored: its keys, its own witnesses, the organisations.
 
-    Where the witnesses have a quorum of their own, both are asked for.
+    Where the witnesses have a quorum of their own, both are asked for. An organisation that registered a key of the log or
+    of a witness is left out: it cannot have it, and a policy has no key twice. Raises TooFew where too few are left.
     """
     lines = [f"log {key.text()}" for key in log_keys]
-    stated = [line for line in organisations.splitlines() if line.split()[:1] != ["quorum"]]
+    known = () if witnesses is None else witnesses.witnesses.values()
+    stated = _without_keys(organisations, {key.public for key in (*log_keys, *known)})
     if witnesses is None:
         return "\n".join([*lines, *stated, f"quorum {GROUP}"]) + "\n"
     rules = [line for line in witnesses.text().splitlines() if line.split()[0] not in ("log", "quorum")]
@@ -86,6 +88,24 @@ def joined_policy(log_keys: Sequence[VerifierKey], organisations: str, witnesses
         return "\n".join([*lines, *rules, *stated, f"quorum {GROUP}"]) + "\n"
     both = [f"group {BOTH} all {witnesses.quorum} {GROUP}", f"quorum {BOTH}"]
     return "\n".join([*lines, *rules, *stated, *both]) + "\n"
+
+
+def _without_keys(organisations: str, taken: Set[bytes]) -> list[str]:
+    stated = parse_policy(f"log {_STAND_IN.text()}\n{organisations}")
+    left = {msp: key for msp, key in stated.witnesses.items() if key.public not in taken}
+    threshold = stated.groups[GROUP].threshold
+    if threshold > len(left):
+        raise _too_few(threshold, left)
+    lines = [f"witness {msp} {key.text()}" for msp, key in left.items()]
+    return [*lines, f"group {GROUP} {threshold} {' '.join(left)}"]
+
+
+def _too_few(threshold: int, known: Iterable[str]) -> TooFew:
+    names = [*known]
+    return TooFew(
+        f"expected {threshold} organisations on the channel whose cosignatures count, got {len(names)}:"
+        f" {', '.join(names) or 'none'}"
+    )
 
 
 class Collector:
@@ -128,10 +148,7 @@ class Collector:
         text = organisations_policy(self._organisations, self._msp, self._anchoring)
         if text is None:
             keys, threshold = counted(self._organisations, self._msp, self._anchoring)
-            raise TooFew(
-                f"expected {threshold} organisations on the channel whose cosignatures count, got {len(keys)}:"
-                f" {', '.join(keys) or 'none'}"
-            )
+            raise _too_few(threshold, keys)
         if DiskFiles().read(self._policy) != text.encode():
             DiskFiles().write(self._policy, text.encode())
 
@@ -221,4 +238,5 @@ def _cosigner(one: Organisation) -> VerifierKey | None:
         key = parse_vkey(one.cosigner)
     except InvalidInput:
         return None
-    return key if key.kind == COSIGNATURE else None
+    # Under a name of its own choice an organisation could pass for another, or break the policy of all.
+    return key if (key.kind, key.name) == (COSIGNATURE, one.msp) else None
