@@ -31,7 +31,8 @@ class Finding:
     """One thing wrong with a submission.
 
     ``record`` is the record's position in its capture (0 is the header record) or None when the finding is
-    about the whole; ``pointer`` is an RFC 6901 pointer into what was submitted; ``rule`` is a stable slug.
+    about the whole; ``pointer`` is an RFC 6901 pointer into what was submitted, for XML a path of elements
+    beside the ``line`` it is on; ``rule`` is a stable slug.
     """
 
     record: int | None
@@ -39,15 +40,18 @@ class Finding:
     rule: str
     expected: str
     got: str
+    line: int | None = None
 
     def as_json(self) -> dict[str, object]:
-        """The finding as a JSON object with the members of its fields."""
+        """The finding as a JSON object with the members of its fields; ``line`` where there is one."""
+        line = {} if self.line is None else {"line": self.line}
         return {
             "record": self.record,
             "pointer": self.pointer,
             "rule": self.rule,
             "expected": self.expected,
             "got": self.got,
+            **line,
         }
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from ledger.canonical import JSON, is_deeper, parse_json
@@ -35,6 +35,8 @@ from .identifiers import Position, Thing, read_name
 from .master_data import MASTER_DATA_POSITION, Element, check_vocabularies
 from .unreadable import with_records
 from .validation import FIELDS, check_event
+from .xml_document import XMLForm, read_xml
+from .xml_parser import RefusedXML, looks_like_xml
 
 RULE: Final = "loomark/things/v1"
 """The rule by which identifiers became things; named in every header record."""
@@ -43,6 +45,13 @@ MOST_RECORDS: Final = 65_535
 """Records of a capture, the header record included (design: evidence, Limits)."""
 
 MEDIA_TYPES: Final = ("application/ld+json", "application/json")
+XML_MEDIA_TYPES: Final = ("application/xml", "text/xml")
+EVENT_LISTS: Final[Mapping[str, str]] = {
+    "EPCISDocument": "/epcisBody/eventList",
+    "EPCISQueryDocument": "/epcisBody/queryResults/resultsBody/eventList",
+}
+"""The kinds of documents, and where each has its events."""
+_OF_A_QUERY = ("queryName", "subscriptionID")
 _MEMBERS = frozenset(
     {"@context", "type", "id", "schemaVersion", "creationDate", "sender", "receiver", "instanceIdentifier"}
     | {"epcisHeader", "epcisBody"}
@@ -107,14 +116,17 @@ DEFAULT_READING: Final = Reading()
 
 
 def read_document(data: bytes, media_type: str, reading: Reading = DEFAULT_READING) -> Document:
-    """Reads and validates one EPCISDocument or one bare event.
+    """Reads and validates one EPCISDocument, EPCISQueryDocument or bare event, in JSON or XML.
 
     Raises InvalidInput with up to 100 findings; its rule is that of the first. TooLarge for more records
     than a capture holds. `media_type` may have parameters; the committed form has none.
     """
     plain = media_type.partition(";")[0].strip().lower()
+    if plain in XML_MEDIA_TYPES:
+        return _read_xml(data, plain, reading)
     if plain not in MEDIA_TYPES:
-        raise InvalidInput(f"expected {' or '.join(MEDIA_TYPES)}, got {plain[:80]}", rule="media-type")
+        expected = " or ".join(MEDIA_TYPES + XML_MEDIA_TYPES)
+        raise InvalidInput(f"expected {expected}, got {plain[:80]}", rule="media-type")
     value, deep = _parsed(data)
     found = Findings(reading.keep_bad_check_digits)
     source = {"sha256": hashlib.sha256(data).hexdigest(), "mediaType": plain}
@@ -123,16 +135,62 @@ def read_document(data: bytes, media_type: str, reading: Reading = DEFAULT_READI
     except EnoughFindings:
         document = None
     if document is None or found.refused:
-        raise _refusal(found)
+        raise _refusal(found.refused)
     return document
 
 
-def _refusal(found: Findings) -> InvalidInput:
-    first, count = found.refused[0], len(found.refused)
+def media_type_of(data: bytes) -> str:
+    """The media type under which a document is read whose sender could state none: JSON, or XML by how it begins."""
+    return XML_MEDIA_TYPES[0] if looks_like_xml(data) else MEDIA_TYPES[0]
+
+
+def _read_xml(data: bytes, media_type: str, reading: Reading) -> Document:
+    """The same records as those of its JSON form, each finding at its place in the XML."""
+    try:
+        form = read_xml(data)
+    except RefusedXML as error:
+        place, line = error.place
+        raise _refusal([Finding(error.record, place, error.rule, error.expected, error.got, line)]) from None
+    found = Findings(reading.keep_bad_check_digits)
+    found.refused += form.refused
+    found.warned += form.warned
+    source = {"sha256": hashlib.sha256(data).hexdigest(), "mediaType": media_type}
+    try:
+        document = _Reader(found, reading, source, form.may_be_deep).read(form.value)
+    except EnoughFindings:
+        document = None
+    if document is None or found.refused:
+        raise _refusal(form.placed(found.refused))
+    return _placed(document, form)
+
+
+def _placed(document: Document, form: XMLForm) -> Document:
+    """The document with paths of the XML in the place of pointers."""
+    return replace(
+        document,
+        master_data=tuple(
+            [
+                replace(one, pointer=at.path)
+                for one, at in zip(document.master_data, form.masters, strict=True)
+            ]
+        ),
+        events=tuple(
+            [one._replace(pointer=at.path) for one, at in zip(document.events, form.events, strict=True)]
+        ),
+        warnings=tuple(form.placed(document.warnings)),
+    )
+
+
+_TOO_LARGE = frozenset({"too-many-records", "too-many-units", "too-many-elements", "too-deep"})
+
+
+def _refusal(refused: Sequence[Finding]) -> InvalidInput:
+    first, count = refused[0], len(refused)
     more = "" if count == 1 else f" (and {'at least ' if count >= MOST else ''}{count - 1} more)"
-    message = f"{first.pointer or '/'}: expected {first.expected}, got {first.got}{more}"
-    kind = TooLarge if first.rule in ("too-many-records", "too-many-units", "too-deep") else InvalidInput
-    return kind(message, found.refused, first.rule)
+    line = "" if first.line is None else f" (line {first.line})"
+    message = f"{first.pointer or '/'}{line}: expected {first.expected}, got {first.got}{more}"
+    kind = TooLarge if first.rule in _TOO_LARGE else InvalidInput
+    return kind(message, refused, first.rule)
 
 
 def _parsed(data: bytes) -> tuple[JSON, bool]:
@@ -162,23 +220,22 @@ class _Reader:
         self.source = source
         self.deep = deep
         self.unresolved: dict[str, None] = {}
+        self.list_at = EVENT_LISTS["EPCISDocument"]
 
     def read(self, value: Any) -> Document | None:
         """The document, or None when something was refused."""
         if type(value) is not dict:
             self.found.refuse("", "wrong-type", "an EPCISDocument or an event", value)
             return None
-        if value.get("type") == "EPCISDocument":
+        kind = value.get("type")
+        if type(kind) is str and kind in EVENT_LISTS:
             return self._document(value)
-        if value.get("type") == "EPCISQueryDocument":
-            self.found.refuse("/type", "unknown-document-type", "an EPCISDocument or an event", value["type"])
-            return None
         return self._bare_event(value)
 
     def _bare_event(self, event: dict[str, Any]) -> Document | None:
         kind = event.get("type")
         if type(kind) is not str or kind not in FIELDS:
-            expected = f"EPCISDocument, {', '.join(FIELDS)}"
+            expected = ", ".join([*EVENT_LISTS, *FIELDS])
             if "type" in event:
                 self.found.refuse("/type", "unknown-event-type", f"one of {expected}", kind)
             else:
@@ -200,6 +257,7 @@ class _Reader:
 
     def _document(self, document: dict[str, Any]) -> Document | None:
         self.found.at(0, "")
+        self.list_at = EVENT_LISTS[document["type"]]
         entries = self._own_context(document, required=True)
         context, effective = self._in_force(entries or [])
         self._check_frame(document, effective)
@@ -213,7 +271,7 @@ class _Reader:
         if self.found.refused:
             return None
         if not (records or elements):
-            self.found.at(0, "/epcisBody/eventList")
+            self.found.at(0, self.list_at)
             self.found.refuse("", "no-records", "an event or a master-data element", events)
             return None
         header = self._header(context, document["type"], _frame(document))
@@ -222,7 +280,7 @@ class _Reader:
     def _refuse_excess(self, elements: int, events: int) -> None:
         """Names the first record that is one too many."""
         index = MOST_RECORDS - 1 - elements
-        where = f"/epcisBody/eventList/{index}" if index >= 0 else "/epcisHeader/epcisMasterData"
+        where = f"{self.list_at}/{index}" if index >= 0 else "/epcisHeader/epcisMasterData"
         self.found.at(MOST_RECORDS, where)
         expected, got = f"{MOST_RECORDS - 1} events and elements at most", elements + events
         self.found.refuse("", "too-many-records", expected, got)
@@ -256,7 +314,7 @@ class _Reader:
     ) -> list[EventRecord]:
         found, records = self.found, []
         for index, event in enumerate(events):
-            pointer = f"/epcisBody/eventList/{index}"
+            pointer = f"{self.list_at}/{index}"
             found.record, found.pointer = start + index, pointer
             here, in_force = context, effective
             if type(event) is dict and "@context" in event:
@@ -332,16 +390,23 @@ class _Reader:
                     "/epcisBody" if body else "", "missing-field", "epcisBody as an object", body
                 )
             return []
-        for name, value in body.items():
-            if name != "eventList":
-                self._check_frame_extension(name, value, "/epcisBody", effective)
-        events = body.get("eventList")
-        if type(events) is list:
-            return events
-        if "eventList" in body:
-            self.found.refuse("/epcisBody/eventList", "wrong-type", "a list of events", events)
-        elif not has_master_data:
-            self.found.missing("/epcisBody", "eventList")
+        where, holder = "/epcisBody", body
+        for inner in self.list_at.split("/")[2:]:
+            for name, value in holder.items():
+                if name not in (inner, *_OF_A_QUERY):
+                    self._check_frame_extension(name, value, where, effective)
+            if inner not in holder:
+                if not has_master_data:
+                    self.found.missing(where, inner)
+                return []
+            where, held = f"{where}/{inner}", holder[inner]
+            if inner == "eventList" and type(held) is list:
+                return held
+            if inner == "eventList" or type(held) is not dict:
+                expected = "a list of events" if inner == "eventList" else "an object"
+                self.found.refuse(where, "wrong-type", expected, held)
+                return []
+            holder = held
         return []
 
     def _header(self, context: list[Any], kind: str | None, frame: dict[str, Any]) -> HeaderRecord:
@@ -365,8 +430,8 @@ class _Reader:
 def _frame(document: dict[str, Any]) -> dict[str, Any]:
     """The document without what is committed elsewhere: context, type, events and master-data elements."""
     frame = {name: value for name, value in document.items() if name not in ("@context", "type")}
-    if "eventList" in frame.get("epcisBody", ()):
-        frame["epcisBody"] = _without(frame["epcisBody"], "eventList")
+    if "epcisBody" in frame:
+        frame["epcisBody"] = _without_events(frame["epcisBody"])
     header = frame.get("epcisHeader", {})
     if "vocabularyList" in header.get("epcisMasterData", ()):
         lists = [
@@ -377,6 +442,15 @@ def _frame(document: dict[str, Any]) -> dict[str, Any]:
             "epcisMasterData": {**header["epcisMasterData"], "vocabularyList": lists},
         }
     return frame
+
+
+def _without_events(value: dict[str, Any]) -> dict[str, Any]:
+    """A body, or a part of it, without its list of events."""
+    rest = {name: inner for name, inner in value.items() if name != "eventList"}
+    for name in ("queryResults", "resultsBody"):
+        if type(rest.get(name)) is dict:
+            rest[name] = _without_events(rest[name])
+    return rest
 
 
 def _without(value: dict[str, Any], name: str) -> dict[str, Any]:

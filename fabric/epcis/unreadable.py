@@ -12,7 +12,7 @@ from ledger.json_text import MOST_TOKENS, Kind, Token, pointer_of, walk
 
 from .validation import FIELDS
 
-_EVENT: Final = re.compile(r"/epcisBody/eventList/([0-9]+)(?:/|$)")
+_EVENT: Final = re.compile(r"/epcisBody/(?:queryResults/resultsBody/)?eventList/([0-9]+)(?:/|$)")
 _ELEMENT: Final = re.compile(
     r"/epcisHeader/epcisMasterData/vocabularyList/[0-9]+/vocabularyElementList/[0-9]+(?=/|$)"
 )

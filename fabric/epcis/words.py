@@ -57,3 +57,11 @@ def _make_reader(field: str) -> Callable[[str], str | None]:
 
 
 _READERS = {field: _make_reader(field) for field in _PLACES}
+
+
+def bare_word(field: str, text: str) -> str:
+    """A word of a field without its URI, as JSON documents carry it; any other text as it is."""
+    return _BARE[field].get(_READERS[field](text) or "", text)
+
+
+_BARE = {field: {iri: word for word, iri in words.items()} for field, words in _WORDS.items()}

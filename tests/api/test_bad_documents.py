@@ -134,7 +134,7 @@ def test_the_unreadable_document_of_a_signed_capture_is_told_by_places_in_it(doo
 
 
 @pytest.mark.parametrize(
-    "kind", ["", "text/xml", "application/xml", "text/json", "application/ld+json; charset=iso-8859-1"]
+    "kind", ["", "text/html", "application/epcis+xml", "text/json", "application/ld+json; charset=iso-8859-1"]
 )
 def test_another_content_type_is_refused(door: Door, kind: str) -> None:
     with door.unchanged():
@@ -338,7 +338,13 @@ def test_the_deepest_record_is_proved_in_full_and_in_part(door: Door) -> None:
 
 def test_a_document_of_another_type_is_refused(door: Door) -> None:
     with door.unchanged():
-        door.finding(door.post(document(door, type="EPCISQueryDocument")), "unknown-document-type")
+        door.finding(door.post(document(door, type="EPCISMasterDataDocument")), "unknown-event-type")
+
+
+def test_a_query_document_without_results_is_refused_by_what_is_missing(door: Door) -> None:
+    with door.unchanged():
+        found = door.finding(door.post(document(door, type="EPCISQueryDocument")), "missing-field")
+        assert (place(found), found["expected"]) == ((0, "/epcisBody"), "queryResults")
 
 
 def test_every_fault_of_a_document_is_found_up_to_a_hundred(door: Door) -> None:
