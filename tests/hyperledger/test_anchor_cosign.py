@@ -14,7 +14,7 @@ from ledger.errors import InvalidInput
 from ledger.hyperledger.anchor.cosigner import Cosigner, NotRegistered
 from ledger.hyperledger.anchor.status import Status, reasons
 from ledger.hyperledger.channel import Anchored, ChannelEvent
-from ledger.hyperledger.errors import ChaincodeRefused, IdentityRefused, NetworkAway
+from ledger.hyperledger.errors import ChaincodeRefused, IdentityRefused, NetworkAway, PeerMessage
 from ledger.misbehaviour import parse_misbehaviour, verify_misbehaviour
 from ledger.note import COSIGNATURE, VerifierKey, parse_note, verify_note
 from ledger.policy import parse_policy, policy_text
@@ -97,6 +97,45 @@ def test_a_line_that_is_there_already_counts_as_sent(tmp_path: Path) -> None:
     two.gateway.fault = lambda step, place: None
     two.watch()
     assert channel.valid(COSIGN) == 1
+    with two.store.turn() as turn:
+        assert turn.unsent() == []
+
+
+@pytest.mark.parametrize(("status", "rule"), [(409, "already-cosigned"), (400, "bad-note"), (422, "fork")])
+def test_another_organisations_refusal_takes_no_line_from_those_that_wait(
+    tmp_path: Path, status: int, rule: str
+) -> None:
+    _, one, two = pair(tmp_path)
+    one.grow(4)
+    one.submit()
+
+    def lie(step: str, place: str) -> None:
+        if (step, place) == (COSIGN, "before"):
+            raise ChaincodeRefused(status, rule, "no", [PeerMessage("peer1:7051", "Org1MSP", "no")])
+
+    two.gateway.fault = lie
+    with pytest.raises(ChaincodeRefused, match=rule):
+        two.watch()
+    with two.store.turn() as turn:
+        assert turn.unsent_count() == 1
+    two.gateway.fault = lambda step, place: None
+    two.watch()
+    assert one.lines(4) == ["Org2MSP"]
+    with two.store.turn() as turn:
+        assert turn.unsent() == []
+
+
+def test_a_line_that_the_own_peer_can_never_take_is_let_go_of(tmp_path: Path) -> None:
+    _, one, two = pair(tmp_path)
+    one.grow(4)
+    one.submit()
+
+    def refuse(step: str, place: str) -> None:
+        if (step, place) == (COSIGN, "before"):
+            raise ChaincodeRefused(400, "bad-note", "no", [PeerMessage("peer2:7051", "Org2MSP", "no")])
+
+    two.gateway.fault = refuse
+    two.watch()
     with two.store.turn() as turn:
         assert turn.unsent() == []
 

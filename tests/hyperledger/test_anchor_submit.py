@@ -12,7 +12,7 @@ from ledger.errors import Unavailable
 from ledger.hyperledger.anchor.store import AnchorStore
 from ledger.hyperledger.anchor.submit import ForkOnChannel, Selector, Step
 from ledger.hyperledger.connection import Anchoring
-from ledger.hyperledger.errors import ChaincodeRefused, NetworkAway, OutcomeUnknown
+from ledger.hyperledger.errors import ChaincodeRefused, NetworkAway, OutcomeUnknown, PeerMessage
 
 from .anchoring import Member, members, size_of
 
@@ -148,6 +148,29 @@ def test_already_anchored_counts_as_done(tmp_path: Path) -> None:
     assert channel.valid(SUBMIT) == 2
     assert one.channel.latest(one.origin) == (5, one.log.root(5))
     assert size_of(note) == 3
+
+
+def test_another_organisations_word_that_a_checkpoint_is_anchored_takes_none_out_of_the_backlog(
+    tmp_path: Path,
+) -> None:
+    channel, (one, _) = members(tmp_path, "Org1MSP", "Org2MSP")
+    one.grow(3)
+
+    def lie(step: str, place: str) -> None:
+        if (step, place) == (SUBMIT, "before"):
+            said = [PeerMessage("peer2:7051", "Org2MSP", "chaincode response 409, already-anchored: it is")]
+            raise ChaincodeRefused(409, "already-anchored", "it is", said)
+
+    one.gateway.fault = lie
+    with pytest.raises(ChaincodeRefused, match="already-anchored"):
+        one.submitter.step()
+    with one.store.turn() as turn:
+        assert (turn.backlog(), turn.on_channel()) == (1, (0, 0))
+    assert one.channel.latest(one.origin) is None
+    one.gateway.fault = lambda step, place: None
+    assert one.submit() == [Step.SETTLED]
+    assert one.channel.latest(one.origin) == (3, one.log.root(3))
+    assert channel.valid(SUBMIT) == 1
 
 
 def test_a_fork_is_refused_by_the_chaincode_with_its_reason_and_nothing_follows(tmp_path: Path) -> None:

@@ -217,15 +217,29 @@ class Cosigner:
 
     def _send(self, one: Unsent) -> Exception | None:
         try:
-            self._channel.cosign(one.origin, one.size, one.line)
-        except ChaincodeRefused as refused:
-            if refused.rule != ALREADY and refused.status not in (400, 422):
-                return refused
+            self._offer(one)
         except (InvalidInput, Unavailable) as error:
             return error
         with self._store.turn() as turn:
             turn.sent(one.number)
         return None
+
+    def _offer(self, one: Unsent) -> None:
+        try:
+            self._channel.cosign(one.origin, one.size, one.line)
+        except ChaincodeRefused as refused:
+            if not self._is_final(one, refused):
+                raise
+
+    def _is_final(self, one: Unsent, refused: ChaincodeRefused) -> bool:
+        """Whether a line need not be sent again: it is there, or the own peer's chaincode can never take it.
+
+        Another organisation's peer may say so as well, and would have the line forgotten.
+        """
+        if refused.rule == ALREADY:
+            return self._msp in self._channel.cosignatures(one.origin, one.size)
+        is_others_word = bool(refused.details) and all(each.msp != self._msp for each in refused.details)
+        return refused.status in (400, 422) and not is_others_word
 
     def _refuse(self, origin: str, size: int, error: InvalidInput) -> None:
         self.refused += 1

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Final
 
 from ...errors import Conflict, InvalidInput
 from ..connection import Anchoring
@@ -18,8 +17,6 @@ from ..errors import Conflict as ReadConflict
 from .face import AnchorChannel
 from .published import OwnLog
 from .store import AnchorStore, Kept
-
-ALREADY: Final = "already-anchored"
 
 
 class Step(Enum):
@@ -114,10 +111,9 @@ class Submitter:
             self._channel.submit(oldest.note, proof)
         except ReadConflict:
             return Step.AGAIN
-        except ChaincodeRefused as refused:
-            if refused.rule == ALREADY:
-                return self._settled(oldest)
-            # What was proved against is no longer the latest one: another process of this log was first.
+        except ChaincodeRefused:
+            # What was proved against is no longer the latest one: another process of this log was first. Not even
+            # "already anchored" is believed without that: another organisation's peer may be the one that says so.
             if self._channel.latest(origin) != latest:
                 return Step.AGAIN
             raise
