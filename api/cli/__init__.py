@@ -29,6 +29,7 @@ COMMANDS = {
     "trace": "Ask what a thing became, or what it came from",
     "prove": "Fetch the proof of one record, whole or in part",
     "report": "Write a provenance report of a thing",
+    "event-hash": "Print the CBV 2.0 hash ID of every event in a file",
     "policy": "Write the trust policy that a verifier pins",
     "verify": "Check a proof or a report offline",
     "witness": "Cosign checkpoints of logs, your own or others'",
@@ -55,7 +56,9 @@ class _OnUse(TyperGroup):
             return None
         if cmd_name not in sys.argv[1:]:
             return typer.core.TyperCommand(cmd_name, help=COMMANDS[cmd_name])
-        command = typer.main.get_command(importlib.import_module(f".{cmd_name}", __package__).app)
+        command = typer.main.get_command(
+            importlib.import_module(f".{cmd_name.replace('-', '_')}", __package__).app
+        )
         command.name = cmd_name
         return command
 

@@ -119,8 +119,9 @@ def names_of(context: Any, table: ContextTable = PACKAGED, spelled: Mapping[str,
 
     `spelled` are namespaces that go before all others, for a document that was XML and spelled one differently.
     """
-    entries = [entry for entry in as_entries(context) if isinstance(entry, (str, dict))]
-    effective = effective_context(committed_context(entries, table), table)
+    entries = as_entries(context)
+    urls = [entry for entry in entries if isinstance(entry, str)]
+    effective = effective_context(committed_context(urls, table), table)
     own = {
         prefix: iri
         for entry in entries
@@ -239,7 +240,7 @@ _Fields = dict[str, tuple[int, Writer]]
 
 def _pre_image(event: Mapping[str, Any], names: Names, ignored: frozenset[str]) -> str:
     kind = event.get("type")
-    if kind not in EVENT_TYPES:
+    if type(kind) is not str or kind not in EVENT_TYPES:
         problem = Unwritable("unknown-event-type", f"one of {', '.join(sorted(EVENT_TYPES))}", kind)
         problem.path = ["type"]
         raise problem
