@@ -298,6 +298,29 @@ def require_loser_is_refused(everywhere: Everywhere, members: Consortium, loser:
             assert refused.value.rule == rule
 
 
+def test_of_two_organisations_that_register_one_origin_at_once_exactly_one_gets_it(
+    everywhere: Everywhere, members: Consortium, registered: dict[str, list[Log]]
+) -> None:
+    log = Log(f"log-{secrets.token_hex(6)}.example")
+    known = {each.msp: each for each in everywhere.organisations()}
+    admins = [open_gateway(members.profiles(msp, True), patience=PATIENT) for msp in (ONE, TWO)]
+    members.opened += admins
+    endorsed = []
+    for msp, admin in zip((ONE, TWO), admins, strict=True):
+        origins = {origin: [*keys] for origin, keys in known[msp].origins.items()}
+        wanted = canonical({"origins": {**origins, log.origin: [log.vkey]}, "cosigner": known[msp].cosigner})
+        endorsed.append(admin.endorse("organisations:register", [wanted]))
+    ended = at_once(*[partial(g.commit, each) for g, each in zip(admins, endorsed, strict=True)])
+    assert {type(each) for each in ended} == {Committed, Conflict}
+    winner = (ONE, TWO)[next(place for place, each in enumerate(ended) if isinstance(each, Committed))]
+    owners = [each.msp for each in everywhere.organisations() if log.origin in each.origins]
+    assert owners == [winner]
+    assert members.channel(winner).submit(log.note(1), []).code == "VALID"
+    other = TWO if winner == ONE else ONE
+    with everywhere.unchanged(log.origin), pytest.raises(ChaincodeRefused, match="403 not-owner"):
+        members.channel(other).submit(log.note(2), log.proof(1, 2))
+
+
 def test_another_organisation_can_neither_submit_nor_take_over_a_log(
     everywhere: Everywhere, members: Consortium, still: Log
 ) -> None:
