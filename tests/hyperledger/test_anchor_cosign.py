@@ -10,7 +10,7 @@ import pytest
 
 from ledger import merkle
 from ledger.checkpoint import Checkpoint, checkpoint_of, sign_checkpoint
-from ledger.errors import InvalidInput
+from ledger.errors import InvalidInput, Unavailable
 from ledger.hyperledger.anchor.cosigner import Cosigner, NotRegistered
 from ledger.hyperledger.anchor.status import Status, reasons
 from ledger.hyperledger.channel import Anchored, ChannelEvent
@@ -138,6 +138,19 @@ def test_a_line_that_the_own_peer_can_never_take_is_let_go_of(tmp_path: Path) ->
     two.watch()
     with two.store.turn() as turn:
         assert turn.unsent() == []
+
+
+def test_an_event_of_a_block_beyond_all_that_can_be_kept_ends_no_anchor(tmp_path: Path) -> None:
+    channel, one, two = pair(tmp_path)
+    one.grow(4)
+    one.submit()
+    two.cosigner.require_registered()
+    with pytest.raises(Unavailable, match="cannot be kept"):
+        two.take(replace(checkpoints(channel)[0], block=2**64 - 1))
+    with two.store.turn() as turn:
+        assert turn.position() is None
+    two.watch()
+    assert one.lines(4) == ["Org2MSP"]
 
 
 def test_events_missed_while_away_are_dealt_with_in_order(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ class AnchorStore:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield Turn(self._db)
                 self._db.execute("COMMIT")
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OverflowError) as error:
                 raise Unavailable(f"the anchor's state cannot be kept: {error}") from error
             finally:
                 if self._db.in_transaction:
