@@ -23,13 +23,21 @@ _PUBLIC: Final = (
     "/api/policy",
 )
 _JSON_OBJECT: Final = {"schema": {"type": "object"}}
+_XML: Final = {"schema": {"type": "string", "description": "EPCIS 2.0 or 1.x in XML; docs/spec/xml.md."}}
 _BODIES: Final[dict[tuple[str, str], dict[str, Any]]] = {
     ("/epcis/capture", "post"): {
         "application/ld+json": _JSON_OBJECT,
         "application/json": _JSON_OBJECT,
+        "application/xml": _XML,
+        "text/xml": _XML,
         SUBMISSION: {"schema": {"$ref": "#/components/schemas/Submission"}},
     },
-    ("/epcis/events", "post"): {"application/ld+json": _JSON_OBJECT, "application/json": _JSON_OBJECT},
+    ("/epcis/events", "post"): {
+        "application/ld+json": _JSON_OBJECT,
+        "application/json": _JSON_OBJECT,
+        "application/xml": _XML,
+        "text/xml": _XML,
+    },
     ("/api/links", "post"): {"application/json": {"schema": {"$ref": "#/components/schemas/Link"}}},
     ("/api/erasures", "post"): {"application/json": {"schema": {"$ref": "#/components/schemas/Erasure"}}},
     ("/api/members/{member_id}/retention", "put"): {
@@ -47,7 +55,11 @@ _SCHEMAS: Final[dict[str, Any]] = {
                 "type": ["integer", "null"],
                 "description": "Position in the capture; 0 is the header record.",
             },
-            "pointer": {**_TEXT, "description": "RFC 6901 pointer into what was sent."},
+            "pointer": {
+                **_TEXT,
+                "description": "RFC 6901 pointer into what was sent; in XML the path of an element or attribute.",
+            },
+            "line": {"type": "integer", "description": "Line of the element; in XML only."},
             "rule": {**_TEXT, "description": "Stable name of the rule."},
             "expected": _TEXT,
             "got": _TEXT,

@@ -23,7 +23,7 @@ from sqlalchemy import inspect
 from fabric.capture.node import Node, NodeSettings, open_node, rebuild_folder
 from fabric.capture.pool import InlinePreparer, Preparer
 from fabric.capture.service import Outcome, Posted
-from fabric.epcis.document import DEFAULT_READING, read_document
+from fabric.epcis.document import DEFAULT_READING, media_type_of, read_document
 from fabric.epcis.link import link_of
 from fabric.store.bulk import fetch
 from fabric.store.credentials import OPERATOR, Principal
@@ -199,7 +199,7 @@ class Simulator:
         """A member-signed capture of these events, ready to be posted."""
         document = changes.pop("document", None) or self.document(events)
         reading = changes.pop("reading", DEFAULT_READING)
-        records = [record.committed for record in read_document(document, EPCIS, reading).records]
+        records = [record.committed for record in read_document(document, media_type_of(document), reading).records]
         arguments: dict[str, Any] = {
             "key": self.keys[by],
             "log": ORIGIN,

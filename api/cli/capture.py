@@ -28,7 +28,6 @@ from .verdict_text import counted
 
 app = typer.Typer(add_completion=False)
 
-EPCIS_JSON = "application/ld+json"
 _IN_THE_LOG = frozenset({"sequenced", "duplicate"})
 _LISTED = 10
 _WARNINGS = 20
@@ -36,7 +35,7 @@ _WARNINGS = 20
 
 @app.command()
 def capture(
-    files: Annotated[list[Path], typer.Argument(help="EPCIS 2.0 JSON-LD documents or single events.")],
+    files: Annotated[list[Path], typer.Argument(help="EPCIS documents or single events: JSON-LD, or XML of 2.0 or 1.x.")],
     key: Annotated[
         Path | None, typer.Option(help="Your key file; without it the node signs in custody.")
     ] = None,
@@ -162,9 +161,11 @@ def capture_document(
     node: Node, document: bytes, hand: Hand | None, keep_wrong_check_digits: bool = False
 ) -> dict[str, Any]:
     """Post one document, signed locally when somebody signs, and give its job once it is settled."""
+    from fabric.epcis.document import media_type_of
+
     address = "/epcis/capture" + ("?check-digits=keep" if keep_wrong_check_digits else "")
     if hand is None:
-        response = node.post(address, document, EPCIS_JSON)
+        response = node.post(address, document, media_type_of(document))
     else:
         member = str(node.get_json("/api/members")["self"])
         body = signed_submission(
@@ -178,9 +179,10 @@ def signed_submission(
     document: bytes, member: str, key: Signer, pinned: Pinned, keep_wrong_check_digits: bool = False
 ) -> bytes:
     """Commit to a document's records and sign them on this machine: the body of a member-signed capture."""
-    from fabric.epcis.document import Reading, read_document
+    from fabric.epcis.document import Reading, media_type_of, read_document
 
-    read = read_document(document, EPCIS_JSON, Reading(keep_bad_check_digits=keep_wrong_check_digits))
+    reading = Reading(keep_bad_check_digits=keep_wrong_check_digits)
+    read = read_document(document, media_type_of(document), reading)
     records = [record.committed for record in read.records]
     return build_submission(
         document,
@@ -227,7 +229,8 @@ def told(
     if len(lines) > _LISTED:
         yield f"  … and {len(lines) - _LISTED} more; --json lists all of them"
     for warning in job.get("warnings", [])[:_WARNINGS]:
-        yield f"  warning: {printable(str(warning.get('pointer')))}: {warning.get('rule')}"
+        line = f" (line {warning['line']})" if "line" in warning else ""
+        yield f"  warning: {printable(str(warning.get('pointer')))}{line}: {warning.get('rule')}"
     known = [*(one["record"] for one in events), *repeated]
     if known:
         yield f"  next: loomark prove {known[0]} -o proof.json"
@@ -240,14 +243,27 @@ def _events(
 
     In custody only what is new is committed; a signature covers the whole document, what it repeats included.
     """
-    body = json.loads(document).get("epcisBody", {})
-    count = len(body.get("eventList", ())) or 1
+    count = _count(document)
     signed = job["custody"] == "member"
     first = len(job["records"]) + (0 if signed else len(repeats)) - count
     repeated = [record for position, record in repeats.items() if position >= first]
     new = count if signed else count - len(repeated)
     events = job["records"][-new:] if new > 0 else []
     return events, repeated
+
+
+def _count(document: bytes) -> int:
+    """How many events a document has that the node has taken; a single event is one."""
+    from fabric.epcis.document import EVENT_LISTS
+    from fabric.epcis.xml_document import read_xml
+    from fabric.epcis.xml_parser import looks_like_xml
+
+    if looks_like_xml(document):
+        return len(read_xml(document).events) or 1
+    place = json.loads(document)
+    for name in EVENT_LISTS.get(place["type"], "").split("/")[1:]:
+        place = place.get(name, {})
+    return len(place) or 1 if isinstance(place, list) else 1
 
 
 def _repeating(one: dict[str, Any], job: dict[str, Any], repeats: dict[int, str]) -> str:

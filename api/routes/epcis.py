@@ -20,6 +20,7 @@ from api.limits import media_type, read_body
 from api.services import Services
 from fabric.capture.naming import CapturedRecord, records_of
 from fabric.capture.writer import Ticket
+from fabric.epcis.document import MEDIA_TYPES, XML_MEDIA_TYPES
 from fabric.store.jobs import Job
 from ledger.errors import Conflict, Unavailable
 from ledger.submission import MEDIA_TYPE as SUBMISSION
@@ -29,7 +30,7 @@ from .records import told_checkpoint
 
 router = APIRouter(prefix="/epcis", tags=["epcis"])
 
-ACCEPTED = ("application/ld+json", "application/json", SUBMISSION)
+ACCEPTED = (*MEDIA_TYPES, *XML_MEDIA_TYPES, SUBMISSION)
 RECEIPT_RELATION = "urn:loomark:rel:receipt"
 """What a job's `Link` header calls its receipt."""
 _LONGEST_WAIT_S = 60.0
@@ -56,7 +57,8 @@ CheckDigits = Annotated[
 async def capture(
     request: Request, serving: Serving, member: Submitting, check_digits: CheckDigits = Digits.CHECK
 ) -> Response:
-    """Takes an EPCISDocument (JSON or JSON-LD), or a member-signed capture around one.
+    """Takes an EPCISDocument or EPCISQueryDocument (JSON, JSON-LD, or XML of EPCIS 2.0 or 1.x), or a member-signed
+    capture around one.
 
     Nothing is stored of a document with a finding. The answer comes when the capture is durable; `Location` is
     its job.
@@ -69,7 +71,7 @@ async def capture(
 async def capture_event(
     request: Request, serving: Serving, member: Submitting, check_digits: CheckDigits = Digits.CHECK
 ) -> Response:
-    """Takes one bare EPCIS event with its `@context`; answered as a capture of one event."""
+    """Takes one bare EPCIS event, in JSON with its `@context` or in XML; answered as a capture of one event."""
     job = await _capture(request, serving, member, check_digits)
     return _accepted(job)
 

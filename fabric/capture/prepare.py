@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any
 
-from fabric.epcis.document import Document, Reading, read_document
+from fabric.epcis.document import Document, Reading, media_type_of, read_document
 from fabric.epcis.identity import BodyDigests
 from fabric.store.documents import pack as pack_document
 from fabric.store.records import NewRecord
@@ -27,10 +27,6 @@ from .packed import Packed, pack
 
 Draw = Callable[[int], bytes]
 """That many random bytes."""
-
-DOCUMENT: Final = "application/ld+json"
-"""Media type under which the document of a member-signed capture is read."""
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -87,11 +83,13 @@ def prepare(
 
 def _prepare_signed(submission: Submission, limits: Limits, keep_bad_check_digits: bool) -> Prepared:
     reading = Reading(sent_digests=submission.contexts, keep_bad_check_digits=keep_bad_check_digits)
-    document = read_document(submission.document, DOCUMENT, reading)
+    # A submission has no room for a media type; JSON and XML cannot be taken for each other.
+    media_type = media_type_of(submission.document)
+    document = read_document(submission.document, media_type, reading)
     values = _committed(document, limits)
     committed = iter(verify_submission(submission, values))
     salts = list(submission.record_salts)
-    return _prepared(submission.document, DOCUMENT, submission, document, salts, committed)
+    return _prepared(submission.document, media_type, submission, document, salts, committed)
 
 
 def _committed(document: Document, limits: Limits) -> list[dict[str, Any]]:

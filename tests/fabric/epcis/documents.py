@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from fabric.epcis.document import EVENT_LISTS
+
 GS1 = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
 GS1_DIGEST = "e532647e8eb371379b8b0e8602d8981c8566bc60f7351f22c76a5bc865962008"
 
@@ -78,3 +80,11 @@ def document(*events: Any, **changes: Any) -> dict[str, Any]:
 def raw(value: Any) -> bytes:
     """A JSON value as bytes."""
     return json.dumps(value).encode()
+
+
+def events_in(sent: dict[str, Any]) -> list[dict[str, Any]]:
+    """The events of a document, as they were sent; none of a single event."""
+    place: Any = sent
+    for step in EVENT_LISTS.get(sent["type"], "/type/none").split("/")[1:]:
+        place = place.get(step, {}) if isinstance(place, dict) else {}
+    return place or []

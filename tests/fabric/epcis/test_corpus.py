@@ -17,6 +17,8 @@ from fabric.epcis.validation import FIELDS
 from ledger.canonical import canonical
 from ledger.errors import InvalidInput
 
+from .documents import events_in
+
 # Documents outside folders named Invalid that are refused: the rule, and why it is right.
 EXCEPTIONS = {
     # The eventID of its only event is written twice; parsers differ on which one counts.
@@ -104,15 +106,6 @@ def returned(read: Document) -> Any:
         place = place[step]
     place[steps[-1]] = events
     return whole
-
-
-def events_in(sent: dict[str, Any]) -> list[dict[str, Any]]:
-    if sent["type"] not in EVENT_LISTS:
-        return []
-    place: Any = sent
-    for step in EVENT_LISTS[sent["type"]].split("/")[1:]:
-        place = place.get(step, {})
-    return place or []
 
 
 def without_context(value: dict[str, Any]) -> dict[str, Any]:
