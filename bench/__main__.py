@@ -14,7 +14,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import capture, compiled, evidence, graph, http, hyperledger, postgres, proofs, trace, witness
+from bench import (
+    capture,
+    compiled,
+    event_hash,
+    evidence,
+    graph,
+    http,
+    hyperledger,
+    postgres,
+    proofs,
+    trace,
+    witness,
+)
 from bench.serving import environment_line
 
 OUT = Path(__file__).parent / "results.json"
@@ -30,6 +42,7 @@ def main() -> None:
             ("compiled", lambda: compiled.measure(events)),
             ("graph", lambda: graph.measure(min(events, 20_000))),
             ("trace", lambda: trace.measure(events, Path(folder))),
+            ("event hash", lambda: event_hash.measure()),
             ("evidence", lambda: evidence.measure()),
             ("proofs", lambda: proofs.measure()),
             ("postgres", lambda: postgres.measure()),

@@ -46,7 +46,7 @@ def event_hash(
 
 def _as_json(one: Hashed, pre_image: bool) -> dict[str, Any]:
     told: dict[str, Any] = {
-        "index": one.index,
+        "index": one.position,
         "eventID": one.event_id,
         "errorDeclaration": one.declares,
         "hash": one.hash_id,
@@ -64,10 +64,10 @@ def _as_json(one: Hashed, pre_image: bool) -> dict[str, Any]:
 def _show(one: Hashed, pre_image: bool) -> None:
     event_id = printable(one.event_id or "-")
     if one.problem is not None:
-        out.print(f"{one.index}  {event_id}  no hash", markup=False)
+        out.print(f"{one.position}  {event_id}  no hash", markup=False)
         err.print(f"  {printable(one.problem.message)} [{one.problem.rule}]", markup=False)
         return
     declares = "  error declaration" if one.declares else ""
-    out.print(f"{one.index}  {event_id}  {one.hash_id}{declares}", markup=False)
+    out.print(f"{one.position}  {event_id}  {one.hash_id}{declares}", markup=False)
     if pre_image:
         out.print(f"   {printable(one.pre_image or '')}", markup=False)

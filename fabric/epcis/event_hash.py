@@ -14,12 +14,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ledger.errors import Finding, InvalidInput
 from ontology import read_table
 
-from .contexts import PACKAGED, ContextTable, as_entries, committed_context, effective_context, escape
+from .contexts import (
+    PACKAGED,
+    ContextTable,
+    HeldTable,
+    as_entries,
+    committed_context,
+    effective_context,
+    escape,
+)
 from .event_hash_values import (
     Unwritable,
     Write,
@@ -43,19 +52,19 @@ _REMARKS = frozenset(_TABLE["remarks"])
 _TEXTS = frozenset(_TABLE["texts"])
 _IGNORE: str = _TABLE["ignore"]
 _MOST_DEPTH = 64
+_MOST_WRITTEN = 4_096
 _SCHEMES = frozenset({"http", "https", "urn", "did", "tag"})
 _DELIMITERS = frozenset(":/#?")
 
 
-@dataclass(frozen=True, slots=True)
-class Hashed:
+class Hashed(NamedTuple):
     """What became of one event: its pre-image, or why it has none. Nothing is left out of a list of these.
 
-    `index` counts the events of a document from 0; `declares` tells that the event carries an error declaration,
-    for a correction has the hash of its original.
+    `position` counts the events of a document from 0; `declares` tells that the event carries an error
+    declaration, for a correction has the hash of its original.
     """
 
-    index: int
+    position: int
     event_id: str | None
     declares: bool
     pre_image: str | None
@@ -91,7 +100,9 @@ class Names:
         """A member's name as it is written. Raises Unwritable for a prefix without meaning."""
         known = self.written.get(name)
         if known is None:
-            known = self.written[name] = self._write(name)
+            known = self._write(name)
+            if len(self.written) < _MOST_WRITTEN:
+                self.written[name] = known
         return known
 
     def iri(self, name: str) -> str:
@@ -119,17 +130,29 @@ def names_of(context: Any, table: ContextTable = PACKAGED, spelled: Mapping[str,
 
     `spelled` are namespaces that go before all others, for a document that was XML and spelled one differently.
     """
-    entries = as_entries(context)
+    entries: list[str | tuple[tuple[str, str], ...]] = []
+    for entry in as_entries(context):
+        if isinstance(entry, str):
+            entries.append(entry)
+        elif isinstance(entry, dict):
+            entries.append(tuple((prefix, iri) for prefix, iri in entry.items() if isinstance(iri, str)))
+    if spelled:
+        entries.append(tuple(spelled.items()))
+    return _names_of(tuple(entries), HeldTable(table))
+
+
+@lru_cache(maxsize=256)
+def _names_of(entries: tuple[str | tuple[tuple[str, str], ...], ...], held: HeldTable) -> Names:
     urls = [entry for entry in entries if isinstance(entry, str)]
-    effective = effective_context(committed_context(urls, table), table)
+    effective = effective_context(committed_context(urls, held.table), held.table)
     own = {
         prefix: iri
         for entry in entries
-        if isinstance(entry, dict)
-        for prefix, iri in entry.items()
-        if isinstance(iri, str) and ":" not in prefix and not prefix.startswith("@")
+        if isinstance(entry, tuple)
+        for prefix, iri in entry
+        if ":" not in prefix and not prefix.startswith("@")
     }
-    return Names({**effective.prefixes, **own, **(spelled or {})}, effective.unresolved)
+    return Names({**effective.prefixes, **own}, effective.unresolved)
 
 
 def hash_of(pre_image: str) -> str:
@@ -184,16 +207,16 @@ def hash_document(
     return found
 
 
-def _hashed(index: int, event: Any, where: str, names: Names, ignored: frozenset[str]) -> Hashed:
+def _hashed(position: int, event: Any, where: str, names: Names, ignored: frozenset[str]) -> Hashed:
     event_id, declares = None, False
     try:
         if not isinstance(event, dict):
             raise Unwritable("wrong-type", "an event", event)
         event_id, declares = event.get("eventID"), "errorDeclaration" in event
         event_id = event_id if isinstance(event_id, str) else None
-        return Hashed(index, event_id, declares, _pre_image(event, names, ignored), None)
+        return Hashed(position, event_id, declares, _pre_image(event, names, ignored), None)
     except Unwritable as problem:
-        return Hashed(index, event_id, declares, None, _refusal(problem, where))
+        return Hashed(position, event_id, declares, None, _refusal(problem, where))
 
 
 def _events_of(document: dict[str, Any]) -> tuple[Any, str | None, Sequence[Any]]:

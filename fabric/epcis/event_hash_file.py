@@ -38,7 +38,7 @@ def _hash_xml(data: bytes) -> list[Hashed]:
     said: dict[int, list[Finding]] = {}
     for finding in form.refused:
         said.setdefault((finding.record or 0) - 1 - len(form.masters), []).append(finding)
-    return [_without_hash(one, said[one.index]) if one.index in said else one for one in found]
+    return [_without_hash(one, said[one.position]) if one.position in said else one for one in found]
 
 
 def _without_hash(one: Hashed, findings: list[Finding]) -> Hashed:

@@ -88,9 +88,31 @@ _QUALIFIER_WORDS = {ai: ai for ai in _QUALIFIERS} | {
 }
 
 
-@lru_cache(maxsize=32_768)
+# Links that stay as they are, and URNs whose tail needs no encoding: most of what documents hold, and each only a
+# shorter way to what `_converted` gives.
+_CANONICAL = re.compile(
+    rf"{re.escape(_ROOT)}(?:01/[0-9]{{14}}(?:/(?:10|21|235)/[0-9A-Za-z_.-]{{1,20}})?"
+    r"|00/[0-9]{18}|417/[0-9]{13}|414/[0-9]{13}(?:/254/[0-9A-Za-z_.-]{1,20})?)"
+)
+_GTIN = re.compile(
+    r"urn:epc:(?:id:sgtin|(class:lgtin)):([0-9]{6,12})\.([0-9])([0-9]*)\.([0-9A-Za-z_.-]{1,20})"
+)
+_GTIN_DIGITS = 13
+
+
 def constrained_link(text: str) -> str:
     """The constrained canonical link of an EPC URN or Digital Link; any other text as it is."""
+    found = _GTIN.fullmatch(text)
+    if found is not None:
+        is_lot, prefix, lead, rest, tail = found.groups()
+        digits = f"{lead}{prefix}{rest}"
+        if len(digits) == _GTIN_DIGITS:
+            return f"{_ROOT}01/{digits}{check_digit(digits)}/{'10' if is_lot else '21'}/{tail}"
+    return text if _CANONICAL.fullmatch(text) else _converted(text)
+
+
+@lru_cache(maxsize=32_768)
+def _converted(text: str) -> str:
     if text.startswith("urn:epc:"):
         return _of_urn(text) or text
     if text.startswith(("https://", "http://")):

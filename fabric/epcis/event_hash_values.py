@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -21,11 +21,15 @@ from .words import words_of
 _TABLE = read_table("cbv/event_hash.toml")
 _CURIES: dict[str, str] = _TABLE["curies"]
 _TIME = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?(?:Z|([+-])([0-9]{2}):([0-9]{2}))"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?(?:Z|([+-])([0-9]{2}):([0-9]{2}))"
 )
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 _INTEGER = re.compile(r"-?[1-9][0-9]*")
-_MOST_MINUTES = 14 * 60
+_OFFSETS = {
+    f"{sign}{minutes // 60:02}:{minutes % 60:02}": timedelta(minutes=minutes if sign == "+" else -minutes)
+    for sign in "+-"
+    for minutes in range(14 * 60 + 1)
+}
 # A number with more digits than any double has is written by nobody; unfolding its exponent could fill the memory.
 _MOST_PLACES = 400
 _LEAST_ROUNDED = 2**53
@@ -51,19 +55,17 @@ def time_text(text: str) -> str:
     found = _TIME.fullmatch(text)
     if found is None:
         raise Unwritable("bad-time", "a time such as 2026-01-31T23:59:59.000+01:00", text)
-    *fields, fraction, sign, hours, minutes = found.groups()
-    offset = int(hours or 0) * 60 + int(minutes or 0)
-    digits = f"{fraction or ''}0000"
-    millis = int(digits[:3]) + (digits[3] >= "5")
+    local, fraction, sign, hours, minutes = found.groups()
     try:
-        if offset > _MOST_MINUTES or int(minutes or 0) > 59:
-            raise ValueError(text)
-        year, month, day, hour, minute, second = map(int, fields)
-        local = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-        moment = local + timedelta(minutes=offset if sign == "-" else -offset, milliseconds=millis)
-    except (ValueError, OverflowError):
+        moment = datetime.fromisoformat(local)
+        if fraction:
+            digits = f"{fraction}000"
+            moment += timedelta(milliseconds=int(digits[:3]) + (digits[3] >= "5"))
+        if sign:
+            moment -= _OFFSETS[f"{sign}{hours}:{minutes}"]
+    except (KeyError, ValueError, OverflowError):
         raise Unwritable("bad-time", "a time in the years 1 to 9999 UTC", text) from None
-    return f"{moment.isoformat(timespec='milliseconds')[:-6]}Z"
+    return f"{moment.isoformat(timespec='milliseconds')}Z"
 
 
 def write_time(value: Any) -> str:
@@ -111,7 +113,8 @@ def write_text(value: Any) -> str:
     Text stays text: nothing that looks like a number is read as one.
     """
     if type(value) is str:
-        return _normal(value)
+        # Most values are words or codes, and end here.
+        return _normal(value) if ":" in value else value.strip()
     if value is None:
         return ""
     if type(value) is bool:
@@ -132,15 +135,14 @@ _STARTS = {**_urns(), **_CURIES}
 
 def _normal(text: str) -> str:
     text = text.strip()
-    # Most values are words or codes, and end here.
-    if ":" not in text:
-        return text
-    if text.startswith(("http", "urn:epc:")):
+    if text.startswith(_NAMES):
         return constrained_link(text)
-    for start, meaning in _STARTS.items():
-        if text.startswith(start):
-            return meaning + text[len(start) :]
-    return text
+    found = _START.match(text)
+    return _STARTS[found.group()] + text[found.end() :] if found else text
+
+
+_NAMES = ("urn:epc:", "https://", "http://")
+_START = re.compile("|".join(map(re.escape, _STARTS)))
 
 
 def word_writer(field: str) -> Write:
@@ -150,8 +152,7 @@ def word_writer(field: str) -> Write:
     def write(value: Any) -> str:
         if type(value) is not str:
             raise Unwritable("wrong-type", f"a {field} as text", value)
-        text = value.strip()
-        return words.get(text) or _normal(text)
+        return words.get(value) or words.get(value.strip()) or _normal(value)
 
     return write
 

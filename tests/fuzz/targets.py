@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from fabric.epcis.erasure import erasure_of, parse_erasure
+from fabric.epcis.event_hash_file import hash_file
 from fabric.epcis.link import link_of, parse_link
 from ledger import merkle, shape, tile
 from ledger.bundle import bundle_of, parse_bundle
@@ -325,6 +326,27 @@ def _erasures() -> list[bytes]:
     ]
 
 
+def _event_hash(data: bytes) -> None:
+    found = hash_file(data)
+    assert [one.position for one in found] == list(range(len(found)))
+    assert all((one.hash_id is None) == (one.problem is not None) for one in found)
+
+
+def _hashable() -> list[bytes]:
+    """Documents of the published vectors in JSON, and an answer in XML without what should stand around it."""
+    text = (Path(__file__).parents[2] / "docs/spec/vectors/event-hash.json").read_text("utf-8")
+    answer = (
+        '<q:EPCISQueryDocument xmlns:q="urn:epcglobal:epcis-query:xsd:2" xmlns:r="https://repository-x.example.com/" '
+        'xmlns:x="https://example.org/ns/" xmlns:m="urn:epcglobal:cbv:mda" schemaVersion="2.0" '
+        'creationDate="2026-05-04T09:00:00Z"><r:ignoreFields><x:added/></r:ignoreFields><queryName>Q</queryName>'
+        "<resultsBody><EventList><ObjectEvent><eventTime>2026-05-04T09:00:00.0005Z</eventTime>"
+        "<eventTimeZoneOffset>+00:00</eventTimeZoneOffset><epcList><epc>urn:epc:id:sgtin:9506000.013435.1</epc>"
+        "</epcList><action>ADD</action><ilmd><m:lotNumber>7</m:lotNumber></ilmd><x:added>1</x:added></ObjectEvent>"
+        "</EventList></resultsBody></q:EPCISQueryDocument>"
+    )
+    return [*(json.dumps(one["document"]).encode() for one in json.loads(text)["vectors"]), answer.encode()]
+
+
 TARGETS: Mapping[str, Target] = {
     "canonical": Target(_canonical, lambda: [canonical(EVENT), b'[1,-0.5,1e21,null,true,"\\u00e9"]']),
     "note": Target(_note, lambda: [_newest()]),
@@ -353,6 +375,7 @@ TARGETS: Mapping[str, Target] = {
     "receipt": Target(_receipt, _receipts),
     "announcement": Target(_text(verify_announcement), _announcements),
     "link": Target(_json(parse_link), _links),
+    "event-hash": Target(_event_hash, _hashable),
     "erasure": Target(_json(parse_erasure), _erasures),
     "submission": Target(_submission, _submissions),
     "key-file": Target(_text(lambda text: parse_key_text(text, "a file")), _key_files),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fabric.epcis import read_document
 from fabric.epcis.contexts import PACKAGED
 from fabric.epcis.event_hash import Hashed, hash_document, hash_of, index_key, names_of, record_hash
-from fabric.epcis.event_hash_names import constrained_link
+from fabric.epcis.event_hash_names import _converted, constrained_link
 from ledger.canonical import canonical
 from ledger.errors import InvalidInput
 
@@ -255,6 +255,36 @@ def test_every_spelling_of_a_key_becomes_its_constrained_link(text: str, link: s
 def test_what_fits_no_key_stays_as_it_was_sent(text: str) -> None:
     expected = text if not text.endswith("/01/950600013435") else "https://id.gs1.org/01/00950600013435"
     assert constrained_link(text) == expected
+
+
+CHARACTERS = st.text("!'()*+,-.:;=_%2F5aZ09", min_size=0, max_size=22)
+
+
+@given(
+    scheme=st.sampled_from(["id:sgtin", "class:lgtin"]),
+    prefix=st.from_regex("[0-9]{5,13}", fullmatch=True),
+    reference=st.from_regex("[0-9]{0,8}", fullmatch=True),
+    tail=CHARACTERS,
+)
+def test_the_short_way_to_a_link_ends_where_the_long_one_does(
+    scheme: str, prefix: str, reference: str, tail: str
+) -> None:
+    urn = f"urn:epc:{scheme}:{prefix}.{reference}.{tail}"
+    link = constrained_link(urn)
+    assert link == _converted(urn)
+    assert constrained_link(link) == link
+    fits = 6 <= len(prefix) <= 12 and len(prefix) + len(reference) == 13
+    assert fits or link == urn
+
+
+@given(
+    digits=st.from_regex("[0-9]{12,18}", fullmatch=True),
+    key=st.sampled_from(["00", "01", "414", "417"]),
+    tail=CHARACTERS,
+)
+def test_a_link_that_is_canonical_already_stays(digits: str, key: str, tail: str) -> None:
+    for text in (f"https://id.gs1.org/{key}/{digits}", f"https://id.gs1.org/{key}/{digits}/21/{tail}"):
+        assert constrained_link(text) == _converted(text)
 
 
 def test_an_index_tells_apart_what_shares_a_hash() -> None:

@@ -129,7 +129,7 @@ def test_4_no_event_is_ever_left_out(values: list[str], fractions: list[str]) ->
     ]
     document = {"@context": CONTEXT, "type": "EPCISDocument", "epcisBody": {"eventList": events}}
     found = hash_document(document)
-    assert [one.index for one in found] == list(range(len(events)))
+    assert [one.position for one in found] == list(range(len(events)))
     assert all(one.hash_id for one in found)
     assert "eventTime=2027-01-01T00:00:00.000Z" in (found[len(values)].pre_image or "")
 
