@@ -8,7 +8,6 @@ the pre-image.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from ledger.canonical import parse_json
 from ledger.errors import Finding, InvalidInput
@@ -44,7 +43,7 @@ def _hash_xml(data: bytes) -> list[Hashed]:
 def _without_hash(one: Hashed, findings: list[Finding]) -> Hashed:
     first = findings[0]
     message = f"{first.pointer or '/'}: expected {first.expected}, got {first.got}"
-    return replace(one, pre_image=None, problem=InvalidInput(message, findings, first.rule))
+    return one._replace(pre_image=None, problem=InvalidInput(message, findings, first.rule))
 
 
 def _completed(data: bytes) -> bytes:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from fabric.epcis import read_document
 from fabric.epcis.contexts import PACKAGED
 from fabric.epcis.event_hash import Hashed, hash_document, hash_of, index_key, names_of, record_hash
+from fabric.epcis.event_hash_file import hash_file
 from fabric.epcis.event_hash_names import _converted, constrained_link
 from ledger.canonical import canonical
 from ledger.errors import InvalidInput
@@ -285,6 +286,32 @@ def test_the_short_way_to_a_link_ends_where_the_long_one_does(
 def test_a_link_that_is_canonical_already_stays(digits: str, key: str, tail: str) -> None:
     for text in (f"https://id.gs1.org/{key}/{digits}", f"https://id.gs1.org/{key}/{digits}/21/{tail}"):
         assert constrained_link(text) == _converted(text)
+
+
+XML = (
+    b'<e:EPCISDocument xmlns:e="urn:epcglobal:epcis:xsd:2" schemaVersion="2.0" creationDate="2026-05-04T09:00:00Z"%b>'
+    b"<EPCISBody><EventList>%b</EventList></EPCISBody></e:EPCISDocument>"
+)
+XML_EVENT = (
+    b"<ObjectEvent><eventTime>2026-05-04T08:11:12Z</eventTime><eventTimeZoneOffset>+00:00</eventTimeZoneOffset>"
+    b"<epcList%b><epc>urn:example:1</epc></epcList><action>ADD</action>%b</ObjectEvent>"
+)
+
+
+def test_an_event_whose_xml_says_more_than_its_json_has_no_hash() -> None:
+    events = [XML_EVENT % (b"", b""), XML_EVENT % (b' checked="yes"', b""), XML_EVENT % (b"", b"")]
+    first, second, third = hash_file(XML % (b"", b"".join(events)))
+    assert first.hash_id == third.hash_id == hash_of(first.pre_image or "")
+    assert (second.position, second.hash_id) == (1, None)
+    assert second.problem is not None
+    assert second.problem.rule == "unknown-attribute"
+
+
+def test_the_master_data_vocabulary_is_written_as_the_xml_spells_it() -> None:
+    lot = b"<ilmd><m:lotNumber>7</m:lotNumber></ilmd>"
+    for spelled in (b"urn:epcglobal:cbv:mda", b"urn:epcglobal:cbv:mda:"):
+        (one,) = hash_file(XML % (b' xmlns:m="%b"' % spelled, XML_EVENT % (b"", lot)))
+        assert (one.pre_image or "").endswith(f"ilmd{{{spelled.decode()}}}lotNumber=7")
 
 
 def test_an_index_tells_apart_what_shares_a_hash() -> None:
