@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+import pytest
+
 from compose.network import Network
 from ledger.hyperledger.connection import load_profile
 from tests.hyperledger.consortium import TWO, Consortium
@@ -12,6 +14,7 @@ from tests.hyperledger.consortium import TWO, Consortium
 DOWN_S = 2
 
 
+@pytest.mark.soak
 def test_submissions_and_events_outlive_every_process_that_is_killed(
     network_of: Callable[..., Network],
 ) -> None:

@@ -155,6 +155,7 @@ def test_three_organisations_and_orderers_survive_one_and_leave_nothing(
     assert network.processes.recorded() == {}
 
 
+@pytest.mark.soak
 def test_four_orderers_by_smartbft_survive_one(network_of: Callable[..., Network]) -> None:
     network = network_of(orderers=4, bft=True)
     network.stop("orderer4", kill=True)
@@ -184,6 +185,7 @@ def test_an_empty_peer_takes_the_place_of_one_and_the_chaincode_is_replaced_unde
     assert _transact(network.profile(2)) == "VALID"
 
 
+@pytest.mark.soak
 def test_revoked_and_removed_identities_are_refused_and_the_others_go_on(
     network_of: Callable[..., Network],
 ) -> None:
