@@ -41,6 +41,16 @@ TOKENS = [
     b"[" * 200,
 ]
 TOKENS += [b"99999999999999999999", b"-0", b"1e400", b"\\ud800", b"\r", b"\xc2\x85", b" ", b"\t", b"/"]
+TOKENS += [b"<", b"</", b"/>", b"<a>", b"<!-- -->", b"<![CDATA[", b"]]>", b"<?a?>", b"&#0;", b"&amp;", b"&a;"]
+TOKENS += [
+    b"<!DOCTYPE a [",
+    b" xmlns='",
+    b"<extension>",
+    b"</extension>",
+    b"<epc>",
+    b"</epc>",
+    b"<EventList>",
+]
 
 
 @st.composite

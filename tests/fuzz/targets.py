@@ -14,9 +14,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from fabric.epcis.document import read_document
 from fabric.epcis.erasure import erasure_of, parse_erasure
 from fabric.epcis.event_hash_file import hash_file
 from fabric.epcis.link import link_of, parse_link
+from fabric.epcis.xml_document import read_xml
 from ledger import merkle, shape, tile
 from ledger.bundle import bundle_of, parse_bundle
 from ledger.canonical import canonical, parse_json
@@ -47,6 +49,8 @@ from ledger.witness.decision import LastSeen, Signed, authenticate, decide
 from ledger.witness.exchange import parse_request, parse_size, request_bytes
 from ledger.witness.settings import parse_settings
 
+from ..fabric.epcis.xml_documents import EVENT as XML_EVENT
+from ..fabric.epcis.xml_documents import FULL, MASTER, around, with_inside
 from ..ledger.consortium import START_MS, Consortium, key_of, seeded
 from ..ledger.monitor.hostile import BREAKING, evidence
 from ..ledger.proofs import Prover
@@ -347,6 +351,28 @@ def _hashable() -> list[bytes]:
     return [*(json.dumps(one["document"]).encode() for one in json.loads(text)["vectors"]), answer.encode()]
 
 
+def _epcis_xml(data: bytes) -> None:
+    """XML gives the records of its JSON form, or a verdict with a place."""
+    try:
+        found = read_document(data, "application/xml")
+    except InvalidInput as error:
+        if nowhere := [one for one in error.findings if not one.line]:
+            raise AssertionError(nowhere) from error
+        raise
+    again = read_document(json.dumps(read_xml(data).value).encode(), "application/ld+json")
+    assert [one.committed for one in found.events] == [one.committed for one in again.events]
+    assert [one.committed for one in found.master_data] == [one.committed for one in again.master_data]
+
+
+def _xml_documents() -> list[bytes]:
+    return [
+        around(FULL, header=MASTER),
+        around(with_inside("<extension><extension/></extension>"), version="1.2"),
+        XML_EVENT.encode(),
+        around(XML_EVENT, prolog='<?xml version="1.0"?><!-- c --><!DOCTYPE a>').decode().encode("utf-16"),
+    ]
+
+
 TARGETS: Mapping[str, Target] = {
     "canonical": Target(_canonical, lambda: [canonical(EVENT), b'[1,-0.5,1e21,null,true,"\\u00e9"]']),
     "note": Target(_note, lambda: [_newest()]),
@@ -384,6 +410,7 @@ TARGETS: Mapping[str, Target] = {
     "witness-size": Target(parse_size, lambda: [b"12\n"]),
     "channel-receipt": Target(_channel_receipt, _channel_receipts),
     "channel-roots": Target(_text(parse_roots), lambda: [_endorsed()[0]["roots"].encode()]),
+    "epcis-xml": Target(_epcis_xml, _xml_documents),
     "witness-settings": Target(_text(parse_settings), _settings),
 }
 

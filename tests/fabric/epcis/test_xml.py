@@ -20,10 +20,9 @@ from fabric.epcis.xml_parser import MAX_RECORD_ELEMENTS, MAX_XML_DEPTH
 from ledger.canonical import canonical
 from ledger.errors import Finding, InvalidInput, TooLarge
 
-from .xml_documents import EVENT, NAMESPACE, around, with_inside
+from .xml_documents import EVENT, EX, FULL, MASTER, NAMESPACE, around, with_inside
 
 AT = "/EPCISDocument/EPCISBody/EventList/ObjectEvent[1]"
-EX = 'xmlns:ex="https://example.com/ns/"'
 
 
 def read(data: bytes, **reading: Any) -> Document:
@@ -45,24 +44,6 @@ def refused(data: bytes) -> Finding:
 
 def as_json(data: bytes) -> Document:
     return read_document(json.dumps(read_xml(data).value).encode(), "application/ld+json")
-
-
-FULL = with_inside(
-    f"""<quantityList><quantityElement><epcClass>urn:epc:class:lgtin:4012345.012345.998877</epcClass>
-    <quantity>200.50</quantity><uom>KGM</uom></quantityElement></quantityList>
-    <bizTransactionList><bizTransaction type="urn:epcglobal:cbv:btt:po"> urn:example:po:1
-    </bizTransaction></bizTransactionList>
-    <sourceList><source type="urn:epcglobal:cbv:sdt:owning_party">urn:epc:id:pgln:4012345.00225</source></sourceList>
-    <destinationList><destination type="https://ref.gs1.org/cbv/SDT-location">urn:epc:id:sgln:0614141.00777.0</destination>
-    </destinationList>
-    <sensorElementList><sensorElement><sensorMetadata time="2026-05-04T10:00:00Z" {EX} ex:more="m"/>
-    <sensorReport type="gs1:Temperature" value="26.0" uom="CEL" booleanValue="1" component="urn:epcglobal:cbv:comp:x"/>
-    <ex:note {EX}>n</ex:note></sensorElement></sensorElementList>
-    <persistentDisposition><unset>urn:epcglobal:cbv:disp:completeness_inferred</unset>
-    <set>urn:epcglobal:cbv:disp:completeness_verified</set></persistentDisposition>
-    <ilmd {EX}><ex:harvest><part>1</part><part>2</part></ex:harvest></ilmd>
-    <ex:list {EX}>a</ex:list><ex:list {EX}><ex:b unit="KGM">2</ex:b></ex:list>"""
-)
 
 
 def test_every_part_of_an_event_has_its_place_in_the_json_form() -> None:
@@ -191,22 +172,8 @@ def test_the_events_of_a_query_document_are_read() -> None:
     assert canonical(as_json(data).events[0].committed) == canonical(found.events[0].committed)
 
 
-MASTER = """<EPCISHeader>
-<s:StandardBusinessDocumentHeader xmlns:s="http://www.unece.org/cefact/namespaces/StandardBusinessDocumentHeader">
-<s:Sender><s:Identifier>urn:example:me</s:Identifier></s:Sender></s:StandardBusinessDocumentHeader>
-<extension><EPCISMasterData><VocabularyList>
-<Vocabulary type="urn:epcglobal:epcis:vtype:BusinessLocation"><VocabularyElementList>
-<VocabularyElement id="urn:epc:id:sgln:0037000.00729.0"><attribute id="urn:epcglobal:cbv:mda#city">Bonn</attribute>
-<attribute id="urn:example:deep"><a>1</a></attribute>
-<children><id>urn:epc:id:sgln:0037000.00729.8201</id></children></VocabularyElement></VocabularyElementList></Vocabulary>
-<Vocabulary type="urn:epcglobal:epcis:vtype:EPCClass"><VocabularyElementList>
-<VocabularyElement id="urn:epc:class:lgtin:4012345.012345.998877"/>
-<VocabularyElement id="not a name"/></VocabularyElementList></Vocabulary>
-</VocabularyList></EPCISMasterData></extension></EPCISHeader>"""
-
-
 def test_master_data_in_a_header_become_records_before_the_events() -> None:
-    found = read(around(EVENT, header=MASTER.replace("not a name", "urn:example:named")))
+    found = read(around(EVENT, header=MASTER))
     assert [one.type.rpartition(":")[2] for one in found.master_data] == [
         "BusinessLocation",
         "EPCClass",
@@ -225,7 +192,7 @@ def test_master_data_in_a_header_become_records_before_the_events() -> None:
 
 
 def test_a_bad_name_in_master_data_is_told_by_path_and_line() -> None:
-    data = around(EVENT, header=MASTER)
+    data = around(EVENT, header=MASTER.replace("urn:example:named", "not a name"))
     found = refused(data)
     line = 1 + data[: data.index(b"not a name")].count(b"\n")
     assert (found.record, found.rule, found.line) == (3, "not-a-uri", line)
