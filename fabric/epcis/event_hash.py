@@ -52,7 +52,10 @@ _REMARKS = frozenset(_TABLE["remarks"])
 _TEXTS = frozenset(_TABLE["texts"])
 _IGNORE: str = _TABLE["ignore"]
 _MOST_DEPTH = 64
+# What is remembered between documents is bounded in number and in length.
 _MOST_WRITTEN = 4_096
+_LONGEST_KEPT = 256
+_LARGEST_CONTEXT_KEPT = 16_384
 _SCHEMES = frozenset({"http", "https", "urn", "did", "tag"})
 _DELIMITERS = frozenset(":/#?")
 
@@ -101,7 +104,7 @@ class Names:
         known = self.written.get(name)
         if known is None:
             known = self._write(name)
-            if len(self.written) < _MOST_WRITTEN:
+            if len(self.written) < _MOST_WRITTEN and len(name) <= _LONGEST_KEPT:
                 self.written[name] = known
         return known
 
@@ -138,10 +141,14 @@ def names_of(context: Any, table: ContextTable = PACKAGED, spelled: Mapping[str,
             entries.append(tuple((prefix, iri) for prefix, iri in entry.items() if isinstance(iri, str)))
     if spelled:
         entries.append(tuple(spelled.items()))
-    return _names_of(tuple(entries), HeldTable(table))
+    size = sum(
+        len(entry) if isinstance(entry, str) else sum(len(prefix) + len(iri) for prefix, iri in entry)
+        for entry in entries
+    )
+    read = _kept_names if size <= _LARGEST_CONTEXT_KEPT else _names_of
+    return read(tuple(entries), HeldTable(table))
 
 
-@lru_cache(maxsize=256)
 def _names_of(entries: tuple[str | tuple[tuple[str, str], ...], ...], held: HeldTable) -> Names:
     urls = [entry for entry in entries if isinstance(entry, str)]
     effective = effective_context(committed_context(urls, held.table), held.table)
@@ -153,6 +160,9 @@ def _names_of(entries: tuple[str | tuple[tuple[str, str], ...], ...], held: Held
         if ":" not in prefix and not prefix.startswith("@")
     }
     return Names({**effective.prefixes, **own}, effective.unresolved)
+
+
+_kept_names = lru_cache(maxsize=256)(_names_of)
 
 
 def hash_of(pre_image: str) -> str:

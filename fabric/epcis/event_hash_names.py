@@ -98,6 +98,8 @@ _GTIN = re.compile(
     r"urn:epc:(?:id:sgtin|(class:lgtin)):([0-9]{6,12})\.([0-9])([0-9]*)\.([0-9A-Za-z_.-]{1,20})"
 )
 _GTIN_DIGITS = 13
+# What is remembered is bounded in number and in length.
+_LONGEST_KEPT = 256
 
 
 def constrained_link(text: str) -> str:
@@ -108,16 +110,20 @@ def constrained_link(text: str) -> str:
         digits = f"{lead}{prefix}{rest}"
         if len(digits) == _GTIN_DIGITS:
             return f"{_ROOT}01/{digits}{check_digit(digits)}/{'10' if is_lot else '21'}/{tail}"
-    return text if _CANONICAL.fullmatch(text) else _converted(text)
+    if _CANONICAL.fullmatch(text):
+        return text
+    return _kept(text) if len(text) <= _LONGEST_KEPT else _converted(text)
 
 
-@lru_cache(maxsize=32_768)
 def _converted(text: str) -> str:
     if text.startswith("urn:epc:"):
         return _of_urn(text) or text
     if text.startswith(("https://", "http://")):
         return _of_link(text) or text
     return text
+
+
+_kept = lru_cache(maxsize=32_768)(_converted)
 
 
 def _of_urn(text: str) -> str | None:

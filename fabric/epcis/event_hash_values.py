@@ -49,7 +49,6 @@ class Unwritable(Exception):
 Write = Callable[[Any], str]
 
 
-@lru_cache(maxsize=16_384)
 def time_text(text: str) -> str:
     """A time in UTC with three decimals, the third rounded up by a fourth of 5 to 9."""
     found = _TIME.fullmatch(text)
@@ -68,12 +67,18 @@ def time_text(text: str) -> str:
     return f"{moment.isoformat(timespec='milliseconds')}Z"
 
 
+_kept_time = lru_cache(maxsize=4_096)(time_text)
+_LONGEST_KEPT = 40
+
+
 def write_time(value: Any) -> str:
     """The text of a time field."""
     if type(value) is not str:
         raise Unwritable("wrong-type", "a time as text", value)
     text = value.strip()
-    return time_text(text) if text else ""
+    if not text:
+        return ""
+    return _kept_time(text) if len(text) <= _LONGEST_KEPT else time_text(text)
 
 
 def number_text(value: int | float | str) -> str:
@@ -81,9 +86,9 @@ def number_text(value: int | float | str) -> str:
 
     A float stands for the shortest decimal that reads as it, which is what its JSON text says.
     """
-    if type(value) is int:
+    if type(value) is int and -_LEAST_ROUNDED <= value <= _LEAST_ROUNDED:
         return str(value)
-    decimal = Decimal(value if type(value) is str else repr(value))
+    decimal = Decimal(repr(value) if type(value) is float else value)
     if (
         not decimal.is_finite()
         or abs(decimal.adjusted()) > _MOST_PLACES
