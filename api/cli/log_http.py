@@ -44,7 +44,8 @@ class _Reader:
             with self._http.stream("GET", url) as response:
                 _check_status(response)
                 return self._body(response, limit)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError) as error:
+            # A host that is no name in DNS is found out where it is looked up, as an error of the encoding.
             raise Unavailable(f"no answer from {url} ({type(error).__name__}: {error})") from error
 
     def _body(self, response: httpx2.Response, limit: int) -> bytes:

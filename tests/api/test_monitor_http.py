@@ -173,6 +173,13 @@ def test_nobody_there_is_unavailable() -> None:
         log.checkpoint()
 
 
+def test_a_host_that_is_no_name_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What looking it up raises, without asking anybody.
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_, **__: host.encode("idna"))
+    with HttpLog("http://node..example/log") as log, pytest.raises(Unavailable, match="idna"):
+        log.checkpoint()
+
+
 def test_a_partial_tile_that_is_gone_is_cut_from_the_full_one() -> None:
     entries = [b"entry %d" % number for number in range(256)]
     hashes = bytes(range(256)) * 32

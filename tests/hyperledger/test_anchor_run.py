@@ -181,6 +181,20 @@ def test_a_followed_server_that_is_away_does_not(tmp_path: Path, running: Runnin
     assert anchor.status().followed[one.origin]["evidence"] == ()
 
 
+def test_a_followed_log_that_cannot_be_asked_ends_no_other_loop(tmp_path: Path, running: Running) -> None:
+    _, (one, two) = members(tmp_path, "Org1MSP", "Org2MSP")
+    key = tmp_path / "key"
+    key.write_bytes("kéy".encode())
+    key.chmod(0o600)
+    anchor = running.start(two, Followed(one.origin, "http://127.0.0.1:1", key), open_log=HttpLog)
+    until(lambda: anchor.status().trouble.get("follow"), "what is wrong")
+    assert "API key" in anchor.status().trouble["follow"]["reason"]
+    assert anchor.failure is None
+    one.grow(5)
+    one.submit()
+    until(lambda: one.lines(5) == ["Org2MSP"], "a line")
+
+
 def test_what_no_loop_expects_ends_the_anchor(tmp_path: Path) -> None:
     channel, (one,) = members(tmp_path, "Org1MSP")
     one.store.close()

@@ -68,8 +68,7 @@ class Follower:
     def look(self) -> Look:
         """Feed what was anchored since, then look at the server. Raises what the channel raises, and Unavailable."""
         anchored = self._feed()
-        key = self._followed.api_key_file
-        api_key = None if key is None else read_secret(key, "API key file").decode("ascii", "replace").strip()
+        api_key = _api_key(self._followed.api_key_file)
         with self._open_log(_prefix(self._followed.url), api_key) as source:
             report = self._monitor.look(source)
         return _look(report, anchored)
@@ -100,6 +99,15 @@ class Follower:
 def registered_keys(channel: AnchorChannel, origin: str) -> tuple[str, ...]:
     """The vkeys that the channel has for a log; none where it is not registered."""
     return tuple([key.text() for key in log_keys(channel.organisations()).get(origin, ())])
+
+
+def _api_key(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    key = read_secret(path, "API key file").strip()
+    if not (key.isascii() and key.decode("ascii").isprintable()):
+        raise InvalidInput(f"expected an API key of printable ASCII at {path}", rule="bad-api-key")
+    return key.decode("ascii")
 
 
 def _monitor(folder: Path, origin: str, vkeys: Sequence[str], now_ms: Callable[[], int]) -> Monitor:
