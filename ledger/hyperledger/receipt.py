@@ -26,7 +26,7 @@ from ..note import VerifierKey, parse_note, verify_note
 from .channel import Anchored, anchored_of
 from .errors import BadAnswer
 from .protobuf import Field, Message, parse_message
-from .roots import ChannelRoots, signature_holds
+from .roots import ChannelRoots, public_key_bytes, signature_holds
 
 RECEIPT: Final = "loomark/hyperledger-receipt/v1"
 MAX_RECEIPT_BYTES: Final = 1_048_576
@@ -372,6 +372,7 @@ def _check_note(anchored: Anchored, logs: Sequence[VerifierKey], checkpoint: Che
 def _endorsed_by(receipt: UnverifiedReceipt, roots: ChannelRoots, at_ms: int) -> tuple[str, ...]:
     """The pinned organisations whose peers signed the response; raises unless they are enough, each once."""
     found: set[str] = set()
+    keys: set[bytes] = set()
     for number, each in enumerate(receipt.endorsements):
         with Step(STEP, f"/endorsements/{number}"):
             msp, certificate = _endorser(each.endorser)
@@ -385,6 +386,11 @@ def _endorsed_by(receipt: UnverifiedReceipt, roots: ChannelRoots, at_ms: int) ->
                     f"expected a valid signature with low s by {msp}, got another", rule="signature"
                 )
             found.add(msp)
+            # Two organisations may pin one authority; whoever has a key of it could sign under either name.
+            key = public_key_bytes(signer)
+            if key in keys:
+                raise InvalidInput("expected a key of each organisation, got one twice", rule="same-key")
+            keys.add(key)
     with Step(STEP, "/endorsements"):
         if len(found) < roots.quorum:
             raise InvalidInput(

@@ -30,7 +30,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from .. import shape
@@ -156,6 +156,11 @@ def signature_holds(certificate: x509.Certificate, message: bytes, signature: by
     except InvalidSignature:
         return False
     raise InvalidInput("expected a key on P-256, P-384 or Ed25519, got another kind", rule="bad-certificate")
+
+
+def public_key_bytes(certificate: x509.Certificate) -> bytes:
+    """The public key of a certificate that was read, in its one spelling (DER, SubjectPublicKeyInfo)."""
+    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _named(value: object, where: str, pattern: re.Pattern[str]) -> None:

@@ -245,6 +245,17 @@ def test_an_organisation_counts_once(scene: Scene) -> None:
         )
 
 
+def test_one_key_counts_once_under_whatever_names_it_signs(scene: Scene) -> None:
+    own, other = (scene.authorities[msp].pem.decode() for msp in MSPS[:2])
+    shared = parse_roots(
+        scene.roots_text().replace(other, other + own, 1).replace("quorum = 3", "quorum = 2")
+    )
+    one = scene.peers[0]
+    twice = (one, Endorser(MSPS[1], one.certificate, one.sign))
+    assert _refusal(scene.receipt(endorsers=twice), shared) == ("/endorsements/1", "same-key")
+    assert _verify(scene.receipt(endorsers=(one, scene.peers[1])), shared).organisations == MSPS[:2]
+
+
 def test_an_organisation_that_is_not_pinned_is_left_out(scene: Scene) -> None:
     pinned = scene.roots(2, MSPS[:2])
     assert _verify(scene.receipt(), pinned).organisations == MSPS[:2]
