@@ -8,6 +8,7 @@ import pytest
 
 from ledger.checkpoint import Checkpoint
 from ledger.errors import InvalidInput
+from ledger.hyperledger.anchor import store
 from ledger.hyperledger.anchor.quorum import (
     POLICY_FILE,
     TooFew,
@@ -59,6 +60,24 @@ def test_two_organisations_make_a_quorum_of_two_and_one_does_not(tmp_path: Path)
     assert found is not None
     assert found[0] == Checkpoint(one.origin, 5, one.log.root(5))
     assert verified(one, one.policy()) == [one.origin, "Org1MSP", "Org2MSP"]
+
+
+def test_checkpoints_that_never_get_their_quorum_do_not_pile_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MAX_WAITING", 3, raising=False)
+    _, (one, two) = members(tmp_path, *MSPS[:2], anchoring=Anchoring(quorum=2))
+    for _ in range(8):
+        one.grow(1)
+        one.submit()
+        one.watch()
+    with one.store.turn() as turn:
+        assert [kept.size for kept in turn.waiting(100)] == [8, 7, 6]
+    two.watch()
+    one.watch()
+    found = one.anchored()
+    assert found is not None
+    assert found[0].size == 8
 
 
 def test_a_verifier_refuses_a_quorum_of_k_when_k_less_one_cosigned(tmp_path: Path) -> None:

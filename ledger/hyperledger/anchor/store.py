@@ -20,6 +20,9 @@ from ...witness.decision import LastSeen
 MAX_BACKLOG: Final = 100_000
 """Checkpoints that wait at most; beyond it the newest takes the place of the one before it."""
 
+MAX_WAITING: Final = 1_000
+"""Own checkpoints on the channel that wait for their quorum at most; a newer one with it covers those before."""
+
 _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS backlog (size INTEGER PRIMARY KEY, root BLOB NOT NULL, note BLOB NOT NULL, "
     "time_ms INTEGER NOT NULL)",
@@ -140,6 +143,10 @@ class Turn:
         """Take a checkpoint that is on the channel out of the backlog; it waits for its quorum from now on."""
         self._db.execute(
             "INSERT OR REPLACE INTO anchored VALUES (?, ?, ?, ?)", (kept.size, kept.root, kept.note, time_ms)
+        )
+        self._db.execute(
+            "DELETE FROM anchored WHERE size <= (SELECT size FROM anchored ORDER BY size DESC LIMIT 1 OFFSET ?)",
+            (MAX_WAITING,),
         )
         self.cover(kept, kept.size, time_ms)
 
