@@ -20,7 +20,7 @@ from ...witness.decision import LastSeen
 MAX_BACKLOG: Final = 100_000
 """Checkpoints that wait at most; beyond it the newest takes the place of the one before it."""
 
-MAX_WAITING: Final = 1_000
+MAX_WAITING: Final = 100_000
 """Own checkpoints on the channel that wait for their quorum at most; a newer one with it covers those before."""
 
 _SCHEMA: Final = (
