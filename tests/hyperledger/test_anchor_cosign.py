@@ -140,6 +140,29 @@ def test_a_line_that_the_own_peer_can_never_take_is_let_go_of(tmp_path: Path) ->
         assert turn.unsent() == []
 
 
+def test_a_log_that_grows_without_end_does_not_keep_the_lines_of_others_waiting(tmp_path: Path) -> None:
+    channel, (one, two, three) = members(tmp_path, "Org1MSP", "Org2MSP", "Org3MSP")
+    for _ in range(40):
+        two.grow(1)
+    two.submit()
+    one.grow(3)
+    one.submit()
+    three.cosigner.require_registered()
+    for event in checkpoints(channel):
+        three.take(event)
+    with three.store.turn() as turn:
+        first = turn.unsent(4)
+        assert [(line.origin, line.size) for line in first] == [
+            (two.origin, 1),
+            (one.origin, 3),
+            (two.origin, 2),
+            (two.origin, 3),
+        ]
+        assert turn.unsent_count() == 41
+    three.watch()
+    assert one.lines(3) == two.lines(40) == ["Org3MSP"]
+
+
 def test_an_event_of_a_block_beyond_all_that_can_be_kept_ends_no_anchor(tmp_path: Path) -> None:
     channel, one, two = pair(tmp_path)
     one.grow(4)

@@ -199,8 +199,12 @@ class Turn:
         return {str(row[0]): int(row[1]) for row in self._db.execute("SELECT origin, size FROM seen")}
 
     def unsent(self, limit: int = 64) -> list[Unsent]:
-        """Lines that are to be sent, the oldest first."""
-        rows = self._db.execute("SELECT id, origin, size, line FROM outbox ORDER BY id LIMIT ?", (limit,))
+        """Lines that are to be sent: each log's oldest, then each log's next, so that no log makes others wait."""
+        rows = self._db.execute(
+            "SELECT id, origin, size, line FROM outbox"
+            " ORDER BY row_number() OVER (PARTITION BY origin ORDER BY id), id LIMIT ?",
+            (limit,),
+        )
         return [Unsent(*row) for row in rows]
 
     def unsent_count(self) -> int:
