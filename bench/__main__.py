@@ -26,6 +26,7 @@ from bench import (
     proofs,
     trace,
     witness,
+    xml,
 )
 from bench.serving import environment_line
 
@@ -43,6 +44,7 @@ def main() -> None:
             ("graph", lambda: graph.measure(min(events, 20_000))),
             ("trace", lambda: trace.measure(events, Path(folder))),
             ("event hash", lambda: event_hash.measure()),
+            ("xml", lambda: xml.measure(min(events, 10_000))),
             ("evidence", lambda: evidence.measure()),
             ("proofs", lambda: proofs.measure()),
             ("postgres", lambda: postgres.measure()),

@@ -313,13 +313,21 @@ class _Reader:
         start: int,
     ) -> list[EventRecord]:
         found, records = self.found, []
+        # Events that were given one and the same context, as those of XML are, share what it puts in force.
+        shared: dict[int, tuple[list[Any], EffectiveContext]] = {}
         for index, event in enumerate(events):
             pointer = f"{self.list_at}/{index}"
             found.record, found.pointer = start + index, pointer
             here, in_force = context, effective
             if type(event) is dict and "@context" in event:
-                own = self._own_context(event, required=False)
-                here, in_force = self._in_force(entries + (own or []))
+                key = id(event["@context"])
+                known = shared.get(key)
+                if known is None:
+                    own = self._own_context(event, required=False)
+                    known = self._in_force(entries + (own or []))
+                    if type(event["@context"]) is dict:
+                        shared[key] = known
+                here, in_force = known
             check_event(event, found, in_force)
             # Once something is refused nothing will be stored: the rest is only searched for findings.
             if not found.refused:
