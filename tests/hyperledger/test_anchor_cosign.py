@@ -11,7 +11,7 @@ import pytest
 from ledger import merkle
 from ledger.checkpoint import Checkpoint, checkpoint_of, sign_checkpoint
 from ledger.errors import InvalidInput, Unavailable
-from ledger.hyperledger.anchor.cosigner import Cosigner, NotRegistered
+from ledger.hyperledger.anchor.cosigner import MOST_LOOKS, Cosigner, NotRegistered
 from ledger.hyperledger.anchor.status import Status, reasons
 from ledger.hyperledger.channel import Anchored, ChannelEvent
 from ledger.hyperledger.errors import ChaincodeRefused, IdentityRefused, NetworkAway, PeerMessage
@@ -294,6 +294,9 @@ def test_what_does_not_prove_its_growth_is_not_cosigned_whatever_the_peer_says(
         clock_s=lambda: 1,
         evidence=tmp_path / "evidence",
     )
+    for _ in range(MOST_LOOKS - 1 if told == "no record" else 0):
+        with pytest.raises(Unavailable):
+            two.watch()
     two.watch()
     assert cosigned(two, one.origin) == (5, one.log.root(5))
     assert one.lines(7) == []
@@ -310,6 +313,25 @@ def test_what_does_not_prove_its_growth_is_not_cosigned_whatever_the_peer_says(
     one.submit()
     two.watch()
     assert (one.lines(7), one.lines(8)) == (["Org2MSP"], ["Org2MSP"])
+    with two.store.turn() as turn:
+        assert turn.refusals() == []
+
+
+def test_a_peer_that_has_the_record_a_moment_later_is_asked_again(tmp_path: Path) -> None:
+    _, one, two = pair(tmp_path)
+    one.grow(5)
+    one.submit()
+    # An organisation may have several peers, and another one of them answers than the one that told of the event.
+    missing = [True, True]
+    lying = Lying(two, lambda record: None if missing and missing.pop() else record)
+    two.cosigner = Cosigner(
+        two.store, lying, two.msp, two.cosigner_key, clock_s=lambda: 1, evidence=tmp_path / "evidence"
+    )
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="not yet"):
+            two.watch()
+    two.watch()
+    assert one.lines(5) == ["Org2MSP"]
     with two.store.turn() as turn:
         assert turn.refusals() == []
 

@@ -43,6 +43,9 @@ ALREADY: Final = "already-cosigned"
 AT_ONCE: Final = 8
 """Lines that are sent at the same time: each is a transaction of its own, under a key of its own."""
 
+MOST_LOOKS: Final = 5
+"""How often the record of what was announced is looked for before the announcement is passed over."""
+
 _PAGE: Final = 100
 
 
@@ -78,6 +81,7 @@ class Cosigner:
         self._name: str | None = None
         self._trusted: Mapping[str, Sequence[VerifierKey]] = {}
         self.refused = 0
+        self._missed = 0
 
     def require_registered(self) -> None:
         """Learn the organisations. Raises NotRegistered until the own one is there with this very key."""
@@ -142,11 +146,7 @@ class Cosigner:
         last = self._last(origin)
         if size < last.size or (size == last.size and root == last.root):
             return
-        record = self._channel.at(origin, size)
-        if record is None:
-            raise InvalidInput(
-                "expected the record of what was announced, got none", rule="no-such-checkpoint"
-            )
+        record = self._announced(origin, size)
         if record.root != root:
             raise InvalidInput("expected the root that was announced, got another", rule="wrong-root")
         while last.size not in (record.start, record.size):
@@ -156,6 +156,22 @@ class Cosigner:
             yield from page
             last = self._last(origin)
         yield record
+
+    def _announced(self, origin: str, size: int) -> Anchored:
+        """The own peer's record of what it announced. Raises Unavailable the first times that it has none.
+
+        Another peer of the organisation may have answered, which is a block behind the one that told of the event.
+        """
+        record = self._channel.at(origin, size)
+        self._missed = 0 if record is not None else self._missed + 1
+        if record is not None:
+            return record
+        if self._missed < MOST_LOOKS:
+            raise Unavailable(
+                f"the own peer announced {origin} at size {size} and has no record of it, not yet"
+            )
+        self._missed = 0
+        raise InvalidInput("expected the record of what was announced, got none", rule="no-such-checkpoint")
 
     def _last(self, origin: str) -> LastSeen:
         with self._store.turn() as turn:
