@@ -61,7 +61,9 @@ _READERS = {field: _make_reader(field) for field in _PLACES}
 
 def bare_word(field: str, text: str) -> str:
     """A word of a field without its URI, as JSON documents carry it; any other text as it is."""
-    return _BARE[field].get(_READERS[field](text) or "", text)
+    return _BARE[field].get(_READERS[field](text) or "", text) if len(text) <= _LONGEST else text
 
 
+_LONGEST = 256
+"""No spelling of a word is longer; what is, is not remembered."""
 _BARE = {field: {iri: word for word, iri in words.items()} for field, words in _WORDS.items()}

@@ -22,7 +22,7 @@ from .xml_parser import (
     Place,
     RefusedXML,
     parse,
-    path_within,
+    steps_within,
 )
 
 CONTEXT: Final = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
@@ -40,6 +40,7 @@ _OLD_VERSIONS = frozenset({"1", "1.0", "1.1", "1.2"})
 _ROOT_ATTRIBUTES = ("schemaVersion", "creationDate", "id", "sender", "receiver", "instanceIdentifier")
 _SHALLOW: Final = 24
 _MOST_TOLD: Final = 100
+_SHOWN: Final = 80
 # Where the events stand in the JSON form.
 _EVENT_LISTS = {
     "EPCISDocument": "/epcisBody/eventList",
@@ -107,6 +108,7 @@ class _Builder:
         self.absolute = Absolute()
         self.traced: dict[int, _Traced] = {}
         self.kind = ""
+        self.steps: tuple[Element | None, dict[int, str]] = (None, {})
 
     def form(self) -> XMLForm:
         """Read the document."""
@@ -172,7 +174,7 @@ class _Builder:
         found = []
         for is_event, index, place, element, one in self.problems:
             position = 0 if index < 0 else 1 + index + (len(self.masters) if is_event else 0)
-            path, line = _within(place, element, one.element, one.attribute)
+            path, line = self._within(place, element, one.element, one.attribute)
             found.append(Finding(position, path, one.rule, one.expected, one.got[:80], line))
         return found
 
@@ -352,8 +354,19 @@ class _Builder:
             elif not isinstance(here, dict) or key not in here:
                 break
             here = here[key]
-        path, line = _within(traced.place, traced.element, element, attribute)
+        path, line = self._within(traced.place, traced.element, element, attribute)
         return Finding(finding.record, path, finding.rule, finding.expected, finding.got, line)
+
+    def _within(self, place: Place, top: Element, element: Element, attribute: str | None) -> tuple[str, int]:
+        """The path and line of an element in a record, or of its attribute."""
+        if self.steps[0] is not top:
+            # One walk for all the faults of a record: they may be a hundred in two hundred thousand elements.
+            self.steps = (top, steps_within(top))
+        path = place.path + self.steps[1].get(id(element), "")
+        if attribute is not None:
+            parts = [part[:_SHOWN] for part in attribute.split(" ")]
+            path += "/@" + (f"{parts[2]}:{parts[1]}" if len(parts) > 2 else parts[-1])
+        return path, element.line
 
     def _start(self, finding: Finding) -> str:
         """The part of a finding's pointer that leads to its record."""
@@ -383,11 +396,3 @@ def _with(element: Element, names: list[str]) -> Element:
     """The element with these of its attributes only."""
     element.attributes = {raw: element.attributes[raw] for raw in names}
     return element
-
-
-def _within(place: Place, top: Element, element: Element, attribute: str | None) -> tuple[str, int]:
-    path = place.path + path_within(top, element)
-    if attribute is not None:
-        parts = attribute.split(" ")
-        path += "/@" + (f"{parts[2]}:{parts[1]}" if len(parts) > 2 else parts[-1])
-    return path, element.line

@@ -263,7 +263,6 @@ AttributeReader = Callable[[Mapping, str, Element, str], Any]
 Attributes = dict[str, AttributeReader]
 
 
-@lru_cache(maxsize=1_024)
 def _name(raw: str) -> Name:
     parts = raw.split(" ")
     return (
@@ -294,7 +293,8 @@ def _as_text(mapping: Mapping, text: str, element: Element, raw: str) -> str:
 
 
 def _as_number(mapping: Mapping, text: str, element: Element, raw: str | None) -> Any:
-    found = _read_number(text.strip(_XML_SPACE))
+    plain = text.strip(_XML_SPACE)
+    found = _read_number(plain) if len(plain) <= _LONGEST_NUMBER else plain
     if found is None:
         mapping.problem(element, raw, "jcs-number", "a number that a double holds exactly", text[:40])
         return 0

@@ -30,11 +30,13 @@ _PLAIN = frozenset({*EPCIS_VERSIONS, *QUERY_VERSIONS})
 _ENCODINGS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _WIDE = frozenset({"utf-16", "utf-16le", "utf-16be"})
 _XML_SPACE = " \t\r\n"
-# All that may stand before the root element, and a DOCTYPE that declares nothing: no subset, nothing to fetch.
-_PROLOG = re.compile(rb"(?:\xef\xbb\xbf)?(?:<\?.*?\?>|<!--.*?-->|[ \t\r\n]+)*", re.DOTALL)
+# What may stand before the root element, and a DOCTYPE that declares nothing: no subset, nothing to fetch.
+_PASSED_OVER = ((b"<!--", b"-->"), (b"<?", b"?>"))
+_SPACES = re.compile(rb"[ \t\r\n]*")
 _DOCTYPE = b"<!DOCTYPE"
 _BARE_DOCTYPE = re.compile(rb"<!DOCTYPE[ \t\r\n]+[^ \t\r\n<>\[\]\"'&%]{1,256}[ \t\r\n]*>")
 _SHOWN: Final = 80
+_LONGEST_REMEMBERED: Final = 512
 
 
 class Name(NamedTuple):
@@ -150,14 +152,28 @@ def _as_utf8(data: bytes) -> tuple[bytes, bool]:
 
 def _check_prolog(text: bytes) -> bool:
     """Whether there is a DOCTYPE. One with declarations or an address is refused before a parser sees it."""
-    start = _PROLOG.match(text)
-    at = start.end() if start else 0
+    at = _after_prolog(text)
     if not text.startswith(_DOCTYPE, at):
         return False
     if _BARE_DOCTYPE.match(text, at) is None:
         got = "one with declarations or an address"
         raise RefusedXML("dtd", "no document type declaration", got, Place("", 1 + text.count(b"\n", 0, at)))
     return True
+
+
+def _after_prolog(text: bytes) -> int:
+    """Where comments, processing instructions and space before the root or DOCTYPE end."""
+    at = 3 if text.startswith(b"\xef\xbb\xbf") else 0
+    while True:
+        space = _SPACES.match(text, at)
+        at = space.end() if space else at
+        end = next((end for begin, end in _PASSED_OVER if text.startswith(begin, at)), None)
+        if end is None:
+            return at
+        found = text.find(end, at + 2 + (end == b"-->") * 2)
+        if found < 0:
+            return len(text)
+        at = found + len(end)
 
 
 def _not_xml(error: expat.ExpatError, text: bytes, reading: _Reading) -> RefusedXML:
@@ -172,15 +188,22 @@ def _not_xml(error: expat.ExpatError, text: bytes, reading: _Reading) -> Refused
     )
 
 
-@lru_cache(maxsize=4_096)
 def name_of(raw: str) -> Name:
     """The name that Expat gives as ``uri local prefix``, ``uri local`` or ``local``."""
+    # A long name is not remembered: between documents, only what is small may stay.
+    return _remembered(raw) if len(raw) <= _LONGEST_REMEMBERED else _split(raw)
+
+
+def _split(raw: str) -> Name:
     parts = raw.split(" ")
     if len(parts) == 1:
         return Name("", parts[0], "")
     if parts[0] in _PLAIN:
         return Name("", parts[1], "")
     return Name(parts[0], parts[1], parts[2] if len(parts) > 2 else "")
+
+
+_remembered = lru_cache(maxsize=4_096)(_split)
 
 
 class _Reading:
@@ -338,14 +361,22 @@ class _Reading:
         return "".join(f"/{step}" for step in steps)
 
 
-def path_within(top: Element, target: Element) -> str:
-    """The path from an element down to one inside it; empty for itself and for one that is not there."""
-    for child in top.children:
-        if child is target:
-            return "/" + step_of(child, top.children)
-        if deeper := path_within(child, target):
-            return f"/{step_of(child, top.children)}{deeper}"
-    return ""
+def steps_within(top: Element) -> dict[int, str]:
+    """The path from an element down to each one inside it, by identity; that of the element itself is empty."""
+    paths, waiting = {id(top): ""}, [top]
+    while waiting:
+        above = waiting.pop()
+        counts: dict[str, int] = {}
+        for child in above.children:
+            counts[child.name.local] = counts.get(child.name.local, 0) + 1
+        numbers: dict[str, int] = {}
+        for child in above.children:
+            local = child.name.local
+            numbers[local] = number = numbers.get(local, 0) + 1
+            several = counts[local] > 1 or local in _NUMBERED
+            paths[id(child)] = f"{paths[id(above)]}/{_shown(child)}" + (f"[{number}]" if several else "")
+            waiting.append(child)
+    return paths
 
 
 def step_of(element: Element, beside: list[Element] | tuple[()]) -> str:
@@ -359,3 +390,10 @@ def step_of(element: Element, beside: list[Element] | tuple[()]) -> str:
         return shown
     number = next((at for at, one in enumerate(same, 1) if one is element), len(same) + 1)
     return f"{shown}[{number}]"
+
+
+def _shown(element: Element) -> str:
+    local = (
+        element.name.local if len(element.name.local) <= _SHOWN else element.name.local[: _SHOWN - 1] + "…"
+    )
+    return f"{element.name.prefix[:_SHOWN]}:{local}" if element.name.uri and element.name.prefix else local
