@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from chaincode import Creator
+from ledger import shape
 from ledger.canonical import canonical, parse_json
 from ledger.shape import time_text
 from tests.chaincode.memory import (
@@ -162,3 +164,18 @@ def test_a_broken_agreement_is_500_and_is_not_shown(value: bytes) -> None:
     response, stub = channel.simulate(first.user, EXPIRE, b"deal-1")
     assert (response.status, response.message) == (500, "internal-error: the chaincode failed")
     assert stub.writes == []
+
+
+def test_a_time_that_later_versions_of_python_read_is_refused_by_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Later(datetime):
+        """From Python 3.14 on the end of a day may be written as its hour 24."""
+
+        @classmethod
+        def fromisoformat(cls, text: str) -> Later:
+            days = timedelta(days=text.count("T24:00:00"))
+            return super().fromisoformat(text.replace("T24:00:00", "T00:00:00")) + days
+
+    monkeypatch.setattr(shape, "datetime", Later)
+    channel, first, _ = two_organisations()
+    proposal = canonical({**GOOD, "until": "2027-02-28T24:00:00.000Z"})
+    assert channel.refused(first.user, PROPOSE, b"deal-1", proposal) == (400, "bad-time")
