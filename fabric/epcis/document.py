@@ -312,11 +312,11 @@ class _Reader:
         effective: EffectiveContext,
         start: int,
     ) -> list[EventRecord]:
-        found, records = self.found, []
+        found, records, list_at = self.found, [], self.list_at
         # Events that were given one and the same context, as those of XML are, share what it puts in force.
         shared: dict[int, tuple[list[Any], EffectiveContext]] = {}
         for index, event in enumerate(events):
-            pointer = f"{self.list_at}/{index}"
+            pointer = f"{list_at}/{index}"
             found.record, found.pointer = start + index, pointer
             here, in_force = context, effective
             if type(event) is dict and "@context" in event:

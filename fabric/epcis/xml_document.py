@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from ledger.errors import Finding
 
-from .xml_event import Absolute, Prefixes, Problem, Trace
-from .xml_event import Mapping as Reader
+from .xml_event import Absolute, Prefixes, Problem, Reader, Trace
 from .xml_parser import (
     EPCIS_VERSIONS,
     QUERY_VERSIONS,

@@ -93,7 +93,7 @@ Trace = dict[tuple[int, object], tuple[Element, str | None]]
 """By container (its id) and key or index: the element, and the attribute, that a value was read from."""
 
 
-class Mapping:
+class Reader:
     """Reads the elements of one record. With a `trace` it notes where each value came from."""
 
     def __init__(self, naming: Naming, problems: list[Problem], trace: Trace | None = None) -> None:
@@ -256,10 +256,10 @@ class Mapping:
         self.problems.append(Problem(element, attribute, rule, expected, got))
 
 
-Field = Callable[[Mapping, Element], Any]
+Field = Callable[[Reader, Element], Any]
 """The value of an element, or None where it says nothing."""
 Fields = dict[str, Field]
-AttributeReader = Callable[[Mapping, str, Element, str], Any]
+AttributeReader = Callable[[Reader, str, Element, str], Any]
 Attributes = dict[str, AttributeReader]
 
 
@@ -288,11 +288,11 @@ def number(text: str) -> int | float | str | None:
 _read_number = lru_cache(maxsize=8_192)(number)
 
 
-def _as_text(mapping: Mapping, text: str, element: Element, raw: str) -> str:
+def _as_text(mapping: Reader, text: str, element: Element, raw: str) -> str:
     return text.strip(_XML_SPACE)
 
 
-def _as_number(mapping: Mapping, text: str, element: Element, raw: str | None) -> Any:
+def _as_number(mapping: Reader, text: str, element: Element, raw: str | None) -> Any:
     plain = text.strip(_XML_SPACE)
     found = _read_number(plain) if len(plain) <= _LONGEST_NUMBER else plain
     if found is None:
@@ -301,7 +301,7 @@ def _as_number(mapping: Mapping, text: str, element: Element, raw: str | None) -
     return found
 
 
-def _as_boolean(mapping: Mapping, text: str, element: Element, raw: str) -> Any:
+def _as_boolean(mapping: Reader, text: str, element: Element, raw: str) -> Any:
     plain = text.strip(_XML_SPACE)
     return {"true": True, "1": True, "false": False, "0": False}.get(plain, plain)
 
@@ -310,7 +310,7 @@ def _as_word(field: str) -> AttributeReader:
     return lambda mapping, text, element, raw: bare_word(field, text.strip(_XML_SPACE))
 
 
-def _text(mapping: Mapping, element: Element) -> str:
+def _text(mapping: Reader, element: Element) -> str:
     # The short way for nearly every value of a document: text and nothing else.
     if element.attributes or element.has_child:
         return mapping.leaf(element)
@@ -324,13 +324,13 @@ def _word(field: str) -> Field:
 def _list_of(item: str, read: Field, *, keep_empty: bool = False) -> Field:
     """A list whose items are elements of one name; an empty one says nothing, unless kept."""
 
-    def field(mapping: Mapping, element: Element) -> list[Any] | None:
+    def field(mapping: Reader, element: Element) -> list[Any] | None:
         items: list[Any] = []
         mapping.no_attributes(element)
         _collect(mapping, element, items)
         return items if items or keep_empty else None
 
-    def _collect(mapping: Mapping, element: Element, items: list[Any]) -> None:
+    def _collect(mapping: Reader, element: Element, items: list[Any]) -> None:
         if element.text and not element.has_child and element.text.strip(_XML_SPACE):
             mapping.problem(element, None, "mixed-content", f"elements {item}", element.text.strip())
         trace = mapping.trace
@@ -350,7 +350,7 @@ def _list_of(item: str, read: Field, *, keep_empty: bool = False) -> Field:
 def _object_of(fields: Fields, attributes: Attributes | None = None) -> Field:
     known = attributes or {}
 
-    def field(mapping: Mapping, element: Element) -> dict[str, Any]:
+    def field(mapping: Reader, element: Element) -> dict[str, Any]:
         value: dict[str, Any] = {}
         if element.attributes:
             mapping.attributes(element, value, known)
@@ -364,7 +364,7 @@ def _typed(name: str, field: str) -> Field:
     """An element with a type and text, such as a business transaction."""
     known = {"type": _as_word(field)}
 
-    def read(mapping: Mapping, element: Element) -> dict[str, Any]:
+    def read(mapping: Reader, element: Element) -> dict[str, Any]:
         value: dict[str, Any] = {}
         mapping.attributes(element, value, known)
         if element.has_child:
@@ -375,7 +375,7 @@ def _typed(name: str, field: str) -> Field:
     return read
 
 
-def _quantity(mapping: Mapping, element: Element) -> Any:
+def _quantity(mapping: Reader, element: Element) -> Any:
     if any(
         raw.startswith(_NIL) and text.strip() in ("true", "1") for raw, text in element.attributes.items()
     ):
@@ -386,7 +386,7 @@ def _quantity(mapping: Mapping, element: Element) -> Any:
     return _as_number(mapping, element.text, element, None)
 
 
-def _sensor_element(mapping: Mapping, element: Element) -> dict[str, Any]:
+def _sensor_element(mapping: Reader, element: Element) -> dict[str, Any]:
     reports = [child for child in element.children if child.name == _REPORT_NAME]
     value: dict[str, Any] = {}
     mapping.attributes(element, value, {})
@@ -401,7 +401,7 @@ def _sensor_element(mapping: Mapping, element: Element) -> dict[str, Any]:
     return value
 
 
-def _dispositions(mapping: Mapping, element: Element) -> dict[str, Any]:
+def _dispositions(mapping: Reader, element: Element) -> dict[str, Any]:
     value: dict[str, Any] = {}
     mapping.no_attributes(element)
     for child in element.children:
