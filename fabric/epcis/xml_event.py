@@ -52,6 +52,8 @@ class Prefixes:
 
     def __init__(self) -> None:
         self._of: dict[str, str] = {}
+        self._taken: set[str] = set()
+        self._numbers: dict[str, int] = {}
 
     @property
     def declared(self) -> dict[str, str]:
@@ -68,13 +70,13 @@ class Prefixes:
         return f"{prefix}:{name.local}"
 
     def _free(self, written: str) -> str:
-        taken = {*self._of.values(), *_RESERVED}
-        if written and written not in taken:
-            return written
-        stem = written or "ns"
-        return next(
-            f"{stem}{number}" for number in range(1, len(taken) + 2) if f"{stem}{number}" not in taken
-        )
+        prefix, stem = written, written or "ns"
+        # A stem goes on where it stopped, so that many namespaces under one prefix cost no more than their number.
+        while not prefix or prefix in self._taken or prefix in _RESERVED:
+            number = self._numbers[stem] = self._numbers.get(stem, 0) + 1
+            prefix = f"{stem}{number}"
+        self._taken.add(prefix)
+        return prefix
 
 
 class Absolute:

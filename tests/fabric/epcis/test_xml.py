@@ -407,6 +407,14 @@ def test_wrong_check_digits_are_kept_where_a_member_asked() -> None:
     assert (warning.rule, warning.pointer) == ("bad-check-digit", f"{AT}/epcList/epc[2]")
 
 
+def test_many_namespaces_under_one_prefix_are_numbered_on() -> None:
+    """Twenty thousand of them, which a search from the first number on would take minutes for."""
+    text = with_inside("".join([f'<p:a xmlns:p="urn:p:{at}:">{at}</p:a>' for at in range(20_000)]))
+    (value,) = read_xml(around(text)).value["epcisBody"]["eventList"]
+    assert (value["p:a"], value["p1:a"], value["p19999:a"]) == ("0", "1", "19999")
+    assert value["@context"]["p19999"] == "urn:p:19999:"
+
+
 def test_what_is_long_is_not_remembered_between_documents() -> None:
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
