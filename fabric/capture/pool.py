@@ -1,7 +1,8 @@
 """The prepare pool: one spawned process a core, which validates and commits; no database, no keys.
 
 Workers end with their parent: each waits on its sentinel, so a killed node leaves no process. A worker that
-dies takes the requests in the pool with it, which may be sent again; the pool is made anew at once.
+dies takes the requests in the pool with it, which may be sent again; the pool is made anew at once. That holds at whatever
+line it dies, which the executor alone does not promise (`_break_when_stuck`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import count
 from multiprocessing.connection import wait
-from typing import Final, Protocol
+from multiprocessing.process import BaseProcess
+from typing import Any, Final, Protocol
 
 from ledger.errors import LoomarkError, Unavailable
 
@@ -23,6 +25,9 @@ from .prepare import Limits, Prepared, prepare
 
 NICE: Final = 5
 """Of the processes that prepare; the writer is at 0, the projector of the graph behind both."""
+
+NOTICED_WITHIN_S: Final = 1.0
+"""How long an executor may take to see that a worker died."""
 
 _COLLECT_EVERY: Final = 64
 _turns = count(1)
@@ -47,8 +52,6 @@ class PreparePool:
         self._lock = threading.Lock()
         self._closed = False
         self._executor = self._start()
-        # The first task starts all workers; their imports take a second that the first request need not wait for.
-        self._executor.submit(_pid)
 
     def submit(self, body: bytes, media_type: str, keep_bad_check_digits: bool = False) -> Future[Prepared]:
         """Begin to prepare a submission in some worker."""
@@ -82,7 +85,14 @@ class PreparePool:
 
     def _start(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self._workers, context, initializer=_end_with_parent)
+        executor = ProcessPoolExecutor(self._workers, context, initializer=_end_with_parent)
+        # Each of the first tasks starts a worker; their imports take a second that the first request need not wait for.
+        for _ in range(self._workers):
+            executor.submit(_pid)
+        threading.Thread(
+            target=_break_when_stuck, args=(executor,), name="prepare-watch", daemon=True
+        ).start()
+        return executor
 
     def _settle(
         self, done: Future[Prepared | LoomarkError], outcome: Future[Prepared], executor: ProcessPoolExecutor
@@ -136,6 +146,28 @@ def collect_rarely() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
+
+
+def _break_when_stuck(executor: Any) -> None:
+    """Break an executor that the death of one of its workers did not break. Ends with the executor.
+
+    A worker that is killed while it sends an answer leaves a part of it in the pipe that all share, and the executor's
+    thread waits for the rest for ever, as the pipe stays open. Once nobody can write to it any more, the thread reads its
+    end and breaks the executor as for any other death.
+    """
+    manager, answers = executor._executor_manager_thread, executor._result_queue
+    # Workers are added while there is more to do than they can take.
+    processes: dict[int, BaseProcess] = executor._processes
+    while manager.is_alive():
+        running = [one for one in list(processes.values()) if one.exitcode != 0]
+        wait([one.sentinel for one in running], NOTICED_WITHIN_S)
+        if any(one.exitcode for one in running):
+            manager.join(NOTICED_WITHIN_S)
+            if manager.is_alive() and not executor._broken:
+                for one in list(processes.values()):
+                    one.kill()
+                answers._writer.close()
+            return
 
 
 def _prepare(

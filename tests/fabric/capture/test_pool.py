@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,37 @@ def test_a_dead_worker_costs_its_request_and_the_pool_is_made_anew(pool: Prepare
         lost.result(60)
     assert pool.submit(GOOD, EPCIS).result(60).size == len(GOOD)
     assert pool.pids() != [worker]
+
+
+def die_while_answering(size_bytes: int) -> None:
+    """In a worker: send the length of an answer and the first bytes of it, as a kill at that moment leaves it."""
+    frame = sys._getframe()
+    while "result_queue" not in frame.f_locals:
+        assert frame.f_back is not None
+        frame = frame.f_back
+    answers = frame.f_locals["result_queue"]
+    with answers._wlock:
+        os.write(answers._writer.fileno(), size_bytes.to_bytes(4, "big") + b"some")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_dies_while_it_answers_is_noticed() -> None:
+    pool = PreparePool(Limits(), workers=2)
+    try:
+        pool.warm()
+        before = pool.pids()
+        pool._executor.submit(die_while_answering, 1_000_000)
+        lost = pool.submit(GOOD, EPCIS)
+        with suppress(Unavailable):
+            lost.result(60)
+        deadline = time.monotonic() + 60
+        while set(pool.pids()) & set(before) and time.monotonic() < deadline:
+            with suppress(Unavailable):
+                pool.submit(GOOD, EPCIS).result(60)
+        assert not set(pool.pids()) & set(before)
+        assert pool.submit(GOOD, EPCIS).result(60).size == len(GOOD)
+    finally:
+        pool.close()
 
 
 PARENT = """
