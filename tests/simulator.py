@@ -199,7 +199,9 @@ class Simulator:
         """A member-signed capture of these events, ready to be posted."""
         document = changes.pop("document", None) or self.document(events)
         reading = changes.pop("reading", DEFAULT_READING)
-        records = [record.committed for record in read_document(document, media_type_of(document), reading).records]
+        records = [
+            record.committed for record in read_document(document, media_type_of(document), reading).records
+        ]
         arguments: dict[str, Any] = {
             "key": self.keys[by],
             "log": ORIGIN,

@@ -35,7 +35,9 @@ _WARNINGS = 20
 
 @app.command()
 def capture(
-    files: Annotated[list[Path], typer.Argument(help="EPCIS documents or single events: JSON-LD, or XML of 2.0 or 1.x.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="EPCIS documents or single events: JSON-LD, or XML of 2.0 or 1.x.")
+    ],
     key: Annotated[
         Path | None, typer.Option(help="Your key file; without it the node signs in custody.")
     ] = None,

@@ -28,6 +28,7 @@ from .packed import Packed, pack
 Draw = Callable[[int], bytes]
 """That many random bytes."""
 
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one submission may hold; the format's own limits apply as well."""
