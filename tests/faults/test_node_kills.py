@@ -26,7 +26,17 @@ from ledger.note import parse_vkey
 from ledger.policy import parse_policy
 from ledger.verify import Verifier
 
-from .served import GONE_WITHIN_S, Load, Promises, births, children, each_job, kill, survivors
+from .served import (
+    GONE_WITHIN_S,
+    Load,
+    Promises,
+    births,
+    children,
+    each_job,
+    kill,
+    let_the_graph_follow,
+    survivors,
+)
 
 SLICE_S = 12.0
 SOAK_KILLS = 1_000
@@ -95,6 +105,7 @@ class Lives:
             self._checked.clear()
             self.check_promises(node)
             self._send_again(node)
+            let_the_graph_follow(node)
             with node.client(self.keys["farm"]) as http:
                 vkey = http.get("/log/vkey").text.strip()
             verifier = Verifier(parse_policy(f"log {vkey}\nquorum none\n"))
