@@ -12,15 +12,18 @@ depends_on = None
 
 
 def upgrade() -> None:
-    _log()
+    _entries()
+    _found_in_the_log()
     _statements()
-    _submissions()
+    _documents()
+    _captures()
+    _jobs()
     _records()
     _beside()
 
 
-def _log() -> None:
-    """The log as it was sequenced: entries, the head, what finds seals and registry statements, the archive of heads."""
+def _entries() -> None:
+    """The log as it was sequenced: its entries, and the head."""
     op.create_table(
         "entry",
         sa.Column(
@@ -46,6 +49,10 @@ def _log() -> None:
         sa.CheckConstraint("id = 1", name=op.f("ck_head_single")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_head")),
     )
+
+
+def _found_in_the_log() -> None:
+    """What finds seals and registry statements among the entries, and the archive of heads."""
     op.create_table(
         "seal",
         sa.Column("idx", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -140,8 +147,8 @@ def _statements() -> None:
         )
 
 
-def _submissions() -> None:
-    """What was submitted, and under which names its submitter asks for it."""
+def _documents() -> None:
+    """What was submitted, as it was submitted."""
     op.create_table(
         "document",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -159,6 +166,10 @@ def _submissions() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_document")),
         sa.UniqueConstraint("member", "sha256", name=op.f("uq_document_member_sha256")),
     )
+
+
+def _captures() -> None:
+    """What was signed of it and stands in the log, or will."""
     op.create_table(
         "capture",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -185,6 +196,10 @@ def _submissions() -> None:
         sa.UniqueConstraint("idx", name=op.f("uq_capture_idx")),
         sa.UniqueConstraint("statement", name=op.f("uq_capture_statement")),
     )
+
+
+def _jobs() -> None:
+    """Under which names its submitter asks for it."""
     op.create_table(
         "job",
         sa.Column(
