@@ -14,13 +14,13 @@ from fabric.graph import GraphReader
 from . import problems
 from .auth import Authenticator, Sessions
 from .description import describe
+from .epcis import capture as epcis_capture
 from .headers import HeadersAlone, SecurityHeaders
 from .hearing import HeardOut
 from .metrics import Measured, Metrics
 from .pending import Pending
 from .routes import (
     docs,
-    epcis,
     erasure,
     health,
     keys,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from fabric.capture.node import Node
 
 _ROUTES = (
-    epcis,
+    epcis_capture,
     trace,
     reports,
     things,

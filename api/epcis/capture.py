@@ -17,6 +17,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from api.limits import media_type, read_body
+from api.routes.asking import Serving, Submitting
+from api.routes.records import told_checkpoint
 from api.services import Services
 from fabric.capture.naming import CapturedRecord, records_of
 from fabric.capture.writer import Ticket
@@ -24,9 +26,6 @@ from fabric.epcis.document import MEDIA_TYPES, XML_MEDIA_TYPES
 from fabric.store.jobs import Job
 from ledger.errors import Conflict, Unavailable
 from ledger.submission import MEDIA_TYPE as SUBMISSION
-
-from .asking import Serving, Submitting
-from .records import told_checkpoint
 
 router = APIRouter(prefix="/epcis", tags=["epcis"])
 
