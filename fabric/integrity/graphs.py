@@ -30,12 +30,15 @@ from fabric.graph.snapshots import CURRENT, PURGED, current
 from fabric.graph.source import Source
 from fabric.store.schema import erasure, event
 
-from .run import DAMAGED, Run, reason
+from .run import DAMAGED, Run, reason, require_room
 
 _NUMBER: Final = re.compile(rb"(-1|0|[1-9][0-9]{0,17})\n\Z")
 _SNAPSHOT: Final = re.compile(r"snap-[0-9]+-[0-9]+\Z")
 ENGINE_FAILS: Final = (OSError, ValueError, RuntimeError)
 """What the engine raises for files it cannot make sense of; a block that fails its checksum is a RuntimeError."""
+
+STORE_PLACE: Final = f"graph/{STORE}"
+"""Where the projector's own store is said to lie."""
 
 _FLOCK: Final = "hhqqi"
 _LOOKS: Final = 20
@@ -157,6 +160,28 @@ def sizes(run: Run, opened: list[Opened]) -> dict[int, list[Opened]]:
             )
         found.setdefault(size, []).append((place, store))
     return found
+
+
+def caught_up(run: Run, folder: Path, source: Engine, scratch: Path) -> Store | None:
+    """A copy of the projector's store in `scratch`, brought up to the head as the next start would; None after a fault."""
+    try:
+        shutil.copytree(folder / STORE, scratch / STORE)
+        for suffix in ("", "-wal"):
+            if (notes := folder / (PROGRESS + suffix)).is_file():
+                shutil.copyfile(notes, scratch / notes.name)
+        projection = open_projection(scratch, Source(source))
+        try:
+            while projection.advance():
+                run.progress("graph caught up", projection.covered, projection.covered)
+        finally:
+            projection.close()
+        return Store.read_only(str(scratch / STORE))
+    except (*ENGINE_FAILS, *DAMAGED, sqlite3.DatabaseError, SQLAlchemyError) as error:
+        require_room(error)
+        run.faults.note(
+            "graph-unreadable", STORE_PLACE, f"expected a graph to go on from, got: {_told(error)}"
+        )
+        return None
 
 
 def compare(run: Run, source: Engine, scratch: Path, graphs: list[Opened]) -> None:

@@ -195,6 +195,7 @@ def _projections(run: Run, folder: Path, copy: Path, opened: Sequence[graphs.Ope
             return
         derived.compare(run, connection)
         graphs.check_notes(run, folder / GRAPH, connection, max(by_size, default=None))
+    _catch_up(run, folder / GRAPH, fresh, copy, by_size)
     for size, same in by_size.items():
         if size == run.head:
             _graph(run, fresh, copy, same)
@@ -203,6 +204,26 @@ def _projections(run: Run, folder: Path, copy: Path, opened: Sequence[graphs.Ope
         else:
             for place, _ in same:
                 run.faults.note("graph-size", place, f"expected it to cover at most {run.head}, got {size}")
+
+
+def _catch_up(
+    run: Run, folder: Path, fresh: Path, copy: Path, by_size: dict[int, list[graphs.Opened]]
+) -> None:
+    """Put a copy of the projector's store that covers the head in the place of one that lags.
+
+    A projector that was ended in the middle of a pass leaves a part of it written. No reader sees that store, and the
+    next start ends the pass by the code that runs here: what is wrong after it is damage.
+    """
+    for size in [size for size in by_size if 0 <= size < run.head]:
+        for lagging in [one for one in by_size[size] if one[0] == graphs.STORE_PLACE]:
+            by_size[size].remove(lagging)
+            source = moment.copy_engine(fresh, (derived.STORED, copy))
+            try:
+                ahead = graphs.caught_up(run, folder, source, fresh.with_suffix(".ahead"))
+            finally:
+                source.dispose()
+            if ahead is not None:
+                by_size.setdefault(run.head, []).append((graphs.STORE_PLACE, ahead))
 
 
 def _graph(run: Run, fresh: Path, copy: Path, same: list[graphs.Opened]) -> None:

@@ -22,7 +22,7 @@ from ledger.key_change import extended_policy, parse_evidence
 from ledger.note import parse_note
 from ledger.policy import parse_policy
 from ledger.verify import Verifier
-from tests.faults.served import Load, Promises, births, each_job, kill, let_the_graph_follow, survivors
+from tests.faults.served import Load, Promises, births, each_job, kill, survivors
 
 SLICE_KILLS = 2
 SOAK_KILLS = 200
@@ -119,7 +119,6 @@ class Lives:
     def finish(self) -> None:
         with Served(self.folder) as node:
             self.check(node)
-            let_the_graph_follow(node)
             node.process.send_signal(signal.SIGTERM)
             assert node.process.wait(STOP_WITHIN_S) == 0
         assert check_node(self.folder, self.folder / "loomark.db").faults == ()

@@ -42,19 +42,6 @@ def survivors(tree: list[Birth], within_s: float = GONE_WITHIN_S) -> list[Birth]
         time.sleep(0.02)
 
 
-def let_the_graph_follow(node: Served) -> None:
-    """Wait until the graph covers the log: a projector that was killed between its quads and its notes of them leaves the
-    rest to the next one, and a check of the folder before that finds quads that are noted nowhere.
-    """
-    deadline = time.monotonic() + GONE_WITHIN_S
-    while time.monotonic() < deadline:
-        state = httpx2.get(f"{node.url}/readyz").json()
-        if state["graph_size"] == state["size"]:
-            return
-        time.sleep(0.05)
-    raise AssertionError("the graph did not follow")
-
-
 def _started(pid: int) -> str:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

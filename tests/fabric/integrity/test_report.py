@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import shutil
@@ -13,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyoxigraph import NamedNode, Store
 
 import fabric.integrity
 import ledger.log.fsck
 from api.cli.fsck_text import report_lines
 from fabric.capture.node import NodeSettings, rebuild_folder
+from fabric.graph.graph import Graph
+from fabric.graph.progress import Progress
 from fabric.graph.projection import open_projection, rebuild
 from fabric.graph.source import Source
 from fabric.integrity import MEANINGS, NOT_COVERED, NodeReport, check_node
@@ -28,6 +32,7 @@ from fabric.store.engine import reader_engine
 from fabric.store.schema import metadata
 from ledger.log.schema import metadata as log_metadata
 from ledger.note import ED25519, VerifierKey
+from ontology.vocabulary import term
 from tests.simulator import ORIGIN, Simulator
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -193,6 +198,39 @@ def test_a_graph_that_lags_is_held_to_the_size_that_it_covers(folder: Path) -> N
     rebuild(folder / "graph", Source(engine))
     engine.dispose()
     assert checked(folder).checked["quads"] > report.checked["quads"]
+
+
+class Ended(Exception):
+    """The projector's process ends here."""
+
+
+@pytest.mark.parametrize(("part", "step"), [(Progress, "note"), (Graph, "cover")])
+def test_a_projector_that_ended_in_the_middle_of_a_pass_is_no_damage(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, part: type, step: str
+) -> None:
+    with Simulator(folder) as sim:
+        sim.capture("mill", [sim.event(eventID=None, epcList=[LOT[:-5] + "21/late"])])
+
+    def end(*_: object) -> None:
+        raise Ended
+
+    with monkeypatch.context() as ending:
+        ending.setattr(part, step, end)
+        with pytest.raises(Ended):
+            graph(folder)
+    gc.collect()
+    before = tree(folder / "graph" / "store")
+    assert checked(folder).faults == ()
+    assert tree(folder / "graph" / "store") == before
+    store = Store(str(folder / "graph" / "store"))
+    store.remove(next(store.quads_for_pattern(None, NamedNode(term("epcis:bizStep")), None, None)))
+    store.flush()
+    del store
+    assert {fault.rule for fault in checked(folder).faults} == {"graph-quad"}
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def test_a_check_beside_a_working_node_finds_nothing(folder: Path) -> None:
