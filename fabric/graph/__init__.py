@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .comparison import Difference, check, compare
 from .projection import Projection, open_projection, rebuild
-from .projector import Projector, ProjectorHandle, start_projector
+from .projector import Projector, start_projector
 from .reader import Description, GraphReader
 from .rendering import context, to_jsonld, to_turtle
 from .source import Source
@@ -20,7 +20,6 @@ __all__ = [
     "GraphReader",
     "Projection",
     "Projector",
-    "ProjectorHandle",
     "Source",
     "check",
     "compare",

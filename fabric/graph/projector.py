@@ -9,15 +9,12 @@ graph and its notes say. Restarting it is left to whoever supervises it; this is
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Final
 
 from fabric.store.engine import reader_engine
+from ledger.process import CompanionProcess, Ends
 
 from .projection import open_projection
 from .snapshots import current
@@ -30,49 +27,12 @@ LOOK_EVERY_S: Final = 0.25
 """How long the projector waits before it looks for a new head."""
 
 
-class Projector:
+class Projector(CompanionProcess):
     """A projector's process as its parent holds it. Every start is a new process on the same folder."""
 
-    name = "projector"
-
     def __init__(self, folder: Path, database: Path | str) -> None:
+        super().__init__("projector", _run, (folder, database))
         self._folder = folder
-        self._database = database
-        self._process: BaseProcess | None = None
-        self._stop: Connection | None = None
-
-    def start(self) -> None:
-        """Start the process; returns at once."""
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_run, args=(self._folder, self._database, theirs), name=self.name, daemon=True
-        )
-        self._process.start()
-        theirs.close()
-        if self._stop is not None:
-            self._stop.close()
-        self._stop = ours
-
-    def is_alive(self) -> bool:
-        """Whether the process runs."""
-        return self._process is not None and self._process.is_alive()
-
-    def stop(self, timeout_s: float = 5.0) -> None:
-        """Let it finish its batch and end; kill it when it has not after the timeout."""
-        if self._stop is not None:
-            self._stop.close()
-            self._stop = None
-        if self._process is not None and self._process.pid is not None:
-            self._process.join(timeout_s)
-            if self._process.is_alive():
-                self._process.kill()
-                self._process.join()
-
-    @property
-    def pid(self) -> int | None:
-        """The process id of the last start."""
-        return None if self._process is None else self._process.pid
 
     @property
     def size(self) -> int:
@@ -85,9 +45,6 @@ class Projector:
         return max(0, head - self.size)
 
 
-ProjectorHandle = Projector
-
-
 def start_projector(folder: Path, database: Path | str) -> Projector:
     """Start a projector on a graph folder; `database` is a path or an SQLAlchemy URL."""
     projector = Projector(folder, database)
@@ -95,30 +52,24 @@ def start_projector(folder: Path, database: Path | str) -> Projector:
     return projector
 
 
-def _run(folder: Path, database: Path | str, stop: Connection) -> None:
-    # Ctrl-C reaches the whole terminal group; the parent decides when its children stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _run(folder: Path, database: Path | str, ends: Ends) -> None:
     # The graph may lag behind; captures may not. Where both want a core, captures get it.
     if hasattr(os, "nice"):
         os.nice(NICE)
-    follow(folder, database, stop)
+    follow(folder, database, ends)
 
 
-def follow(folder: Path, database: Path | str, stop: Connection) -> None:
-    """Project and publish until `stop` is closed at the other end, by order or by the parent's death."""
-    ends: list[Connection | int] = [stop]
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        ends.append(parent.sentinel)
+def follow(folder: Path, database: Path | str, ends: Ends) -> None:
+    """Project and publish until `ends` are told."""
     engine = reader_engine(database, pool_size=1)
     projection = open_projection(folder, Source(engine))
     try:
         projection.publish()
-        while not wait(ends, 0):
-            if projection.advance(lambda: bool(wait(ends, 0))):
+        while not ends.told():
+            if projection.advance(ends.told):
                 projection.publish()
             else:
-                wait(ends, LOOK_EVERY_S)
+                ends.told(LOOK_EVERY_S)
     finally:
         projection.close()
         engine.dispose()

@@ -1,7 +1,7 @@
 """What a witness cosigned, in SQLite: one row a log, changed and durable before anybody is answered.
 
-One connection, one process: the file is locked for as long as it is open, so that a second witness on the same folder is
-refused instead of cosigning beside the first. WAL with ``synchronous=FULL``: a commit that returned survives a power cut.
+The file is this process's alone (`ledger.process.exclusive`), so that a second witness on the same folder is refused instead of
+cosigning beside the first.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 from typing import Final
 
-from ..errors import Unavailable
+from ..process.exclusive import ExclusiveDatabase
 from .decision import LastSeen
 
 MAX_CONFLICTS: Final = 16
@@ -26,38 +25,19 @@ _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS conflict (origin TEXT NOT NULL, size INTEGER NOT NULL, note BLOB NOT NULL, "
     "seen BLOB NOT NULL, PRIMARY KEY (origin, size, note)) WITHOUT ROWID",
 )
-_PRAGMAS: Final = ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL")
 
 
 class WitnessStore:
     """The state of one witness. Safe to share by threads: `turn` gives one of them at a time the only transaction."""
 
     def __init__(self, path: Path) -> None:
-        self._lock = Lock()
-        try:
-            self._db = sqlite3.connect(path, timeout=1.0, check_same_thread=False, isolation_level=None)
-            for pragma in _PRAGMAS:
-                self._db.execute(f"PRAGMA {pragma}")
-            self._db.execute("BEGIN IMMEDIATE")
-            for statement in _SCHEMA:
-                self._db.execute(statement)
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise Unavailable(f"cannot open {path}: {error}; does another witness use it?") from error
+        self._file = ExclusiveDatabase(path, _SCHEMA, "witness")
 
     @contextmanager
     def turn(self) -> Iterator[Turn]:
         """One transaction; what it keeps is durable when the block has ended. Raises Unavailable, keeping nothing."""
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield Turn(self._db)
-                self._db.execute("COMMIT")
-            except sqlite3.Error as error:
-                raise Unavailable(f"the witness's state cannot be kept: {error}") from error
-            finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+        with self._file.transaction() as db:
+            yield Turn(db)
 
     def latest(self, origin: str) -> bytes | None:
         """The latest cosigned checkpoint of a log, with its log's signatures and the witness's; None before the first."""
@@ -66,8 +46,7 @@ class WitnessStore:
 
     def close(self) -> None:
         """Release the file."""
-        with self._lock:
-            self._db.close()
+        self._file.close()
 
 
 class Turn:

@@ -17,7 +17,7 @@ import httpx2
 import pytest
 
 from bench.serving import process_tree
-from ledger.hyperledger.anchor.companion import AnchorProcess
+from ledger.hyperledger.anchor.companion import NAME
 from ledger.keyfile import read_key_file
 from ledger.note import ED25519, VerifierKey
 from ledger.policy import policy_text
@@ -130,7 +130,7 @@ def test_the_main_job_on_two_nodes_ends_in_an_offline_verdict_that_names_the_org
 
 def check_what_the_nodes_say(one: OrganisationsNode, two: OrganisationsNode) -> None:
     two.wait_anchored(two.size())
-    well = (True, 0, 0, [], "Org1MSP")
+    well: tuple[bool, int, int, list[object], str] = (True, 0, 0, [], "Org1MSP")
     # The anchor says how it stands twice a second, so the node may know of a cosigned checkpoint a little later.
     until(
         lambda: (
@@ -218,7 +218,7 @@ def test_killed_anchors_and_nodes_go_on_where_they_were(
     one.capture(12)
     one.wait_anchored(one.size())
     until(lambda: one.status()["pid"] != killed[0] and two.status()["pid"] != killed[1], "others to say so")
-    assert one.ready()["children"][AnchorProcess.name]["restarts"] >= 1
+    assert one.ready()["children"][NAME]["restarts"] >= 1
     one.kill()
     one.start(ANCHOR)
     one.capture(13)

@@ -8,19 +8,16 @@ It is a `Companion` of the node (`fabric.capture.companion`). Starting it loads 
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Final
 
 from ...errors import InvalidInput, LoomarkError, Unavailable
+from ...process import CompanionProcess, Ends
 from ..connection import Profile, load_profile
 from .cosigner_key import cosigner_key
 from .face import AnchorChannel
@@ -28,6 +25,7 @@ from .follow import OpenLog
 from .run import Anchor
 from .status import FOLDER, Status, write_status
 
+NAME: Final = "anchor"
 SAY_EVERY_S: Final = 0.5
 _FAILED: Final = 70
 _REFUSED: Final = 1
@@ -56,59 +54,20 @@ class AnchorSettings:
     open_channel: Callable[[Profile], AnchorChannel] = gateway_channel
 
 
-class AnchorProcess:
+class AnchorProcess(CompanionProcess):
     """An anchor's process as its parent holds it. Every start is a new process on the same folder."""
 
-    name = "anchor"
-
     def __init__(self, settings: AnchorSettings) -> None:
-        self._settings = settings
-        self._process: BaseProcess | None = None
-        self._stop: Connection | None = None
-
-    def start(self) -> None:
-        """Start the process; returns at once."""
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_run, args=(self._settings, theirs), name=self.name, daemon=True
-        )
-        self._process.start()
-        theirs.close()
-        if self._stop is not None:
-            self._stop.close()
-        self._stop = ours
-
-    def is_alive(self) -> bool:
-        """Whether the process runs."""
-        return self._process is not None and self._process.is_alive()
-
-    def stop(self, timeout_s: float = 5.0) -> None:
-        """Ask it to end; kill it when it has not after the timeout. Nothing is lost either way."""
-        if self._stop is not None:
-            self._stop.close()
-            self._stop = None
-        if self._process is not None and self._process.pid is not None:
-            self._process.join(timeout_s)
-            if self._process.is_alive():
-                self._process.kill()
-                self._process.join()
-
-    @property
-    def pid(self) -> int | None:
-        """The process id of the last start."""
-        return None if self._process is None else self._process.pid
+        super().__init__(NAME, _run, (settings,))
 
 
-def _run(settings: AnchorSettings, stop: Connection) -> None:
-    # Ctrl-C reaches the whole terminal group; the parent decides when its children stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _run(settings: AnchorSettings, ends: Ends) -> None:
     try:
         anchor = open_anchor(settings)
     except LoomarkError as error:
         _say_refused(settings, error)
         sys.exit(_REFUSED)
-    work(anchor, stop)
+    work(anchor, ends)
     if anchor.failure is not None:
         traceback.print_exception(anchor.failure, file=sys.stderr)
         sys.exit(_FAILED)
@@ -126,19 +85,15 @@ def open_anchor(settings: AnchorSettings) -> Anchor:
         raise
 
 
-def work(anchor: Anchor, stop: Connection) -> None:
-    """Anchor until `stop` is closed at the other end, by order or by the parent's death, or a loop fails."""
-    ends: list[Connection | int] = [stop]
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        ends.append(parent.sentinel)
+def work(anchor: Anchor, ends: Ends) -> None:
+    """Anchor until `ends` are told, or a loop fails."""
     anchor.start()
     try:
         while not anchor.ended.is_set():
             # Its own database or the log's folder may not be readable now: the loops say so once they get on.
             with suppress(Unavailable):
                 anchor.say()
-            if wait(ends, SAY_EVERY_S):
+            if ends.told(SAY_EVERY_S):
                 break
     finally:
         anchor.stop()

@@ -1,7 +1,7 @@
 """What the anchor must not forget, in SQLite: `hyperledger/anchor.db`.
 
-One connection, one process: the file is locked for as long as it is open, so that a second anchor on the same folder is
-refused instead of cosigning beside the first. WAL with `synchronous=FULL`: a commit that returned survives a power cut.
+The file is this process's alone (`ledger.process.exclusive`), so that a second anchor on the same folder is refused instead of
+cosigning beside the first.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Final
 
-from ...errors import Unavailable
+from ...process.exclusive import ExclusiveDatabase
 from ...witness.decision import LastSeen
 
 MAX_BACKLOG: Final = 100_000
@@ -37,7 +36,6 @@ _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS place (name TEXT PRIMARY KEY, number INTEGER NOT NULL, text TEXT NOT NULL) "
     "WITHOUT ROWID",
 )
-_PRAGMAS: Final = ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL")
 _EVENTS: Final = "events"
 _ANCHORED: Final = "anchored"
 
@@ -76,37 +74,17 @@ class AnchorStore:
     """The state of one anchor. Safe to share by threads: `turn` gives one of them at a time the only transaction."""
 
     def __init__(self, path: Path) -> None:
-        self._lock = Lock()
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            self._db = sqlite3.connect(path, timeout=1.0, check_same_thread=False, isolation_level=None)
-            for pragma in _PRAGMAS:
-                self._db.execute(f"PRAGMA {pragma}")
-            self._db.execute("BEGIN IMMEDIATE")
-            for statement in _SCHEMA:
-                self._db.execute(statement)
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise Unavailable(f"cannot open {path}: {error}; does another anchor use it?") from error
+        self._file = ExclusiveDatabase(path, _SCHEMA, "anchor")
 
     @contextmanager
     def turn(self) -> Iterator[Turn]:
         """One transaction; what it keeps is durable when the block has ended. Raises Unavailable, keeping nothing."""
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield Turn(self._db)
-                self._db.execute("COMMIT")
-            except (sqlite3.Error, OverflowError) as error:
-                raise Unavailable(f"the anchor's state cannot be kept: {error}") from error
-            finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+        with self._file.transaction() as db:
+            yield Turn(db)
 
     def close(self) -> None:
         """Release the file."""
-        with self._lock:
-            self._db.close()
+        self._file.close()
 
 
 class Turn:
