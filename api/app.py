@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from . import problems
 from .auth import Authenticator, Sessions
 from .description import describe
 from .epcis import capture as epcis_capture
+from .epcis.paging import PageTokens
+from .epcis.problems import answer_refusal
 from .headers import HeadersAlone, SecurityHeaders
 from .hearing import HeardOut
 from .metrics import Measured, Metrics
@@ -78,13 +81,14 @@ def create_app(node: Node, settings: Settings, session_secret: bytes) -> FastAPI
     if node.witnesses is not None:
         metrics.observe_witnesses(node.witnesses.counts)
     authenticator, graph = Authenticator(node.capture, sessions), GraphReader(node.folder / "graph")
-    app.state.services = Services(node, settings, authenticator, metrics, Pending(), graph)
-    problems.install(app, problem_page)
+    page_tokens = PageTokens(session_secret, settings.page_token_life_s, time.time)
+    app.state.services = Services(node, settings, authenticator, metrics, Pending(), graph, page_tokens)
+    problems.install(app, problem_page, answer_refusal)
     for module in _ROUTES:
         app.include_router(module.router)
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(SecurityHeaders, as_answer=answer_refusal)
     app.add_middleware(Measured, metrics=metrics)
     # Twice the largest body that is taken: whoever sends up to that much learns why it was refused.
     limit_bytes = 2 * settings.capture_limit_bytes

@@ -68,9 +68,13 @@ _SCHEMAS: Final[dict[str, Any]] = {
     "Problem": {
         "type": "object",
         "description": "RFC 9457. Nothing of a refused request is stored.",
-        "required": ["type", "title", "status", "detail"],
+        "required": ["type", "title", "status", "detail", "rule"],
         "properties": {
-            "type": {**_TEXT, "description": "urn:loomark:problem:<rule>, stable."},
+            "type": {
+                **_TEXT,
+                "description": "urn:loomark:problem:<rule>; below /epcis an exception of the standard.",
+            },
+            "rule": {**_TEXT, "description": "Stable name of the rule; finer than an exception of the standard."},
             "title": _TEXT,
             "status": {"type": "integer"},
             "detail": _TEXT,

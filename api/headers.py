@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import failure
+from api.problems import FAILURE, AsAnswer
 
 # Nothing is loaded from elsewhere and no script runs at all; forms go to this node only.
 CONTENT_SECURITY_POLICY = (
@@ -27,8 +28,9 @@ class SecurityHeaders:
     Answers depend on who asks, so no shared cache may keep them unless the address says so (log tiles do).
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, as_answer: AsAnswer) -> None:
         self._app = app
+        self._as_answer = as_answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -52,7 +54,7 @@ class SecurityHeaders:
         except Exception:
             # Answered here, because what the framework answers on its own has passed these headers by.
             if not started:
-                await failure()(scope, receive, send_with_headers)
+                await self._as_answer(Request(scope), FAILURE)(scope, receive, send_with_headers)
             raise
 
 

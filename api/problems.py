@@ -1,7 +1,8 @@
 """The error tree as `application/problem+json` (RFC 9457), in one place.
 
-Every answer that refuses has a stable ``type`` (`urn:loomark:problem:<rule>`), and up to 100 findings, each
-with record index, JSON pointer, rule, expected and got. Messages never carry a secret or a payload.
+Every answer that refuses has a stable ``type`` (`urn:loomark:problem:<rule>`) and ``rule``, and up to 100 findings,
+each with record index, JSON pointer, rule, expected and got. Messages never carry a secret or a payload. What is below
+`/epcis` says the same with the types of its standard: `api.epcis.problems`.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from types import MappingProxyType
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -51,6 +52,18 @@ class UnsupportedMediaType(InvalidInput):
     default_rule = "unsupported-media-type"
 
 
+class NotAcceptable(InvalidInput):
+    """No answer can be given in the form, or the version, that the request's headers ask for."""
+
+    default_rule = "not-acceptable"
+
+
+class UriTooLong(InvalidInput):
+    """The address with its query is longer than this node reads."""
+
+    default_rule = "uri-too-long"
+
+
 class TooMany(InvalidInput):
     """The caller asks more often than its share allows."""
 
@@ -61,6 +74,8 @@ class TooMany(InvalidInput):
 _STATUS: tuple[tuple[type[LoomarkError], HTTPStatus], ...] = (
     (Unauthenticated, HTTPStatus.UNAUTHORIZED),
     (UnsupportedMediaType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+    (NotAcceptable, HTTPStatus.NOT_ACCEPTABLE),
+    (UriTooLong, HTTPStatus.REQUEST_URI_TOO_LONG),
     (TooMany, HTTPStatus.TOO_MANY_REQUESTS),
     (Conflict, HTTPStatus.CONFLICT),
     (Forbidden, HTTPStatus.FORBIDDEN),
@@ -82,10 +97,45 @@ _ABOUT_CONTENT = frozenset(
     {
         HTTPStatus.BAD_REQUEST,
         HTTPStatus.CONFLICT,
+        HTTPStatus.NOT_ACCEPTABLE,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     }
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a refusal says, whatever form it is sent in; `more` are members of its own."""
+
+    status: HTTPStatus
+    rule: str
+    detail: str
+    findings: tuple[Finding, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    more: Mapping[str, object] = field(default_factory=dict)
+    error: Exception | None = None
+
+    def members(self, kind: str) -> dict[str, object]:
+        """The members of the problem document whose `type` is `kind`."""
+        body: dict[str, object] = {
+            "type": kind,
+            "title": self.rule.replace("-", " ").capitalize(),
+            "status": int(self.status),
+            "detail": self.detail,
+            "rule": self.rule,
+            **self.more,
+        }
+        if self.findings:
+            body["findings"] = [finding.as_json() for finding in self.findings[:MAX_FINDINGS]]
+            body["findingCount"] = len(self.findings)
+        return body
+
+    def response(self) -> Response:
+        """The refusal as it is sent by everything but the EPCIS interface."""
+        body = self.members(f"urn:loomark:problem:{self.rule}")
+        # ASCII escapes, because what was got may hold lone surrogates that no encoder takes.
+        return Response(json.dumps(body), self.status, dict(self.headers), MEDIA_TYPE)
 
 
 def status_of(error: LoomarkError) -> HTTPStatus:
@@ -96,31 +146,8 @@ def status_of(error: LoomarkError) -> HTTPStatus:
     return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def problem(
-    status: HTTPStatus,
-    rule: str,
-    detail: str,
-    findings: tuple[Finding, ...] = (),
-    headers: Mapping[str, str] | None = None,
-    more: Mapping[str, object] = MappingProxyType({}),
-) -> Response:
-    """One problem document as a response; `more` are members of its own."""
-    body: dict[str, object] = {
-        "type": f"urn:loomark:problem:{rule}",
-        "title": rule.replace("-", " ").capitalize(),
-        "status": int(status),
-        "detail": detail,
-        **more,
-    }
-    if findings:
-        body["findings"] = [finding.as_json() for finding in findings[:MAX_FINDINGS]]
-        body["findingCount"] = len(findings)
-    # ASCII escapes, because what was got may hold lone surrogates that no encoder takes.
-    return Response(json.dumps(body), status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
-
-
-def response_for(error: LoomarkError) -> Response:
-    """The response for any error that Loomark raises on purpose."""
+def refusal_of(error: LoomarkError) -> Refusal:
+    """What is said about any error that Loomark raises on purpose."""
     status = status_of(error)
     headers: dict[str, str] = {}
     if status is HTTPStatus.UNAUTHORIZED:
@@ -130,11 +157,11 @@ def response_for(error: LoomarkError) -> Response:
     if isinstance(error, InvalidInput):
         findings = error.findings or _finding_about_the_whole(error, status)
         more = {"tombstone": error.tombstone} if isinstance(error, ErasedRecord) else {}
-        return problem(status, error.rule, error.message, findings, headers, more)
+        return Refusal(status, error.rule, error.message, findings, headers, more, error)
     if isinstance(error, VerificationError):
-        return problem(status, "verification-failed", str(error), headers=headers)
+        return Refusal(status, "verification-failed", str(error), (), headers, error=error)
     rule = error.rule if isinstance(error, Unavailable) else "unavailable"
-    return problem(status, rule, str(error) or "the node cannot serve this now", headers=headers)
+    return Refusal(status, rule, str(error) or "the node cannot serve this now", (), headers, error=error)
 
 
 def _finding_about_the_whole(error: InvalidInput, status: HTTPStatus) -> tuple[Finding, ...]:
@@ -148,21 +175,23 @@ def _finding_about_the_whole(error: InvalidInput, status: HTTPStatus) -> tuple[F
     return (Finding(None, error.pointer, error.rule, _EXPECTED.sub("", expected), got),)
 
 
-def failure() -> Response:
-    """The response for an error of ours: the log has the traceback, the caller learns nothing of the inside."""
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "the node failed to answer")
+FAILURE = Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "the node failed to answer")
+"""What is said about an error of ours: the log has the traceback, the caller learns nothing of the inside."""
 
 
 AsPage = Callable[[Request, LoomarkError], Response | None]
 """The page that tells a person of a refusal; None where a program asked."""
 
+AsAnswer = Callable[[Request, Refusal], Response]
+"""The refusal in the form that belongs to the address that was asked."""
 
-def install(app: FastAPI, as_page: AsPage) -> None:
+
+def install(app: FastAPI, as_page: AsPage, as_answer: AsAnswer) -> None:
     """Make `app` answer every refusal as a problem document, or to a person as a page; `api.headers` has the rest."""
 
     async def on_loomark_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, LoomarkError)
-        return as_page(request, error) or response_for(error)
+        return as_page(request, error) or as_answer(request, refusal_of(error))
 
     async def on_http_exception(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -170,8 +199,9 @@ def install(app: FastAPI, as_page: AsPage) -> None:
         shown = (
             as_page(request, NotFound("no page has this address")) if status is HTTPStatus.NOT_FOUND else None
         )
-        return shown or problem(
-            status, status.phrase.lower().replace(" ", "-"), str(error.detail), headers=error.headers
+        rule = status.phrase.lower().replace(" ", "-")
+        return shown or as_answer(
+            request, Refusal(status, rule, str(error.detail), headers=error.headers or {})
         )
 
     async def on_bad_parameters(request: Request, error: Exception) -> Response:

@@ -17,6 +17,7 @@ from .pending import Pending
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from api.epcis.paging import PageTokens
     from fabric.capture.node import Node
 
 
@@ -30,6 +31,7 @@ class Services:
     metrics: Metrics
     pending: Pending
     graph: GraphReader
+    page_tokens: PageTokens
 
     def state(self) -> dict[str, Any]:
         """The node's state, with the tree size that its knowledge graph covers, and the log index of the last

@@ -26,6 +26,7 @@ class Settings:
     their quorum. Sizes are bytes, times seconds. `high_water` is the file that remembers what was signed; in the folder by default.
     `operator_key` and `database` are secrets and never written to `node.toml`; `database` is a URL of SQLite or
     PostgreSQL, SQLite in the folder by default. `database_file` names a file that holds that URL.
+    `page_limit` is how much one page of the EPCIS interface has at most, whatever `perPage` says.
     The last five say where the node's keys come from besides its folder (docs/operating.md, "Keys"); all but
     `key_passphrase_file` are secrets.
 
@@ -50,6 +51,9 @@ class Settings:
     capture_limit_events: int = 10_000
     request_timeout_s: float = 60.0
     session_life_s: int = 8 * 3600
+    page_limit: int = 1000
+    page_token_life_s: int = 3600
+    uri_limit_bytes: int = 16 * 1024
     trace_budget_nodes: int = 1_000_000
     trace_budget_s: float = 20.0
     secure_cookies: bool = False

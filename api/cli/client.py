@@ -127,7 +127,7 @@ def connect(url: str, key_file: Path | None) -> Node:
 
 def _error_of(response: httpx2.Response) -> InvalidInput | Unavailable:
     problem = _problem(response)
-    rule = str(problem.get("type", "")).removeprefix("urn:loomark:problem:") or f"http-{response.status_code}"
+    rule = str(problem.get("rule") or f"http-{response.status_code}")
     detail = str(problem.get("detail") or f"the node answered {response.status_code}")
     if response.status_code >= 500:
         return Unavailable(f"{detail} [{rule}]")

@@ -23,6 +23,21 @@ from tests.simulator import EPCIS, Simulator
 CAPTURE_LIMIT_BYTES = 256 * 1024
 CAPTURE_LIMIT_EVENTS = 50
 _OFFERED = 100
+EXCEPTIONS = {
+    400: "ValidationException",
+    401: "SecurityException",
+    403: "SecurityException",
+    404: "NoSuchResourceException",
+    406: "NotAcceptableException",
+    409: "ResourceAlreadyExistsException",
+    410: "NoSuchResourceException",
+    413: "CaptureLimitExceededException",
+    414: "URITooLongException",
+    415: "UnsupportedMediaTypeException",
+    422: "ValidationException",
+}
+OTHERWISE = "ImplementationException"
+"""What the standard calls a refusal of each status; everything else is an ImplementationException."""
 
 
 class Door:
@@ -99,12 +114,19 @@ class Door:
         ready = self.http.get("/readyz")
         assert (ready.status_code, ready.json()["writable"], ready.json()["queued"]) == (200, True, 0)
 
-    def refused(self, answer: Any, status: int, rule: str) -> dict[str, Any]:
-        """The problem document of an answer that refuses with this status and rule."""
+    def refused(self, answer: Any, status: int, rule: str, exception: str | None = None) -> dict[str, Any]:
+        """The problem document of an answer that refuses with this status and rule.
+
+        Below `/epcis` its type is this exception of the standard, or the one that nearly always goes with the status.
+        """
         assert answer.status_code == status, (answer.status_code, answer.text[:500])
         assert answer.headers["content-type"] == "application/problem+json"
         body: dict[str, Any] = answer.json()
-        assert body["type"] == f"urn:loomark:problem:{rule}", body
+        assert body["rule"] == rule, body
+        if answer.request.url.path.startswith("/epcis"):
+            assert body["type"] == f"epcisException:{exception or EXCEPTIONS.get(status, OTHERWISE)}", body
+        else:
+            assert body["type"] == f"urn:loomark:problem:{rule}", body
         assert body["status"] == status
         assert body["title"]
         assert body["detail"]

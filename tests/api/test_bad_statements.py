@@ -127,7 +127,7 @@ def test_a_submission_of_another_shape_is_refused(door: Door, change: Any, rule:
 def test_a_refused_submission_names_the_place(door: Door, change: Any, pointer: str) -> None:
     with door.unchanged():
         answer = door.post(changed(submission(door), change), "packer", SUBMISSION)
-        finding = door.finding(answer, answer.json()["type"].rpartition(":")[2])
+        finding = door.finding(answer, answer.json()["rule"])
         assert (finding["pointer"], finding["record"]) == (pointer, None)
         assert ": expected" not in finding["expected"]
 
@@ -157,7 +157,7 @@ def test_a_refused_statement_names_the_place_and_what_was_got(
 ) -> None:
     with door.unchanged():
         answer = door.state(body)
-        finding = door.finding(answer, answer.json()["type"].rpartition(":")[2])
+        finding = door.finding(answer, answer.json()["rule"])
         assert (finding["pointer"], finding["got"]) == (pointer, got)
 
 
@@ -256,7 +256,7 @@ def test_what_the_operator_cannot_state_is_refused(
 ) -> None:
     with door.unchanged():
         answer = door.state(body)
-        found = rule or answer.json()["type"].rpartition(":")[2]
+        found = rule or answer.json()["rule"]
         door.refused(answer, status, found)
         assert found not in ("internal-error", "invalid-input")
         assert "newcomer" not in {one["id"] for one in door.get("/api/members").json()["members"]}
@@ -331,7 +331,7 @@ def test_a_member_admits_nobody_and_grants_nothing(door: Door) -> None:
         envelope = door.sim.sign("packer", kind, body)
         with door.unchanged():
             answer = door.state(envelope, "packer")
-            assert door.refused(answer, 403, answer.json()["type"].rpartition(":")[2])
+            assert door.refused(answer, 403, answer.json()["rule"])
 
 
 def test_an_envelope_of_another_member_is_refused_even_with_a_good_signature(door: Door) -> None:

@@ -168,7 +168,7 @@ def assert_refused(http: httpx2.Client, chance: random.Random) -> None:
     answer = http.post("/epcis/capture", content=document(chance, 40), headers=EPCIS)
     assert answer.status_code == 507, answer.text
     problem = answer.json()
-    assert problem["type"] == "urn:loomark:problem:storage-full"
+    assert (problem["type"], problem["rule"]) == ("epcisException:ImplementationException", "storage-full")
     assert problem["detail"].endswith("send it again later")
     assert int(answer.headers["retry-after"]) > 0
 

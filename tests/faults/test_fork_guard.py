@@ -468,7 +468,8 @@ def test_a_served_node_that_is_read_only_says_so_everywhere(tmp_path: Path, seed
     with Served(path) as served, served.client(keys["farm"]) as http:
         checkpoint = (path / "log/checkpoint").read_bytes()
         refused = http.post("/epcis/capture", content=document_of(chance, 1), headers={"Content-Type": EPCIS})
-        assert (refused.status_code, refused.json()["type"]) == (503, "urn:loomark:problem:read-only")
+        assert (refused.status_code, refused.json()["rule"]) == (503, "read-only")
+        assert refused.json()["type"] == "epcisException:ImplementationException"
         assert "published checkpoint, the head is behind: size 4 after 6" in refused.json()["detail"]
         ready = http.get("/readyz")
         assert (ready.status_code, ready.json()["readOnly"]) == (503, True)
