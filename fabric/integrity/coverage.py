@@ -41,6 +41,8 @@ COLUMNS: Final = (
     Uncovered("erased_name.iri", "which things an erased record named: only here is it still told"),
     Uncovered("erased_name.record", "which record named a thing; checked to be an erased one"),
     Uncovered("retention.*", "the member's own rule, stated nowhere else"),
+    Uncovered("named_query.*", "what a member asked for, stated nowhere else"),
+    Uncovered("subscription.*", "what a member asked for, and how far deliveries have come"),
     Uncovered("touched.seq", "which batch changed a record last; checked to be one behind the record's own"),
     Uncovered(
         "touched.record", "checked to be an event's; the graph, which follows it, is compared by itself"
@@ -64,6 +66,8 @@ ROWS: Final = (
     Uncovered("class", "a lost row of a class that no record is in"),
     Uncovered("erased_name", "a lost row: only here is it still told which things an erased record named"),
     Uncovered("retention", "a lost row: the member's own rule, stated nowhere else"),
+    Uncovered("named_query", "a lost row: what a member asked for, stated nowhere else"),
+    Uncovered("subscription", "a lost row: what a member asked for, and how far deliveries have come"),
     Uncovered("touched", "a lost row delays the graph, which is compared by itself"),
     Uncovered(
         "statement",

@@ -1,7 +1,7 @@
 """The fabric's tables: what was captured, and the projections that are read off it.
 
 Two sorts of tables share one `metadata`. The *durable* ones (`DURABLE`) hold what nobody could compute again:
-submitted documents, records with their salts, captures, jobs, credentials. They are migrated. All others,
+submitted documents, records with their salts, captures, jobs, credentials, subscriptions. They are migrated. All others,
 here and in `fabric.lineage.sql`, are *projections*: a pure function of sequenced records, their log indices
 and the registry, written in the transaction that sequences. They are dropped and rebuilt when their version
 differs (`fabric.store.projection`), so changing one never needs a migration.
@@ -199,6 +199,50 @@ retention: Final = Table(
     Column("set_at", BigInteger, nullable=False, comment="milliseconds since 1970, this node's clock"),
 )
 
+named_query: Final = Table(
+    "named_query",
+    metadata,
+    Column("id", _row_id, primary_key=True),
+    Column(
+        "member", String(64), nullable=False, comment="whose name it is: each member has names of its own"
+    ),
+    Column("name", _ordered, nullable=False),
+    Column("query", Text, nullable=False, comment="JSON as it was sent"),
+    Column("extensions", Text, nullable=False, comment="JSON: prefix to namespace, of its custom parameters"),
+    Column("created_at", BigInteger, nullable=False, comment="milliseconds since 1970, this node's clock"),
+    UniqueConstraint("member", "name"),
+    sqlite_autoincrement=True,
+)
+
+subscription: Final = Table(
+    "subscription",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("query", BigInteger, nullable=False, index=True, comment="row of the named query"),
+    Column("dest", Text, nullable=False),
+    Column("secret", Text, comment="what deliveries are signed with; leaves the process in no answer"),
+    Column("schedule", Text, comment="JSON as it was sent; null for a stream"),
+    Column("report_if_empty", SmallInteger, nullable=False),
+    Column("epc_format", String(32), nullable=False),
+    Column("initial_at", BigInteger, nullable=False, comment="initialRecordTime, milliseconds since 1970"),
+    Column("created_at", BigInteger, nullable=False, comment="milliseconds since 1970, this node's clock"),
+    Column("seq", BigInteger, nullable=False, comment="log index and place in its capture of the last"),
+    Column("position", Integer, nullable=False, comment="event that was delivered or passed over"),
+    Column("run_size", BigInteger, comment="tree size that the scheduled run under way goes up to"),
+    Column("due_at", BigInteger, comment="when it is looked at next; null: at the next new head"),
+    Column("batch", Integer, nullable=False, comment="most events in one delivery: less after a 413"),
+    Column("sending", String(36), comment="name of the delivery under way, noted before it is sent"),
+    Column("sending_keys", Text, comment="JSON: its events, [log index, place in its capture] each"),
+    Column("sending_by", Text, comment="the process that sends it"),
+    Column("sending_at", BigInteger, comment="when that process noted it"),
+    Column("failures", Integer, nullable=False, comment="attempts in a row that were not taken"),
+    Column("reason", Text, comment="why the last attempt was not taken"),
+    Column("dead", SmallInteger, nullable=False, comment="1: given up until somebody resumes it"),
+    Column("delivered", BigInteger, nullable=False, comment="deliveries that were taken"),
+    Column("notified_at", BigInteger, comment="when the last delivery was taken"),
+    Column("failed_at", BigInteger, comment="when the last attempt was not taken"),
+)
+
 DURABLE: Final = (
     document,
     capture,
@@ -211,6 +255,8 @@ DURABLE: Final = (
     erased,
     erased_name,
     retention,
+    named_query,
+    subscription,
 )
 """Tables that cannot be rebuilt; the log's own (`ledger.log.schema`) are durable too."""
 
@@ -232,7 +278,7 @@ thing: Final = Table(
 event: Final = Table(
     "event",
     metadata,
-    Column("record", BigInteger, primary_key=True, autoincrement=False),
+    Column("record", _row_id, primary_key=True, autoincrement=False),
     Column("seq", BigInteger, nullable=False, comment="log index of its capture"),
     Column("position", Integer, nullable=False, comment="in the capture"),
     Column("member", String(64), nullable=False),
@@ -262,7 +308,29 @@ event: Final = Table(
         sqlite_where=text("declares = 1"),
         postgresql_where=text("declares = 1"),
     ),
+    comment="one row an event; queries read its indices class by class, newest first (`fabric.query.plan`)",
 )
+# A class first: a reader's queries never meet the rows of others. Time or log index next to last: keys come in order.
+Index("ix_event_taken", event.c["class"], event.c.seq, event.c.position)
+Index("ix_event_type", event.c["class"], event.c.type, event.c.time_us, event.c.record)
+
+
+def _index_of(column: Column[Any]) -> None:
+    """An index of one field's values, class by class, in order of time; events without the field are not in it."""
+    given = text(f"{column.name} IS NOT NULL")
+    Index(
+        f"ix_event_{column.name}",
+        event.c["class"],
+        column,
+        event.c.time_us,
+        event.c.record,
+        sqlite_where=given,
+        postgresql_where=given,
+    )
+
+
+for _column in (event.c.step, event.c.disposition, event.c.read_point, event.c.biz_location):
+    _index_of(_column)
 
 line: Final = Table(
     "line",
