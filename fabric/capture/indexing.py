@@ -39,7 +39,7 @@ from ledger.registry import Registry
 from .erasure import Eraser
 from .packed import MasterRow, Packed, fact_from, master_row, pack, tell_things
 
-STORE_VERSION: Final = 1
+STORE_VERSION: Final = 2
 VERSIONS: Final = {"store": STORE_VERSION, "lineage": LINEAGE_VERSION, "visibility": VISIBILITY_VERSION}
 """Versions of the projections; a database with others is rebuilt before it is used."""
 
