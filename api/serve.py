@@ -118,7 +118,7 @@ def node_settings(settings: Settings) -> NodeSettings:
         operator_key=settings.operator_key,
         database=settings.database,
         workers=settings.prepare_processes,
-        limits=Limits(body_bytes=settings.capture_limit_bytes, records=settings.capture_limit_events),
+        limits=Limits(body_bytes=settings.capture_limit_bytes, events=settings.capture_limit_events),
         high_water=settings.high_water_file,
         witnesses=WitnessSettings(
             None if settings.witness_policy is None else Path(settings.witness_policy),

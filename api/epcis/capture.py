@@ -21,6 +21,7 @@ from api.routes.asking import Serving, Submitting
 from api.routes.records import told_checkpoint
 from api.services import Services
 from fabric.capture.naming import CapturedRecord, records_of
+from fabric.capture.prepare import Asked
 from fabric.capture.writer import Ticket
 from fabric.epcis.document import MEDIA_TYPES, XML_MEDIA_TYPES
 from fabric.store.jobs import Job
@@ -144,7 +145,9 @@ async def _capture(request: Request, serving: Services, member: str, digits: Dig
     service = serving.node.capture
     try:
         async with asyncio.timeout(settings.request_timeout_s):
-            prepared = await asyncio.wrap_future(service.prepare(body, kind, digits is Digits.KEEP))
+            prepared = await asyncio.wrap_future(
+                service.prepare(body, kind, Asked(keep_bad_check_digits=digits is Digits.KEEP))
+            )
             ticket: Ticket = service.store(member, prepared)
             stored: Job = await asyncio.wrap_future(ticket.stored)
     except TimeoutError as error:

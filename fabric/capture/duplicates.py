@@ -2,7 +2,7 @@
 
 Pure (design: meaning, section 2). An eventID is unique per capturing member among records without an error
 declaration: an equal body is a duplicate, another body a conflict. Without an eventID, an equal body is a
-duplicate. The header record is never one.
+duplicate. The header record is never one. What conflicts is not captured, so nothing repeats it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from fabric.store.records import Earlier, NewRecord
 from fabric.store.schema import HEADER
 from ledger.errors import Finding
 
-MOST_FINDINGS = 100
-
 
 class Same(NamedTuple):
     """What a record repeats: a stored record, or one at an earlier position of the same submission."""
@@ -26,33 +24,35 @@ class Same(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """Duplicates by position, and what contradicts an earlier record (at most a hundred findings)."""
+    """By position in the list of records: what each duplicate repeats, and what contradicts an earlier record.
+
+    A finding's `record` is the position in the document, which is another one where events were left out.
+    """
 
     duplicates: dict[int, Same]
-    conflicts: list[Finding]
+    conflicts: dict[int, Finding]
 
 
 def judge(
     records: Sequence[NewRecord],
-    pointers: Sequence[str],
+    places: Sequence[tuple[int, str]],
     by_event_id: Mapping[str, Sequence[Earlier]],
     by_digest: Mapping[bytes, Earlier],
 ) -> Judgement:
     """Apply the rule to records in order of position, given the same member's earlier records."""
     if not by_event_id and not by_digest and _are_different(records):
-        return Judgement({}, [])
+        return Judgement({}, {})
     duplicates: dict[int, Same] = {}
-    conflicts: list[Finding] = []
+    conflicts: dict[int, Finding] = {}
     here: dict[object, tuple[int, NewRecord]] = {}
     for position, record in enumerate(records):
         if record.kind == HEADER:
             continue
         same = _stored(record, by_event_id, by_digest) or _submitted(record, here)
         if same is None and _contradicts(record, by_event_id, here):
-            conflicts.append(_conflict(position, pointers[position], record))
-            if len(conflicts) == MOST_FINDINGS:
-                break
-        elif same is not None:
+            conflicts[position] = _conflict(*places[position], record)
+            continue
+        if same is not None:
             duplicates[position] = same
         for key in _keys(record):
             here.setdefault(key, (position, record))

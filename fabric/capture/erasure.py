@@ -230,13 +230,17 @@ def _drop_documents(connection: Connection, one: StoredBody, fresh: Sequence[Any
 
 
 def _drop_warnings(connection: Connection, documents: Collection[int]) -> None:
-    """A warning quotes what it is about."""
+    """A warning quotes what it is about, and so does what is said of an event that was left out."""
     found = select_in(
         connection, "SELECT id, notes FROM job WHERE notes IS NOT NULL AND document IN ({in})", documents
     )
     changed = []
     for row in list(found):
         notes = {name: item for name, item in json.loads(row.notes).items() if name != "warnings"}
+        for one in notes.get("rejected", ()):
+            one["findings"] = [
+                {"record": one["record"], "rule": found["rule"]} for found in one["findings"][:1]
+            ]
         changed.append((json.dumps(notes) if notes else None, row.id))
     update_rows(connection, job, ("notes",), ("id",), changed)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy.engine import Connection
 
@@ -18,7 +18,7 @@ from fabric.store.records import RECORD_IRI, NewRecord, StoredCapture
 from fabric.store.schema import HEADER
 from ledger.capture import CAPTURE_SALT_SIZE_BYTES, capture_commitment
 from ledger.ed25519 import Signer
-from ledger.errors import Conflict, Forbidden, Unavailable
+from ledger.errors import Conflict, Finding, Forbidden, Unavailable
 from ledger.log.stage import stage
 from ledger.registry import Registry
 from ledger.shape import time_text
@@ -30,6 +30,8 @@ from .indexing import Indexable
 from .keyring import Keyring
 from .prepare import Draw, Prepared
 
+MOST_FINDINGS: Final = 100
+
 Clock = Callable[[], int]
 """Milliseconds since 1970, UTC."""
 
@@ -37,6 +39,18 @@ Clock = Callable[[], int]
 def now_ms() -> int:
     """This machine's clock."""
     return time.time_ns() // 1_000_000
+
+
+class EventExists(Conflict):
+    """An event that was to be captured on its own was captured before, with the same body. `record` is its name."""
+
+    default_rule = "event-exists"
+
+    def __init__(self, record: str) -> None:
+        expected, got = "an event that this member has not captured", f"the same as {RECORD_IRI}{record}"
+        finding = Finding(1, "", self.default_rule, expected, got)
+        super().__init__(f"expected {expected}, got {got}", [finding])
+        self.record = record
 
 
 class Stored(NamedTuple):
@@ -70,8 +84,8 @@ class Intake:
         """
         _require_role(log.registry, member)
         known = documents.find(connection, member, prepared.sha256)
-        if known is not None:
-            first = jobs.first_of_document(connection, known)
+        if known is not None and not prepared.asked.single:
+            first = jobs.first_of_document(connection, known, prepared.asked.proceed)
             if first is not None:
                 return Stored(first, None)
         now_ms = self._clock()
@@ -88,7 +102,7 @@ class Intake:
         fresh = None
         if plan is not None and row is not None:
             fresh = _keep_capture(connection, member, document, row, plan, now_ms)
-        notes = prepared.notes | _duplicate_notes(judgement)
+        notes = prepared.notes | _outcome_notes(prepared, judgement)
         name = self._draw(16).hex()
         capture = None if fresh is None else fresh.capture.id
         jobs.create(connection, name, member, document, capture, notes, now_ms)
@@ -99,24 +113,25 @@ class Intake:
         unnamed = {one.digest for one in prepared.records if one.event_id is None and one.kind != HEADER}
         judgement = judge(
             prepared.records,
-            prepared.pointers,
+            prepared.places,
             records.earlier_by_event_id(connection, member, ids),
             records.earlier_by_digest(connection, member, unnamed),
         )
-        if judgement.conflicts:
-            first = judgement.conflicts[0]
-            raise Conflict(
-                f"{first.pointer}: expected {first.expected}, got {first.got}",
-                judgement.conflicts,
-                first.rule,
-            )
+        if judgement.conflicts and not prepared.asked.proceed:
+            found = list(judgement.conflicts.values())[:MOST_FINDINGS]
+            first = found[0]
+            raise Conflict(f"{first.pointer}: expected {first.expected}, got {first.got}", found, first.rule)
+        if judgement.duplicates and prepared.asked.single:
+            raise EventExists(next(iter(judgement.duplicates.values())).commitment.hex())
         return judgement
 
     def _in_custody(
         self, member: str, prepared: Prepared, judgement: Judgement, log: LogView, now_ms: int
     ) -> _Plan | None:
-        kept = [number for number in range(len(prepared.records)) if number not in judgement.duplicates]
-        if len(kept) == 1 and len(prepared.records) > 1:
+        left_out = judgement.duplicates.keys() | judgement.conflicts.keys()
+        kept = [number for number in range(len(prepared.records)) if number not in left_out]
+        if len(kept) == 1:
+            # The header record alone would say that something was captured.
             return None
         key = self._keyring.delegated(log.registry, member, now_ms)
         if key is None:
@@ -246,12 +261,19 @@ def _keep_capture(
     return Indexable(found, first, commitments, plan.masters, plan.events, repeated, digests)
 
 
-def _duplicate_notes(judgement: Judgement) -> dict[str, Any]:
-    found = [
-        {"record": position, "duplicateOf": RECORD_IRI + same.commitment.hex()}
-        for position, same in sorted(judgement.duplicates.items())
+def _outcome_notes(prepared: Prepared, judgement: Judgement) -> dict[str, Any]:
+    """What became of the records that were not taken, by their positions in the document."""
+    repeated = [
+        {"record": prepared.places[number][0], "duplicateOf": RECORD_IRI + same.commitment.hex()}
+        for number, same in sorted(judgement.duplicates.items())
     ]
-    return {"duplicates": found} if found else {}
+    conflicts = [(found.record or 0, [found.as_json()]) for found in judgement.conflicts.values()]
+    rejected = [
+        {"record": position, "findings": findings}
+        for position, findings in sorted([*prepared.rejected, *conflicts], key=lambda one: one[0])
+    ]
+    notes = {"duplicates": repeated, "rejected": rejected, "proceed": prepared.asked.proceed}
+    return {name: value for name, value in notes.items() if value}
 
 
 def _job_of(connection: Connection, earlier: StoredCapture) -> Job:

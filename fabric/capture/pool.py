@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol
 
 from ledger.errors import LoomarkError, Unavailable
 
-from .prepare import Limits, Prepared, prepare
+from .prepare import NOTHING, Asked, Limits, Prepared, prepare
 
 NICE: Final = 5
 """Of the processes that prepare; the writer is at 0, the projector of the graph behind both."""
@@ -36,7 +36,7 @@ _turns = count(1)
 class Preparer(Protocol):
     """Prepares submissions, several at a time. The future raises what `prepare` raises, or Unavailable."""
 
-    def submit(self, body: bytes, media_type: str, keep_bad_check_digits: bool = False) -> Future[Prepared]:
+    def submit(self, body: bytes, media_type: str, asked: Asked = NOTHING) -> Future[Prepared]:
         """Begin to prepare a submission."""
 
     def close(self) -> None:
@@ -53,14 +53,14 @@ class PreparePool:
         self._closed = False
         self._executor = self._start()
 
-    def submit(self, body: bytes, media_type: str, keep_bad_check_digits: bool = False) -> Future[Prepared]:
+    def submit(self, body: bytes, media_type: str, asked: Asked = NOTHING) -> Future[Prepared]:
         """Begin to prepare a submission in some worker."""
         outcome: Future[Prepared] = Future()
         # Running from the start: who gives up waiting cannot cancel what a worker will answer.
         outcome.set_running_or_notify_cancel()
         executor = self._executor
         try:
-            running = executor.submit(_prepare, body, media_type, self._limits, keep_bad_check_digits)
+            running = executor.submit(_prepare, body, media_type, self._limits, asked)
         except (BrokenProcessPool, RuntimeError):
             self._renew(executor)
             outcome.set_exception(_lost())
@@ -124,11 +124,11 @@ class InlinePreparer:
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
 
-    def submit(self, body: bytes, media_type: str, keep_bad_check_digits: bool = False) -> Future[Prepared]:
+    def submit(self, body: bytes, media_type: str, asked: Asked = NOTHING) -> Future[Prepared]:
         """Prepare now."""
         outcome: Future[Prepared] = Future()
         try:
-            outcome.set_result(prepare(body, media_type, self._limits, os.urandom, keep_bad_check_digits))
+            outcome.set_result(prepare(body, media_type, self._limits, os.urandom, asked))
         except LoomarkError as error:
             outcome.set_exception(error)
         return outcome
@@ -170,13 +170,11 @@ def _break_when_stuck(executor: Any) -> None:
             return
 
 
-def _prepare(
-    body: bytes, media_type: str, limits: Limits, keep_bad_check_digits: bool
-) -> Prepared | LoomarkError:
+def _prepare(body: bytes, media_type: str, limits: Limits, asked: Asked) -> Prepared | LoomarkError:
     _look_for_cycles()
     # An exception with more than one argument does not survive pickling by its arguments; as a value it does.
     try:
-        return prepare(body, media_type, limits, os.urandom, keep_bad_check_digits)
+        return prepare(body, media_type, limits, os.urandom, asked)
     except LoomarkError as error:
         return error
 

@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 from fabric.epcis.document import Document, Reading, media_type_of, read_document
 from fabric.epcis.identity import BodyDigests
@@ -19,7 +19,7 @@ from fabric.store.schema import EVENT, HEADER, MASTER
 from fabric.visibility.parties import Sides, is_split_needed
 from ledger.capture import MAX_RECORDS
 from ledger.commitment import RECORD_SALT_SIZE_BYTES, Committed, Committer
-from ledger.errors import Finding, TooLarge
+from ledger.errors import Finding, InvalidInput, TooLarge
 from ledger.submission import MEDIA_TYPE as SUBMISSION
 from ledger.submission import Submission, parse_submission, verify_submission
 
@@ -28,21 +28,46 @@ from .packed import Packed, pack
 Draw = Callable[[int], bytes]
 """That many random bytes."""
 
+Where = tuple[int, str]
+"""Position in the document, and pointer or path."""
+
+Rejected = tuple[int, list[dict[str, object]]]
+"""Position in the document of an event that is left out, and what is wrong with it: findings as JSON."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one submission may hold; the format's own limits apply as well."""
 
     body_bytes: int = 16 * 1024 * 1024
-    records: int = MAX_RECORDS
+    events: int = MAX_RECORDS
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a submitter asked of one capture.
+
+    `keep_bad_check_digits` turns that refusal into warnings; `proceed` leaves out events that fail and takes the rest;
+    `single` takes one bare event that is new, and nothing else; `version` is the EPCIS version that was stated beside
+    the document.
+    """
+
+    keep_bad_check_digits: bool = False
+    proceed: bool = False
+    single: bool = False
+    version: str | None = None
+
+
+NOTHING: Final = Asked()
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A validated submission: `records` in order of position, the header record, then `masters`, then `events`.
 
-    `pointers` say where each was in the document; a master-data row is its type, and the IRI and kind of what
-    it is about. `envelope` and `salt` are those of a member-signed capture, else None. `notes` are JSON.
+    `places` say where each was in the document: its position there, which those that were left out have as well, and
+    its pointer. A master-data row is its type, and the IRI and kind of what it is about. `envelope` and `salt` are
+    those of a member-signed capture, else None. `rejected` is what was left out; `notes` are JSON.
     """
 
     sha256: bytes
@@ -52,55 +77,61 @@ class Prepared:
     envelope: bytes | None
     salt: bytes | None
     records: list[NewRecord]
-    pointers: list[str]
+    places: list[Where]
     masters: list[tuple[str, str, str]]
     events: list[Packed]
+    rejected: list[Rejected]
     notes: dict[str, Any]
+    asked: Asked = NOTHING
 
 
-def prepare(
-    body: bytes, media_type: str, limits: Limits, draw: Draw, keep_bad_check_digits: bool = False
-) -> Prepared:
-    """Validate a submission whole and commit to its records. Raises InvalidInput and its leaves.
+def prepare(body: bytes, media_type: str, limits: Limits, draw: Draw, asked: Asked = NOTHING) -> Prepared:
+    """Validate a submission and commit to its records. Raises InvalidInput and its leaves.
 
     `media_type` is that of the request: EPCIS, or a member-signed capture, whose signature is left to the
-    writer, which knows the registry. `keep_bad_check_digits` turns that refusal into warnings, as a member may ask.
+    writer, which knows the registry. A signature is over all records of a capture, so what is signed cannot proceed.
     """
     if len(body) > limits.body_bytes:
         raise TooLarge(f"expected at most {limits.body_bytes} bytes, got {len(body)}", rule="document-size")
     essence = media_type.partition(";")[0].strip().lower()
     if essence == SUBMISSION:
-        return _prepare_signed(parse_submission(body), limits, keep_bad_check_digits)
-    document = read_document(body, media_type, Reading(keep_bad_check_digits=keep_bad_check_digits))
-    values = _committed(document, limits)
+        return _prepare_signed(parse_submission(body), limits, asked)
+    document = read_document(body, media_type, _reading(limits, asked))
+    values = [record.committed for record in document.records]
     salts = draw(RECORD_SALT_SIZE_BYTES * len(values))
     size = RECORD_SALT_SIZE_BYTES
     pieces = [salts[at : at + size] for at in range(0, len(salts), size)]
     committer = Committer()
     # Each record is committed to just before its row is made, while it lies in the processor's cache.
     committed = map(committer, values, pieces)
-    return _prepared(body, essence, None, document, pieces, committed)
+    return _prepared(body, essence, None, document, pieces, committed, asked)
 
 
-def _prepare_signed(submission: Submission, limits: Limits, keep_bad_check_digits: bool) -> Prepared:
-    reading = Reading(sent_digests=submission.contexts, keep_bad_check_digits=keep_bad_check_digits)
+def _reading(limits: Limits, asked: Asked, sent_digests: Mapping[str, str | None] | None = None) -> Reading:
+    return Reading(
+        sent_digests=sent_digests,
+        keep_bad_check_digits=asked.keep_bad_check_digits,
+        proceed=asked.proceed,
+        single=asked.single,
+        version=asked.version,
+        most_events=limits.events,
+    )
+
+
+def _prepare_signed(submission: Submission, limits: Limits, asked: Asked) -> Prepared:
+    if asked.proceed:
+        raise InvalidInput(
+            "expected rollback for a capture that its member signed, got proceed: the signature is over all of it",
+            rule="signed-proceed",
+        )
+    reading = _reading(limits, asked, submission.contexts)
     # A submission has no room for a media type; JSON and XML cannot be taken for each other.
     media_type = media_type_of(submission.document)
     document = read_document(submission.document, media_type, reading)
-    values = _committed(document, limits)
+    values = [record.committed for record in document.records]
     committed = iter(verify_submission(submission, values))
     salts = list(submission.record_salts)
-    return _prepared(submission.document, media_type, submission, document, salts, committed)
-
-
-def _committed(document: Document, limits: Limits) -> list[dict[str, Any]]:
-    values = [record.committed for record in document.records]
-    if len(values) > limits.records:
-        expected, got = f"at most {limits.records} records, the header among them", str(len(values))
-        first = document.records[limits.records]
-        finding = Finding(first.position, first.pointer, "too-many-records", expected, got)
-        raise TooLarge(f"expected {expected}, got {got}", [finding], "too-many-records")
-    return values
+    return _prepared(submission.document, media_type, submission, document, salts, committed, asked)
 
 
 def _prepared(
@@ -110,6 +141,7 @@ def _prepared(
     document: Document,
     salts: list[bytes],
     committed: Iterator[Committed],
+    asked: Asked,
 ) -> Prepared:
     digest_of = BodyDigests()
     first_event = 1 + len(document.master_data)
@@ -130,7 +162,7 @@ def _prepared(
                 int(packed.declares),
                 one.commitment,
                 digest_of(read.committed, one),
-                salts[read.position],
+                salts[len(records)],
                 data,
             )
         )
@@ -142,22 +174,25 @@ def _prepared(
         None if submission is None else submission.envelope.data,
         None if submission is None else submission.capture_salt,
         records,
-        [""] + [read.pointer for read in document.records[1:]],
+        [(read.position, read.pointer) for read in document.records],
         [(read.type, read.thing.iri, read.thing.kind.value) for read in document.master_data],
         events,
-        _notes(document, events, first_event),
+        [(one.position, [finding.as_json() for finding in one.findings]) for one in document.rejected],
+        _notes(document, events),
+        asked,
     )
 
 
-def _notes(document: Document, events: list[Packed], first: int) -> dict[str, Any]:
-    warnings = [finding.as_json() for finding in document.warnings] + _split_warnings(events, first)
+def _notes(document: Document, events: list[Packed]) -> dict[str, Any]:
+    positions = [read.position for read in document.events]
+    warnings = [finding.as_json() for finding in document.warnings] + _split_warnings(events, positions)
     notes: dict[str, Any] = {"warnings": warnings} if warnings else {}
     if document.unresolved:
         notes["unresolvedContexts"] = list(document.unresolved)
     return notes
 
 
-def _split_warnings(events: list[Packed], first: int) -> list[dict[str, Any]]:
+def _split_warnings(events: list[Packed], positions: list[int]) -> list[dict[str, Any]]:
     return [
         Finding(
             position,
@@ -166,6 +201,6 @@ def _split_warnings(events: list[Packed], first: int) -> list[dict[str, Any]]:
             "one party of each type on each side, so that each sees its own leg",
             "two or more: only the capturing member will see it",
         ).as_json()
-        for position, event in enumerate(events, first)
+        for position, event in zip(positions, events, strict=True)
         if (event.sources or event.destinations) and is_split_needed(Sides(event.sources, event.destinations))
     ]

@@ -34,7 +34,7 @@ from .intake import Clock, LogView
 from .keyring import Keyring, require_member
 from .links import LINK
 from .pool import Preparer
-from .prepare import Draw, Prepared
+from .prepare import NOTHING, Asked, Draw, Prepared
 from .retaining import Due
 from .statements import check, delegation, draft, require_author
 from .writer import Ticket, Writer
@@ -82,18 +82,20 @@ class CaptureService:
         self._clock = clock
         self._draw = draw
 
-    def prepare(self, body: bytes, media_type: str, keep_bad_check_digits: bool = False) -> Future[Prepared]:
+    def prepare(self, body: bytes, media_type: str, asked: Asked = NOTHING) -> Future[Prepared]:
         """Begin to validate and commit to a submission. The future raises InvalidInput, Unavailable."""
-        return self._preparer.submit(body, media_type, keep_bad_check_digits)
+        return self._preparer.submit(body, media_type, asked)
 
     def store(self, member: str, prepared: Prepared) -> Ticket:
         """Queue a prepared submission of a member; `stored` gives its Job. Raises QueueFull, Unavailable."""
         require_member(self._writer.log_view().registry, member)
         return self._writer.submit_capture(member, prepared)
 
-    def capture(self, member: str, body: bytes, media_type: str, *, settled: bool = False) -> Job:
+    def capture(
+        self, member: str, body: bytes, media_type: str, *, settled: bool = False, asked: Asked = NOTHING
+    ) -> Job:
         """Capture a submission and wait until it is durable, or with `settled` until it has its index."""
-        ticket = self.store(member, self.prepare(body, media_type).result(WAIT_S))
+        ticket = self.store(member, self.prepare(body, media_type, asked).result(WAIT_S))
         job: Job = ticket.stored.result(WAIT_S)
         if not settled:
             return job
@@ -108,10 +110,10 @@ class CaptureService:
             raise NotFound("no such capture job", rule="unknown-job")
         return found
 
-    def jobs(self, member: str, limit: int = 100) -> list[Job]:
-        """A member's latest jobs, newest first."""
+    def jobs(self, member: str, limit: int = 100, after: tuple[int, str] | None = None) -> list[Job]:
+        """A member's jobs, newest first: at most `limit`, those after the one with this `created_ms` and id."""
         with self._engine.connect() as connection:
-            return jobs.list_of_member(connection, member, limit)
+            return jobs.list_of_member(connection, member, limit, after)
 
     def document(self, name: str, member: str) -> StoredDocument:
         """The bytes of a job, as they were submitted, for their submitter. Raises NotFound."""

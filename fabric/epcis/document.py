@@ -10,7 +10,7 @@ committed form, in the order of a capture::
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
@@ -33,6 +33,7 @@ from .fields import TEXT, TIME, check_extension
 from .findings import MOST, EnoughFindings, Findings
 from .identifiers import Position, Thing, read_name
 from .master_data import MASTER_DATA_POSITION, Element, check_vocabularies
+from .outline import refuse_excess
 from .unreadable import with_records
 from .validation import FIELDS, check_event
 from .xml_document import XMLForm, read_xml
@@ -87,15 +88,27 @@ class EventRecord(NamedTuple):
     event: Event
 
 
+class RejectedEvent(NamedTuple):
+    """An event that was left out, with what is wrong with it; `position` is the one it would have had."""
+
+    position: int
+    pointer: str
+    findings: tuple[Finding, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A validated submission. `unresolved` are the contexts whose meaning is not known here."""
+    """A validated submission. `unresolved` are the contexts whose meaning is not known here.
+
+    `rejected` are the events that were left out, in order: none unless that was asked for. Positions count them.
+    """
 
     header: HeaderRecord
     master_data: tuple[MasterRecord, ...]
     events: tuple[EventRecord, ...]
     warnings: tuple[Finding, ...]
     unresolved: tuple[str, ...]
+    rejected: tuple[RejectedEvent, ...] = ()
 
     @property
     def records(self) -> tuple[HeaderRecord | MasterRecord | EventRecord, ...]:
@@ -105,11 +118,19 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How to read: which contexts resolve, what a signed capture says of them, what a member asked for."""
+    """How to read: which contexts resolve, what a signed capture says of them, what a member asked for.
+
+    `proceed` leaves out the events that are at fault; `single` takes one bare event and no document; `version` is the
+    EPCIS version that the sender stated beside the document. At most `most_events` are read.
+    """
 
     contexts: ContextTable = PACKAGED
     sent_digests: Mapping[str, str | None] | None = None
     keep_bad_check_digits: bool = False
+    proceed: bool = False
+    single: bool = False
+    version: str | None = None
+    most_events: int = MOST_RECORDS
 
 
 DEFAULT_READING: Final = Reading()
@@ -119,7 +140,7 @@ def read_document(data: bytes, media_type: str, reading: Reading = DEFAULT_READI
     """Reads and validates one EPCISDocument, EPCISQueryDocument or bare event, in JSON or XML.
 
     Raises InvalidInput with up to 100 findings; its rule is that of the first. TooLarge for more records
-    than a capture holds. `media_type` may have parameters; the committed form has none.
+    than a capture holds, or more events than are to be read. `media_type` may have parameters; the committed form has none.
     """
     plain = media_type.partition(";")[0].strip().lower()
     if plain in XML_MEDIA_TYPES:
@@ -127,6 +148,7 @@ def read_document(data: bytes, media_type: str, reading: Reading = DEFAULT_READI
     if plain not in MEDIA_TYPES:
         expected = " or ".join(MEDIA_TYPES + XML_MEDIA_TYPES)
         raise InvalidInput(f"expected {expected}, got {plain[:80]}", rule="media-type")
+    refuse_excess(data, reading.most_events)
     value, deep = _parsed(data)
     found = Findings(reading.keep_bad_check_digits)
     source = {"sha256": hashlib.sha256(data).hexdigest(), "mediaType": plain}
@@ -147,16 +169,25 @@ def media_type_of(data: bytes) -> str:
 def _read_xml(data: bytes, media_type: str, reading: Reading) -> Document:
     """The same records as those of its JSON form, each finding at its place in the XML."""
     try:
-        form = read_xml(data)
+        form = read_xml(data, reading.most_events)
     except RefusedXML as error:
         place, line = error.place
         raise _refusal([Finding(error.record, place, error.rule, error.expected, error.got, line)]) from None
     found = Findings(reading.keep_bad_check_digits)
-    found.refused += form.refused
+    reader_of_form = _Reader(
+        found,
+        reading,
+        {"sha256": hashlib.sha256(data).hexdigest(), "mediaType": media_type},
+        form.may_be_deep,
+        stated_version=form.version,
+    )
     found.warned += form.warned
-    source = {"sha256": hashlib.sha256(data).hexdigest(), "mediaType": media_type}
+    if reading.proceed:
+        reader_of_form.take_faults(form)
+    else:
+        found.refused += form.refused
     try:
-        document = _Reader(found, reading, source, form.may_be_deep).read(form.value)
+        document = reader_of_form.read(form.value)
     except EnoughFindings:
         document = None
     if document is None or found.refused:
@@ -174,14 +205,30 @@ def _placed(document: Document, form: XMLForm) -> Document:
                 for one, at in zip(document.master_data, form.masters, strict=True)
             ]
         ),
-        events=tuple(
-            [one._replace(pointer=at.path) for one, at in zip(document.events, form.events, strict=True)]
-        ),
+        events=tuple([one._replace(pointer=form.place(one.position).path) for one in document.events]),
         warnings=tuple(form.placed(document.warnings)),
+        rejected=tuple(_placed_rejections(document.rejected, form)),
     )
 
 
-_TOO_LARGE = frozenset({"too-many-records", "too-many-units", "too-many-elements", "too-deep"})
+def _placed_rejections(rejected: Sequence[RejectedEvent], form: XMLForm) -> Iterator[RejectedEvent]:
+    """The faults of the first events at their elements, those of the others at their events.
+
+    Looking for an element reads its record once more, and keeps it; of thousands that would be the whole document.
+    """
+    closely = iter(form.placed([finding for one in rejected[:MOST] for finding in one.findings]))
+    for number, one in enumerate(rejected):
+        place = form.place(one.position)
+        if number < MOST:
+            findings = [next(closely) for _ in one.findings]
+        else:
+            findings = [replace(finding, pointer=place.path, line=place.line) for finding in one.findings]
+        yield RejectedEvent(one.position, place.path, tuple(findings))
+
+
+_TOO_LARGE = frozenset(
+    {"too-many-records", "too-many-events", "too-many-units", "too-many-elements", "too-deep"}
+)
 
 
 def _refusal(refused: Sequence[Finding]) -> InvalidInput:
@@ -214,11 +261,22 @@ def _parsed_deep(data: bytes) -> JSON:
 class _Reader:
     """One reading of one document."""
 
-    def __init__(self, found: Findings, reading: Reading, source: dict[str, Any], deep: bool) -> None:
+    def __init__(
+        self,
+        found: Findings,
+        reading: Reading,
+        source: dict[str, Any],
+        deep: bool,
+        stated_version: str | None = None,
+    ) -> None:
         self.found = found
         self.reading = reading
         self.source = source
         self.deep = deep
+        self.stated_version = stated_version
+        self.rejected: list[RejectedEvent] = []
+        self.told = 0
+        self.faults: dict[int, list[Finding]] = {}
         self.unresolved: dict[str, None] = {}
         self.list_at = EVENT_LISTS["EPCISDocument"]
 
@@ -229,8 +287,26 @@ class _Reader:
             return None
         kind = value.get("type")
         if type(kind) is str and kind in EVENT_LISTS:
+            if self.reading.single:
+                self.found.refuse("/type", "single-event", f"one bare event: {', '.join(FIELDS)}", kind)
+                return None
             return self._document(value)
         return self._bare_event(value)
+
+    def take_faults(self, form: XMLForm) -> None:
+        """What XML said and JSON cannot: of an event it leaves that event out, of anything else it refuses the whole."""
+        first = 1 + len(form.masters)
+        for finding in form.refused:
+            if (finding.record or 0) >= first:
+                self.faults.setdefault(finding.record or 0, []).append(finding)
+            else:
+                self.found.refused.append(finding)
+        for position in form.unread:
+            if position not in self.faults:
+                place, got = form.place(position), "something that it cannot"
+                self.faults[position] = [
+                    Finding(position, place.path, "xml-unreadable", "what JSON can say", got, place.line)
+                ]
 
     def _bare_event(self, event: dict[str, Any]) -> Document | None:
         kind = event.get("type")
@@ -242,6 +318,8 @@ class _Reader:
                 self.found.missing("", "type")
             return None
         self.found.at(1, "")
+        # A single event is all there is: nothing would be left to go on with.
+        self.found.refused += self.faults.get(1, ())
         entries = self._own_context(event, required=True)
         if entries is None:
             return None
@@ -263,19 +341,31 @@ class _Reader:
         self._check_frame(document, effective)
         vocabularies = check_vocabularies(document, self.found, effective)
         events = self._events_of(document, bool(vocabularies), effective)
+        if len(events) > self.reading.most_events:
+            self._refuse_events(1 + len(vocabularies), len(events))
+            return None
         if 1 + len(vocabularies) + len(events) > MOST_RECORDS:
             self._refuse_excess(len(vocabularies), len(events))
             return None
         elements = self._elements(vocabularies, context)
+        if self.reading.proceed and self.found.refused:
+            # What is wrong with the frame or with master data is not one event's: there is nothing to go on with.
+            return None
         records = self._events(events, entries or [], context, effective, 1 + len(elements))
         if self.found.refused:
             return None
-        if not (records or elements):
+        if not (records or elements or self.rejected):
             self.found.at(0, self.list_at)
             self.found.refuse("", "no-records", "an event or a master-data element", events)
             return None
         header = self._header(context, document["type"], _frame(document))
         return self._done(header, elements, tuple(records))
+
+    def _refuse_events(self, first: int, count: int) -> None:
+        """Names the first event that is one too many."""
+        most = self.reading.most_events
+        self.found.at(first + most, f"{self.list_at}/{most}")
+        self.found.refuse("", "too-many-events", f"{most} events in a capture at most", count)
 
     def _refuse_excess(self, elements: int, events: int) -> None:
         """Names the first record that is one too many."""
@@ -312,29 +402,50 @@ class _Reader:
         effective: EffectiveContext,
         start: int,
     ) -> list[EventRecord]:
-        found, records, list_at = self.found, [], self.list_at
+        found, records, list_at = self.found, list[EventRecord](), self.list_at
+        proceed = self.reading.proceed
         # Events that were given one and the same context, as those of XML are, share what it puts in force.
         shared: dict[int, tuple[list[Any], EffectiveContext]] = {}
         for index, event in enumerate(events):
             pointer = f"{list_at}/{index}"
             found.record, found.pointer = start + index, pointer
-            here, in_force = context, effective
-            if type(event) is dict and "@context" in event:
-                key = id(event["@context"])
-                known = shared.get(key)
-                if known is None:
-                    own = self._own_context(event, required=False)
-                    known = self._in_force(entries + (own or []))
-                    if type(event["@context"]) is dict:
-                        shared[key] = known
-                here, in_force = known
-            check_event(event, found, in_force)
-            # Once something is refused nothing will be stored: the rest is only searched for findings.
-            if not found.refused:
-                committed = {**event, "@context": here}
-                self._check_size(committed)
-                records.append(EventRecord(start + index, pointer, committed, read_event(committed)))
+            warned = len(found.warned)
+            try:
+                here, in_force = context, effective
+                if type(event) is dict and "@context" in event:
+                    key = id(event["@context"])
+                    known = shared.get(key)
+                    if known is None:
+                        own = self._own_context(event, required=False)
+                        known = self._in_force(entries + (own or []))
+                        if own is not None and type(event["@context"]) is dict:
+                            shared[key] = known
+                    here, in_force = known
+                check_event(event, found, in_force)
+                # Once something is refused nothing will be stored: the rest is only searched for findings.
+                if not found.refused:
+                    committed = {**event, "@context": here}
+                    self._check_size(committed)
+                    records.append(EventRecord(start + index, pointer, committed, read_event(committed)))
+            except EnoughFindings:
+                if not proceed:
+                    raise
+            if proceed and (found.refused or start + index in self.faults):
+                del found.warned[warned:]
+                self._leave_out(start + index, pointer, records)
         return records
+
+    def _leave_out(self, position: int, pointer: str, records: list[EventRecord]) -> None:
+        """Take an event out that is at fault; what it was found guilty of is told of it alone."""
+        found = self.found
+        if records and records[-1].position == position:
+            records.pop()
+        findings = (self.faults.get(position, []) + found.refused)[:MOST]
+        found.refused = []
+        # Each says at least one thing; of many, the others would fill the job.
+        told = findings if self.told < MOST else findings[:1]
+        self.told += len(told)
+        self.rejected.append(RejectedEvent(position, pointer, tuple(told)))
 
     def _own_context(self, value: dict[str, Any], required: bool) -> list[Any] | None:
         if "@context" not in value:
@@ -376,8 +487,13 @@ class _Reader:
                 self._check_frame_extension(name, value, "", effective)
             elif name not in ("@context", "epcisHeader", "epcisBody"):
                 TEXT.check(value, "/" + name, found, effective)
-        if type(document.get("schemaVersion")) is str and document["schemaVersion"].partition(".")[0] != "2":
-            found.refuse("/schemaVersion", "schema-version", "2.0 or a later 2.x", document["schemaVersion"])
+        version = document.get("schemaVersion")
+        if type(version) is str:
+            if version.partition(".")[0] != "2":
+                found.refuse("/schemaVersion", "schema-version", "2.0 or a later 2.x", version)
+            stated, told = self.stated_version or version, self.reading.version
+            if told is not None and not is_same_version(stated, told):
+                found.refuse("/schemaVersion", "version-differs", f"{told}, as the request states", stated)
 
     def _check_frame_extension(self, name: str, value: Any, where: str, effective: EffectiveContext) -> None:
         # A remark beside the events binds nobody; partners write them, so they are told and kept.
@@ -432,7 +548,19 @@ class _Reader:
     def _done(
         self, header: HeaderRecord, elements: tuple[MasterRecord, ...], events: tuple[EventRecord, ...]
     ) -> Document:
-        return Document(header, elements, events, tuple(self.found.warned), tuple(self.unresolved))
+        return Document(
+            header,
+            elements,
+            events,
+            tuple(self.found.warned),
+            tuple(self.unresolved),
+            tuple(self.rejected),
+        )
+
+
+def is_same_version(one: str, other: str) -> bool:
+    """Whether two versions agree as far as both go: 2.0 and 2.0.0 do, 2.0 and 1.2 do not."""
+    return all(left == right for left, right in zip(one.split("."), other.split("."), strict=False))
 
 
 def _frame(document: dict[str, Any]) -> dict[str, Any]:

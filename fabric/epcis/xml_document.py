@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from ledger.errors import Finding
 
-from .xml_event import Absolute, Prefixes, Problem, Reader, Trace
+from .xml_event import Problem, Reader, Trace
+from .xml_names import Absolute, Prefixes
 from .xml_parser import (
     EPCIS_VERSIONS,
     QUERY_VERSIONS,
@@ -63,6 +64,8 @@ class XMLForm:
 
     `refused` is what XML said and JSON cannot, `warned` what is worth telling; `masters` and `events` are the
     places of the records after the header. `may_be_deep` says that a record could be deeper than a proof can carry.
+    `unread` are the positions of all events that `refused` is about, or would be if it told of more. `version` is the
+    one that the document states.
     """
 
     value: dict[str, Any]
@@ -72,6 +75,13 @@ class XMLForm:
     events: list[Place]
     may_be_deep: bool
     data: bytes = field(repr=False)
+    unread: frozenset[int] = frozenset()
+    version: str | None = None
+
+    def place(self, position: int) -> Place:
+        """Where a record after the header is."""
+        masters = len(self.masters)
+        return self.masters[position - 1] if position <= masters else self.events[position - 1 - masters]
 
     def placed(self, findings: Iterable[Finding]) -> list[Finding]:
         """Findings about the JSON form as findings about the XML; the document is read once more for them."""
@@ -84,9 +94,9 @@ class XMLForm:
         return [builder.placed(one) for one in told]
 
 
-def read_xml(data: bytes) -> XMLForm:
-    """The JSON form of a document. Raises RefusedXML where there is none."""
-    return _Builder(data).form()
+def read_xml(data: bytes, most_events: int = MOST_RECORDS) -> XMLForm:
+    """The JSON form of a document. Raises RefusedXML where there is none, or at the first event that is one too many."""
+    return _Builder(data, most_events=most_events).form()
 
 
 class _Builder:
@@ -95,9 +105,18 @@ class _Builder:
     With `wanted`, positions of records, it reads only those and the frame, and notes where everything is from.
     """
 
-    def __init__(self, data: bytes, wanted: frozenset[int] | None = None, masters: int = 0) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        wanted: frozenset[int] | None = None,
+        masters: int = 0,
+        most_events: int = MOST_RECORDS,
+    ) -> None:
         self.data = data
         self.wanted = wanted
+        self.most_events = most_events
+        self.unread: set[int] = set()
+        self.version: str | None = None
         self.first_event = 1 + masters
         self.rows: dict[int, list[Any]] = {}
         self.masters: list[Place] = []
@@ -125,7 +144,18 @@ class _Builder:
             got = "one that declares nothing, which is passed over"
             warned.append(Finding(0, "", "doctype", "no document type declaration", got, 1))
         deep = frame.depth > _SHALLOW
-        return XMLForm(value, self._refused(), warned, self.masters, self.events, deep, self.data)
+        first = 1 + len(self.masters)
+        return XMLForm(
+            value,
+            self._refused(),
+            warned,
+            self.masters,
+            self.events,
+            deep,
+            self.data,
+            frozenset([first + index for index in self.unread]),
+            self.version,
+        )
 
     def record(self, holder: Element, element: Element, place: Place) -> None:
         """One record has ended."""
@@ -133,6 +163,9 @@ class _Builder:
         places = self.events if is_event else self.masters
         if len(self.events) + len(self.masters) >= MOST_RECORDS:
             raise RefusedXML("too-many-records", f"{MOST_RECORDS} events and elements at most", "more", place)
+        if is_event and len(places) >= self.most_events:
+            expected = f"{self.most_events} events in a capture at most"
+            raise RefusedXML("too-many-events", expected, "more", place)
         places.append(place)
         rows = self.rows.setdefault(id(holder), [])
         position = len(places) if not is_event else self.first_event + len(places) - 1
@@ -166,6 +199,8 @@ class _Builder:
     def _note(
         self, problems: list[Problem], is_event: bool, index: int, place: Place, element: Element
     ) -> None:
+        if problems and is_event:
+            self.unread.add(index)
         room = _MOST_TOLD - len(self.problems)
         self.problems += [(is_event, index, place, element, one) for one in problems[:room]]
 
@@ -192,7 +227,7 @@ class _Builder:
         stated = frame.root.attributes.get("schemaVersion")
         if stated is None:
             return None
-        plain = stated.strip()
+        plain = self.version = stated.strip()
         old = {**EPCIS_VERSIONS, **QUERY_VERSIONS}.get(frame.namespace) == "1"
         if (plain in _OLD_VERSIONS) != old and frame.namespace:
             expected = "1.0 to 1.2" if old else "2.0 or a later 2.x"

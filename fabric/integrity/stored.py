@@ -35,7 +35,7 @@ from .run import Run
 
 _RECORDS_AT_ONCE: Final = 2_000
 _NAME: Final = re.compile(r"[0-9a-f]{32}\Z")
-_NOTES: Final = frozenset({"warnings", "duplicates"})
+_NOTES: Final = frozenset({"warnings", "duplicates", "rejected", "proceed", "unresolvedContexts"})
 _OPERATOR_MEMBER: Final = "operator"
 _OF_CAPTURES: Final = "SELECT * FROM record WHERE capture IN ({in}) ORDER BY capture, position"
 _DIGESTS: Final = "SELECT id, sha256, media_type FROM document WHERE id IN ({in})"

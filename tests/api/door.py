@@ -44,7 +44,7 @@ class Door:
     """One consortium and an HTTP client; requests carry the API key of `member`, None sends none."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
-        limits = Limits(body_bytes=CAPTURE_LIMIT_BYTES, records=CAPTURE_LIMIT_EVENTS)
+        limits = Limits(body_bytes=CAPTURE_LIMIT_BYTES, events=CAPTURE_LIMIT_EVENTS)
         self.sim = Simulator(folder, InlinePreparer(limits))
         self.keys = {"operator": self._operator_key()}
         self.settings = Settings(

@@ -185,14 +185,31 @@ def test_json_that_is_too_deep_is_refused(door: Door, depth: int) -> None:
         assert place(found) == (2, VALUE + "/0" * (MAX_DEPTH - 4))
 
 
-def test_more_records_than_a_capture_may_have_are_refused(door: Door) -> None:
+def dated(count: int, day: int) -> list[dict[str, Any]]:
+    """Events that differ."""
+    return [event(eventTime=f"2026-05-{day:02d}T08:{n // 60:02d}:{n % 60:02d}Z") for n in range(count)]
+
+
+def test_more_events_than_a_capture_may_have_are_refused(door: Door) -> None:
     with door.unchanged():
-        many = [
-            event(eventTime=f"2026-05-01T08:{n // 60:02d}:{n % 60:02d}Z") for n in range(CAPTURE_LIMIT_EVENTS)
-        ]
-        found = door.finding(door.post(document(door, *many)), "too-many-records", 413)
-        # The header record counts, so that the last event is the one too many.
-        assert place(found) == (CAPTURE_LIMIT_EVENTS, f"/epcisBody/eventList/{CAPTURE_LIMIT_EVENTS - 1}")
+        body = document(door, *dated(CAPTURE_LIMIT_EVENTS + 1, 1))
+        found = door.finding(door.post(body), "too-many-events", 413)
+        assert place(found) == (None, f"/epcisBody/eventList/{CAPTURE_LIMIT_EVENTS}")
+        # What is no event by its names is counted once it was read.
+        body = document(door, *dated(CAPTURE_LIMIT_EVENTS, 1), {})
+        found = door.finding(door.post(body), "too-many-events", 413)
+        assert place(found) == (CAPTURE_LIMIT_EVENTS + 1, f"/epcisBody/eventList/{CAPTURE_LIMIT_EVENTS}")
+
+
+def test_as_many_events_as_are_announced_are_taken(door: Door) -> None:
+    elements = [{"id": "urn:epc:id:sgln:9506000.00009.0", "attributes": []}]
+    lists = [{"type": "urn:epcglobal:epcis:vtype:Location", "vocabularyElementList": elements}]
+    header = {"epcisMasterData": {"vocabularyList": lists}}
+    # A name that an event has anywhere is not a second event.
+    named = {"ex:of": {"eventTime": "x", "eventList": [{"eventTime": "y"}]}}
+    events = [one | named for one in dated(CAPTURE_LIMIT_EVENTS, 2)]
+    job = door.captured(document(door, *events, epcisHeader=header))
+    assert len(job["records"]) == 2 + CAPTURE_LIMIT_EVENTS
 
 
 @pytest.mark.parametrize(

@@ -211,10 +211,10 @@ def test_xml_that_is_too_deep_is_refused(door: Door, text: str, rule: str) -> No
 
 
 def test_more_xml_events_than_a_capture_may_have_are_refused(door: Door) -> None:
-    texts = [fresh() for _ in range(CAPTURE_LIMIT_EVENTS)]
+    texts = [fresh() for _ in range(CAPTURE_LIMIT_EVENTS + 1)]
     with door.unchanged():
-        found = door.finding(door.post(around("".join(texts)), kind=XML), "too-many-records", 413)
-        assert found["pointer"] == f"{AT}[{CAPTURE_LIMIT_EVENTS}]"
+        found = door.finding(door.post(around("".join(texts)), kind=XML), "too-many-events", 413)
+        assert found["pointer"] == f"{AT}[{CAPTURE_LIMIT_EVENTS + 1}]"
 
 
 def test_xml_over_the_limit_of_bytes_is_refused_unread(door: Door) -> None:

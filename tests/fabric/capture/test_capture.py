@@ -120,7 +120,7 @@ def test_more_records_than_the_limit_are_refused(sim: Simulator) -> None:
     from fabric.capture.prepare import Limits, prepare
 
     with pytest.raises(TooLarge):
-        prepare(sim.document([lot_event(sim), lot_event(sim)]), EPCIS, Limits(records=2), sim.draw)
+        prepare(sim.document([lot_event(sim), lot_event(sim)]), EPCIS, Limits(events=1), sim.draw)
     with pytest.raises(TooLarge):
         prepare(sim.document([lot_event(sim)]), EPCIS, Limits(body_bytes=100), sim.draw)
 

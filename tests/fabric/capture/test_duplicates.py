@@ -28,7 +28,7 @@ def outcome(new: NewRecord, stored: NewRecord | None) -> str:
             by_digest[stored.digest] = earlier
         else:
             by_id[stored.event_id] = [earlier]
-    found = judge([HEADER, new], ["", "/e/0"], by_id, by_digest)
+    found = judge([HEADER, new], [(0, ""), (1, "/e/0")], by_id, by_digest)
     return "conflict" if found.conflicts else "duplicate" if found.duplicates else "new"
 
 
@@ -63,21 +63,34 @@ def test_a_record_against_an_earlier_one_of_the_same_document(
     new: NewRecord, stored: NewRecord | None, expected: str
 ) -> None:
     before = [] if stored is None else [stored]
-    found = judge([HEADER, *before, new], ["", "/e/0", "/e/1"], {}, {})
+    places = [(number, "/e") for number in range(3)]
+    found = judge([HEADER, *before, new], places, {}, {})
     assert ("conflict" if found.conflicts else "duplicate" if found.duplicates else "new") == expected
     assert list(found.duplicates) in ([], [2])
 
 
 def test_a_conflict_names_the_pointer_of_the_event_id() -> None:
-    found = judge([HEADER, record("a", b"1"), record("a", b"2")], ["", "/e/0", "/e/1"], {}, {})
-    assert [(one.record, one.pointer, one.rule) for one in found.conflicts] == [
+    found = judge([HEADER, record("a", b"1"), record("a", b"2")], [(0, ""), (1, "/e/0"), (2, "/e/1")], {}, {})
+    assert [(one.record, one.pointer, one.rule) for one in found.conflicts.values()] == [
         (2, "/e/1/eventID", "event-id-conflict")
     ]
 
 
-def test_at_most_a_hundred_conflicts_are_listed() -> None:
-    records = [HEADER, *[record("a", bytes([n])) for n in range(150)]]
-    assert len(judge(records, [""] * len(records), {}, {}).conflicts) == 100
+def test_nothing_repeats_what_conflicts() -> None:
+    """Of an ID with three bodies the first stands; the second again is no duplicate, because it is not captured."""
+    records = [HEADER, *[record("a", digest) for digest in (b"1", b"2", b"2", b"1")]]
+    found = judge(records, [(number, "") for number in range(5)], {}, {})
+    assert (list(found.conflicts), list(found.duplicates)) == ([2, 3], [4])
+    assert found.duplicates[4].position == 1
+
+
+def test_at_most_a_hundred_conflicts_are_listed(sim: Simulator) -> None:
+    before = sim.counts()
+    one = sim.event(quantityList=[{"epcClass": LOT, "quantity": 3}])
+    with pytest.raises(Conflict) as refusal:
+        sim.capture("farm", [one | {"ex:n": number} for number in range(150)])
+    assert len(refusal.value.findings) == 100
+    assert sim.counts() == before
 
 
 def lot_event(sim: Simulator, **fields: Any) -> dict[str, Any]:
