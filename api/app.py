@@ -16,8 +16,10 @@ from . import problems
 from .auth import Authenticator, Sessions
 from .description import describe
 from .epcis import capture as epcis_capture
+from .epcis import options as epcis_options
 from .epcis.paging import PageTokens
 from .epcis.problems import answer_refusal
+from .epcis.uri_limit import UriLimit
 from .headers import HeadersAlone, SecurityHeaders
 from .hearing import HeardOut
 from .metrics import Measured, Metrics
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 
 _ROUTES = (
     epcis_capture,
+    epcis_options,
     trace,
     reports,
     things,
@@ -88,6 +91,7 @@ def create_app(node: Node, settings: Settings, session_secret: bytes) -> FastAPI
         app.include_router(module.router)
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    app.add_middleware(UriLimit, limit_bytes=settings.uri_limit_bytes, as_answer=answer_refusal)
     app.add_middleware(SecurityHeaders, as_answer=answer_refusal)
     app.add_middleware(Measured, metrics=metrics)
     # Twice the largest body that is taken: whoever sends up to that much learns why it was refused.

@@ -16,7 +16,7 @@ from typing import Annotated, Final, TypeVar
 from fastapi import Depends, Request, Response
 
 from api.problems import NotAcceptable
-from ledger.errors import InvalidInput
+from ledger.errors import Finding, InvalidInput
 
 JSON: Final = "application/json"
 JSON_LD: Final = "application/ld+json"
@@ -31,6 +31,8 @@ OLDEST_CAPTURED: Final = {"GS1-EPCIS-Min": "1.0.0", "GS1-CBV-Min": "1.0.0"}
 """The oldest versions that are captured; answers are of :data:`EPCIS_VERSION` and :data:`CBV_VERSION` only."""
 VENDOR_VERSION: Final = f"Loomark/{version('loomark')}"
 
+EXTENSIONS: Final = {"cbvmda": "urn:epcglobal:cbv:mda:"}
+"""Prefixes that have a meaning in every question, declared or not."""
 MAX_EXTENSIONS: Final = 64
 _VERSION: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,7}", re.ASCII)
 _PREFIX: Final = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
@@ -89,7 +91,9 @@ class Negotiated:
 
 def base_headers(extensions: Mapping[str, str] | None = None) -> dict[str, str]:
     """The GS1 headers that do not depend on a format: also those of refusals."""
-    declared = ", ".join(f"{prefix}={namespace}" for prefix, namespace in (extensions or {}).items())
+    declared = ", ".join(
+        f"{prefix}={namespace}" for prefix, namespace in {**EXTENSIONS, **(extensions or {})}.items()
+    )
     return {
         "GS1-EPCIS-Version": EPCIS_VERSION,
         "GS1-CBV-Version": CBV_VERSION,
@@ -121,10 +125,16 @@ def negotiate(headers: Mapping[str, str], offered: Sequence[str] = OFFERED) -> N
     Names of `headers` are lower case. Where nothing is said the answer is JSON with GS1 Digital Links.
     """
     check_versions(headers)
-    epc_format = _one_of(EpcFormat, headers, "GS1-EPC-Format", EpcFormat.DIGITAL_LINK)
-    cbv_format = _one_of(CbvFormat, headers, "GS1-CBV-XML-Format", CbvFormat.NO_PREFERENCE)
-    extensions = read_extensions(headers.get("gs1-extensions", ""))
-    return Negotiated(media_type_for(headers.get("accept"), offered), epc_format, cbv_format, extensions)
+    return Negotiated(media_type_for(headers.get("accept"), offered), *formats_asked(headers))
+
+
+def formats_asked(headers: Mapping[str, str]) -> tuple[EpcFormat, CbvFormat, dict[str, str]]:
+    """The formats of identifiers and words that are asked for, and the prefixes declared. Raises BadHeader."""
+    return (
+        _one_of(EpcFormat, headers, "GS1-EPC-Format", EpcFormat.DIGITAL_LINK),
+        _one_of(CbvFormat, headers, "GS1-CBV-XML-Format", CbvFormat.NO_PREFERENCE),
+        read_extensions(headers.get("gs1-extensions", "")),
+    )
 
 
 def check_versions(headers: Mapping[str, str]) -> None:
@@ -241,8 +251,13 @@ def _numbers(text: str) -> tuple[int, int]:
 
 
 def _unreadable(name: str, expected: str, got: str) -> BadHeader:
-    return BadHeader(f"header {name}: expected {expected}, got {got[:80]!r}", pointer=f"/header/{name}")
+    return BadHeader(*_said(name, BadHeader.default_rule, expected, got))
 
 
 def _unmet(name: str, expected: str, got: str) -> NotAcceptable:
-    return NotAcceptable(f"header {name}: expected {expected}, got {got[:80]!r}", pointer=f"/header/{name}")
+    return NotAcceptable(*_said(name, NotAcceptable.default_rule, expected, got))
+
+
+def _said(name: str, rule: str, expected: str, got: str) -> tuple[str, tuple[Finding, ...]]:
+    finding = Finding(None, f"/header/{name}", rule, expected, got[:80])
+    return f"header {name}: expected {expected}, got {finding.got!r}", (finding,)

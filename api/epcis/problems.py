@@ -13,9 +13,11 @@ from typing import Final
 from fastapi import Request, Response
 
 from api.problems import MEDIA_TYPE, Refusal
+from api.services import services
 from ledger.errors import LoomarkError
 
 from .negotiation import BadHeader, base_headers
+from .options import allowed, capture_limits
 
 PATH: Final = "/epcis"
 _OF_CLASS: Final[tuple[tuple[type[LoomarkError], str], ...]] = ((BadHeader, "ValidationException"),)
@@ -55,8 +57,17 @@ def answer_refusal(request: Request, refusal: Refusal) -> Response:
     if not is_epcis(request.url.path):
         return refusal.response()
     body = refusal.members(f"epcisException:{exception_name(refusal, request.method)}")
-    headers = {**base_headers(), **refusal.headers}
+    headers = {**base_headers(), **refusal.headers, **_announced(request, refusal.status)}
     return Response(json.dumps(body), refusal.status, headers, MEDIA_TYPE)
+
+
+def _announced(request: Request, status: HTTPStatus) -> dict[str, str]:
+    """What a refusal of this status tells in headers of the whole address."""
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        return {"Allow": ", ".join(allowed(request.url.path))}
+    if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE and request.method not in _READING:
+        return capture_limits(services(request).settings)
+    return {}
 
 
 def is_epcis(path: str) -> bool:
