@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import json
-import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ledger.capture import CAPTURE_SALT_SIZE_BYTES
-from ledger.commitment import RECORD_SALT_SIZE_BYTES
-from ledger.ed25519 import Signer
 from ledger.errors import InvalidInput
-from ledger.submission import MEDIA_TYPE as SUBMISSION
-from ledger.submission import build_submission
+from loomark.signing import Signing
 
 from .client import DEFAULT_URL, ApiKeyFile, Node, Url, connect
 from .columns import printable
-from .key_source import Hand, PassphraseFile, hand_of_command, hand_of_file, public_key_of
+from .key_source import PassphraseFile, public_key_of, signing_of_command, signing_of_file
 from .output import REFUSED, WRONG_USE, fail, out, print_json, print_lines
-from .seen import Pinned, see
-from .signing import now_text
 from .verdict_text import counted
 
 app = typer.Typer(add_completion=False)
@@ -74,11 +67,11 @@ def capture(
     jobs = []
     try:
         with connect(url, api_key_file) as node:
-            hand = _hand(node, key, passphrase_file, signer, public_key)
+            signing = _signing(node, key, passphrase_file, signer, public_key)
             for file in files:
                 with _named(file):
                     before, document = checkpoint_size(node), read_document_file(file)
-                    job = capture_document(node, document, hand, keep_wrong_check_digits)
+                    job = capture_document(node, document, signing, keep_wrong_check_digits)
                 jobs.append(job)
                 if receipt is not None and job["receipt"] is not None:
                     receipt.write_bytes(node.get(job["receipt"]).content)
@@ -94,17 +87,17 @@ def capture(
         raise SystemExit(REFUSED)
 
 
-def _hand(
+def _signing(
     node: Node, key: Path | None, passphrase_file: Path | None, signer: str | None, public_key: str | None
-) -> Hand | None:
+) -> Signing | None:
     """Who signs, None for the node in custody."""
     if signer is None:
         if public_key is not None:
             raise InvalidInput("--public-key goes with --signer: a key file has its own", rule="wrong-use")
-        return None if key is None else hand_of_file(key, passphrase_file)
+        return None if key is None else signing_of_file(key, passphrase_file)
     if key is not None:
         raise InvalidInput("expected --key or --signer, got both", rule="wrong-use")
-    return hand_of_command(signer, _active_key(node) if public_key is None else public_key_of(public_key))
+    return signing_of_command(signer, _active_key(node) if public_key is None else public_key_of(public_key))
 
 
 def _active_key(node: Node) -> bytes:
@@ -125,7 +118,7 @@ def _active_key(node: Node) -> bytes:
     return keys[0]
 
 
-def _indices(node: Node, job: dict[str, Any]) -> dict[str, int]:
+def _indices(node: Node, job: Mapping[str, Any]) -> dict[str, int]:
     """Where the first of the records that a job only repeats stand in the log, by record id."""
     repeated = [_record_id(one) for one in job.get("duplicates", [])[:_LISTED]]
     return {record: int(node.get_json(f"/api/records/{record}")["index"]) for record in repeated}
@@ -160,54 +153,15 @@ def read_document_file(file: Path) -> bytes:
 
 
 def capture_document(
-    node: Node, document: bytes, hand: Hand | None, keep_wrong_check_digits: bool = False
-) -> dict[str, Any]:
+    node: Node, document: bytes, signing: Signing | None, keep_wrong_check_digits: bool = False
+) -> Mapping[str, Any]:
     """Post one document, signed locally when somebody signs, and give its job once it is settled."""
-    from fabric.epcis.document import media_type_of
-
-    address = "/epcis/capture" + ("?check-digits=keep" if keep_wrong_check_digits else "")
-    if hand is None:
-        response = node.post(address, document, media_type_of(document))
-    else:
-        member = str(node.get_json("/api/members")["self"])
-        body = signed_submission(
-            document, member, hand.signer, see(node, hand.memory), keep_wrong_check_digits
-        )
-        response = node.post(address, body, SUBMISSION)
-    return node.wait_for_capture(response.headers["location"])
-
-
-def signed_submission(
-    document: bytes, member: str, key: Signer, pinned: Pinned, keep_wrong_check_digits: bool = False
-) -> bytes:
-    """Commit to a document's records and sign them on this machine: the body of a member-signed capture."""
-    from fabric.epcis.document import Reading, media_type_of, read_document
-
-    reading = Reading(keep_bad_check_digits=keep_wrong_check_digits)
-    read = read_document(document, media_type_of(document), reading)
-    records = [record.committed for record in read.records]
-    return build_submission(
-        document,
-        records,
-        _contexts(records),
-        key=key,
-        log=pinned.origin,
-        member=member,
-        seen=(pinned.size, pinned.root),
-        issued=now_text(),
-        capture_salt=secrets.token_bytes(CAPTURE_SALT_SIZE_BYTES),
-        record_salts=[secrets.token_bytes(RECORD_SALT_SIZE_BYTES) for _ in records],
-        statement_id=secrets.token_hex(16),
-    )
-
-
-def _contexts(records: list[dict[str, Any]]) -> dict[str, str | None]:
-    bound = (entry for record in records for entry in record["@context"] if isinstance(entry, dict))
-    return {entry["url"]: entry["sha256"] for entry in bound if entry.keys() == {"url", "sha256"}}
+    job = node.capture(document, signing=signing, keep_wrong_check_digits=keep_wrong_check_digits)
+    return node.wait(job).answer
 
 
 def told(
-    file: Path, document: bytes, job: dict[str, Any], before: int, indices: dict[str, int]
+    file: Path, document: bytes, job: Mapping[str, Any], before: int, indices: dict[str, int]
 ) -> Iterator[str]:
     """What became of a file with a document, its events, and what to do next.
 
@@ -239,7 +193,7 @@ def told(
 
 
 def _events(
-    document: bytes, job: dict[str, Any], repeats: dict[int, str]
+    document: bytes, job: Mapping[str, Any], repeats: dict[int, str]
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The events of a job without header and master data, and the events that it repeats, by record id.
 
@@ -268,12 +222,12 @@ def _count(document: bytes) -> int:
     return len(place) or 1 if isinstance(place, list) else 1
 
 
-def _repeating(one: dict[str, Any], job: dict[str, Any], repeats: dict[int, str]) -> str:
+def _repeating(one: dict[str, Any], job: Mapping[str, Any], repeats: dict[int, str]) -> str:
     same = repeats.get(one["position"]) if job["custody"] == "member" else None
     return f"  says again what {same[:12]}… says" if same else ""
 
 
-def _outcome(job: dict[str, Any], events: int, before: int) -> str:
+def _outcome(job: Mapping[str, Any], events: int, before: int) -> str:
     if job["state"] == "duplicate":
         return "every record is already in the log, nothing was added"
     if job["index"] < before:

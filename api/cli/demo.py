@@ -18,9 +18,10 @@ from typing import Annotated
 import typer
 
 from ledger.errors import Unavailable
+from loomark.calls import segment
 
 from .child import ChildNode
-from .client import Node, segment
+from .client import Node
 from .demo_folder import begun_anew
 from .main_job import MARKER, NODE, MainJob, Telling, main_story, tamper, verify_offline
 from .output import WRONG_USE, fail, out

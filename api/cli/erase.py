@@ -11,12 +11,11 @@ from typing import Annotated, Any
 import typer
 
 from ledger.commitment import RECORD_SALT_SIZE_BYTES
+from loomark.signing import Signing, signed_statement
 
 from .client import DEFAULT_URL, ApiKeyFile, Node, Url, connect
-from .key_source import Hand, PassphraseFile, hand_of_file
+from .key_source import PassphraseFile, signing_of_file
 from .output import out, print_json
-from .seen import see
-from .signing import signed_statement
 
 app = typer.Typer(add_completion=False)
 
@@ -46,7 +45,7 @@ def erase(
     """
     told: dict[str, Any] = {"records": record, "units": unit or [], "reason": reason, "parties": party or []}
     with connect(url, api_key_file) as node:
-        body = told if key is None else _signed(node, hand_of_file(key, passphrase_file), told)
+        body = told if key is None else _signed(node, signing_of_file(key, passphrase_file), told)
         answer = node.post("/api/erasures", json.dumps(body).encode(), "application/json").json()
         state = _settled(node, answer["statement"], wait)
     if as_json:
@@ -70,12 +69,12 @@ def _settled(node: Node, statement: str, wait_s: float) -> dict[str, Any]:
         time.sleep(LOOK_EVERY_S)
 
 
-def _signed(node: Node, hand: Hand, told: dict[str, Any]) -> dict[str, Any]:
+def _signed(node: Node, signing: Signing, told: dict[str, Any]) -> dict[str, Any]:
     from fabric.epcis.erasure import erasure_of
 
     made = erasure_of(told["records"], told["units"], told["reason"])
     member = str(node.get_json("/api/members")["self"])
     salt = secrets.token_bytes(RECORD_SALT_SIZE_BYTES)
     body = {"parties": sorted({member, *told["parties"]}), "commitment": made.commitment(salt).hex()}
-    envelope = signed_statement(see(node, hand.memory), "erasure", member, hand.signer, body)
+    envelope = signed_statement(node.see(signing.memory), "erasure", member, signing.signer, body)
     return {"envelope": json.loads(envelope), "salt": salt.hex(), "body": made.as_json()}

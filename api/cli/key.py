@@ -21,12 +21,12 @@ from ledger.keyfile import (
 )
 from ledger.shape import base64_text
 from ledger.signer import DEFAULT_TIMEOUT_S, CommandSigner
+from loomark.calls import segment
+from loomark.signing import signed_statement
 
-from .client import DEFAULT_URL, ApiKeyFile, Url, connect, segment
-from .key_source import PassphraseFile, public_key_of, signer_of, wanted_passphrase
+from .client import DEFAULT_URL, ApiKeyFile, Url, connect
+from .key_source import PassphraseFile, public_key_of, signing_of_file, wanted_passphrase
 from .output import out, print_json, print_lines
-from .seen import see
-from .signing import signed_statement
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -182,13 +182,13 @@ def delegate(
     as_json: AsJson = False,
 ) -> None:
     """Let the node capture for you with a new key of its own, and end the keys that it had for that before."""
-    signer = signer_of(key, passphrase_file)
+    signing = signing_of_file(key, passphrase_file)
     with connect(url, api_key_file) as node:
         member = str(node.get_json("/api/members")["self"])
         asked = node.get_json(f"/api/members/{segment(member)}/delegation", overlap_s=_seconds(overlap))
         answers = []
         for body in asked["delegate"]:
-            envelope = signed_statement(see(node, key), "delegation", member, signer, body)
+            envelope = signed_statement(node.see(signing.memory), "delegation", member, signing.signer, body)
             answers.append(node.post("/api/statements", envelope, "application/json").json())
     if as_json:
         print_json({"keyid": asked["keyid"], "ended": asked["ended"], "statements": answers})

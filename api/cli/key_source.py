@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from ledger.errors import InvalidInput
 from ledger.keyfile import load_signer
 from ledger.shape import base64_bytes
 from ledger.signer import CommandSigner
+from loomark.signing import FileMemory, Signing
 
 PassphraseFile = Annotated[
     Path | None,
@@ -48,21 +48,13 @@ def signer_of(key: Path, passphrase_file: Path | None) -> Signer:
     return load_signer(key, passphrase(passphrase_file))
 
 
-@dataclass(frozen=True)
-class Hand:
-    """Who signs for the person at the command, and the path that what they saw of the log is remembered beside."""
-
-    signer: Signer
-    memory: Path
+def signing_of_file(key: Path, passphrase_file: Path | None) -> Signing:
+    """Sign with a key file, remembering beside it. Raises as `ledger.keyfile.load_signer`."""
+    return Signing.of_key_file(key, passphrase(passphrase_file))
 
 
-def hand_of_file(key: Path, passphrase_file: Path | None) -> Hand:
-    """The hand of a key file. Raises as `ledger.keyfile.load_signer`."""
-    return Hand(signer_of(key, passphrase_file), key)
-
-
-def hand_of_command(command: str, public: bytes) -> Hand:
-    """The hand of a program, its command line split as a shell would, without a shell. Raises InvalidInput."""
+def signing_of_command(command: str, public: bytes) -> Signing:
+    """Sign with a program, its command line split as a shell would, without a shell. Raises InvalidInput."""
     try:
         words = shlex.split(command)
     except ValueError as error:
@@ -71,7 +63,7 @@ def hand_of_command(command: str, public: bytes) -> Hand:
         raise InvalidInput("--signer: expected a command, got none", rule="bad-signer")
     folder = Path(typer.get_app_dir("loomark"))
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return Hand(CommandSigner(words, public), folder / key_id(public))
+    return Signing(CommandSigner(words, public), FileMemory(folder / f"{key_id(public)}.log"))
 
 
 def public_key_of(text: str) -> bytes:

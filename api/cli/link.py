@@ -10,12 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from ledger.commitment import RECORD_SALT_SIZE_BYTES
+from loomark.signing import Signing, signed_statement
 
 from .client import DEFAULT_URL, ApiKeyFile, Node, Url, connect
-from .key_source import Hand, PassphraseFile, hand_of_file
+from .key_source import PassphraseFile, signing_of_file
 from .output import out, print_json
-from .seen import see
-from .signing import signed_statement
 
 app = typer.Typer(add_completion=False)
 
@@ -40,7 +39,7 @@ def link(
         if key is None:
             body: dict[str, Any] = {"same": [one, other], "reason": reason, "parties": parties}
         else:
-            body = _signed(node, hand_of_file(key, passphrase_file), [one, other], reason, parties)
+            body = _signed(node, signing_of_file(key, passphrase_file), [one, other], reason, parties)
         answer = node.post("/api/links", json.dumps(body).encode(), "application/json").json()
     if as_json:
         print_json(answer)
@@ -49,7 +48,7 @@ def link(
 
 
 def _signed(
-    node: Node, hand: Hand, names: list[str], reason: str | None, parties: list[str]
+    node: Node, signing: Signing, names: list[str], reason: str | None, parties: list[str]
 ) -> dict[str, Any]:
     from fabric.epcis.link import link_of
 
@@ -57,5 +56,5 @@ def _signed(
     member = str(node.get_json("/api/members")["self"])
     salt = secrets.token_bytes(RECORD_SALT_SIZE_BYTES)
     told = {"parties": sorted({member, *parties}), "commitment": made.commitment(salt).hex()}
-    envelope = signed_statement(see(node, hand.memory), "link", member, hand.signer, told)
+    envelope = signed_statement(node.see(signing.memory), "link", member, signing.signer, told)
     return {"envelope": json.loads(envelope), "salt": salt.hex(), "body": made.as_json()}

@@ -124,13 +124,13 @@ class MainJob:
     def capture(self) -> list[tuple[str, str]]:
         """Capture every document under its member's own key; (member, record) of each record."""
         from .capture import capture_document, read_document_file
-        from .key_source import hand_of_file
+        from .key_source import signing_of_file
 
         files = [(m["id"], file) for m in self.story.members for file in self.story.documents(m)]
         records: list[tuple[str, str]] = []
         with progress() as shown:
             for member, file in shown.track(files, description="capturing"):
-                key = hand_of_file(self.data / "keys" / f"{member}.key", None)
+                key = signing_of_file(self.data / "keys" / f"{member}.key", None)
                 with Node(self.child.url, self.api_keys[member]) as node:
                     job = capture_document(node, read_document_file(file), key)
                 if job["state"] != "sequenced":

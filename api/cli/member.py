@@ -13,13 +13,13 @@ import typer
 from ledger.ed25519 import admit_public_key, key_id
 from ledger.errors import InvalidInput, NotFound
 from ledger.shape import time_text
+from loomark.calls import segment
+from loomark.signing import signed_statement
 
-from .client import DEFAULT_URL, ApiKeyFile, Node, Url, connect, segment
+from .client import DEFAULT_URL, ApiKeyFile, Node, Url, connect
 from .columns import printable
-from .key_source import PassphraseFile, signer_of
+from .key_source import PassphraseFile, signing_of_file
 from .output import out, print_json, print_lines
-from .seen import see
-from .signing import signed_statement
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -162,7 +162,8 @@ def rotate(
     admit_public_key(new)
     with connect(url, api_key_file) as node:
         body = {"action": "rotate", "publicKey": new}
-        envelope = signed_statement(see(node, key), "key", member_id, signer_of(key, passphrase_file), body)
+        signing = signing_of_file(key, passphrase_file)
+        envelope = signed_statement(node.see(signing.memory), "key", member_id, signing.signer, body)
         answer = node.post("/api/statements", envelope, "application/json").json()
     _report(answer, f"{member_id} signs with {key_id(admit_public_key(new))}", as_json)
 

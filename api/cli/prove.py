@@ -10,9 +10,10 @@ import typer
 
 from api.pages.text import words
 from ledger.errors import Conflict
+from loomark.calls import segment
 
 from .asked import operator_told
-from .client import DEFAULT_URL, ApiKeyFile, Node, Url, connect, segment
+from .client import DEFAULT_URL, ApiKeyFile, Node, Url, connect
 from .columns import columns
 from .output import WRONG_USE, err, out, print_json
 
