@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from functools import lru_cache
 from math import isinf
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
-from .contexts import EPCIS_TERMS, GS1_PREFIXES
 from .words import bare_word
+from .xml_marks import KINDS, MARKS, is_mark, marks_of, unknown_mark
+from .xml_names import Naming
 from .xml_parser import XSI, Element, Name
 
 RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
@@ -22,9 +23,6 @@ _TEXT_OF = Name(RDF, "value", "rdf")
 """What the text of an extension element is called that has attributes as well."""
 
 _XML_SPACE: Final = " \t\r\n"
-_MDA = "urn:epcglobal:cbv:mda"
-_PROTECTED = {uri: prefix for prefix, uri in GS1_PREFIXES.items()} | {_MDA: "cbvmda"}
-_RESERVED = frozenset({*GS1_PREFIXES, *EPCIS_TERMS, "http", "https", "urn", "did", "tag", "url", "sha256"})
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _LONGEST_NUMBER: Final = 64
 _LARGEST: Final = 2**53 - 1
@@ -38,57 +36,6 @@ class Problem(NamedTuple):
     rule: str
     expected: str
     got: str
-
-
-class Naming(Protocol):
-    """What extension names are called in JSON."""
-
-    def member(self, name: Name) -> str:
-        """The member name of an extension element or attribute."""
-
-
-class Prefixes:
-    """Extension names of one record as prefix and name; `declared` is the context that the record needs."""
-
-    def __init__(self) -> None:
-        self._of: dict[str, str] = {}
-        self._taken: set[str] = set()
-        self._numbers: dict[str, int] = {}
-
-    @property
-    def declared(self) -> dict[str, str]:
-        """Prefixes and the namespaces they stand for, those that GS1 protects left out."""
-        return {prefix: uri for uri, prefix in self._of.items()}
-
-    def member(self, name: Name) -> str:
-        """The prefixed name; the prefix is the one first written for its namespace, if it may be one."""
-        if not name.uri:
-            return name.local
-        prefix = _PROTECTED.get(name.uri) or self._of.get(name.uri)
-        if prefix is None:
-            prefix = self._of[name.uri] = self._free(name.prefix)
-        return f"{prefix}:{name.local}"
-
-    def _free(self, written: str) -> str:
-        prefix, stem = written, written or "ns"
-        # A stem goes on where it stopped, so that many namespaces under one prefix cost no more than their number.
-        while not prefix or prefix in self._taken or prefix in _RESERVED:
-            number = self._numbers[stem] = self._numbers.get(stem, 0) + 1
-            prefix = f"{stem}{number}"
-        self._taken.add(prefix)
-        return prefix
-
-
-class Absolute:
-    """Extension names as IRIs, for the frame and master data, which have no context of their own."""
-
-    def member(self, name: Name) -> str:
-        """Namespace and name; a number sign between them where the namespace ends in no delimiter."""
-        if not name.uri:
-            return name.local
-        if name.uri in _PROTECTED:
-            return f"{_PROTECTED[name.uri]}:{name.local}"
-        return f"{name.uri}{'' if name.uri[-1] in ':/#?' else '#'}{name.local}"
 
 
 Trace = dict[tuple[int, object], tuple[Element, str | None]]
@@ -152,7 +99,10 @@ class Reader:
         for child in children:
             name = child.name
             if name.uri:
-                self.extend(value, self.naming.member(name), self.extension(child), child, several)
+                if name.uri == MARKS and name.local == "certificationInfo" and name.local in fields:
+                    self.certified(child, value)
+                    continue
+                self.extend(value, self.open_name(child), self.extension(child), child, several)
             elif (field := fields.get(name.local)) is not None:
                 read = field(self, child)
                 if read is not None:
@@ -170,9 +120,47 @@ class Reader:
         )
         self.problem(element, None, "unknown-field", expected, element.name.local)
 
+    def certified(self, element: Element, value: dict[str, Any]) -> None:
+        """One more item of `certificationInfo`, which XML has once; an empty one says that there is a list."""
+        held = value.get("certificationInfo", [])
+        items = held if type(held) is list else [held]
+        if items is not held and self.trace is not None:
+            self.trace[id(items), 0] = self.trace[id(value), "certificationInfo"]
+        value["certificationInfo"] = items
+        if text := self.leaf(element):
+            self.note(items, len(items), element)
+            items.append(text)
+
+    def inner_name(self, element: Element) -> str:
+        """The member name of an element inside an extension."""
+        if element.attributes and (own := marks_of(element).get("name")) is not None:
+            return self.naming.named(own, element.name)
+        return self.naming.member(element.name)
+
+    def open_name(self, element: Element) -> str:
+        """The member name of an extension of what EPCIS defines, whose own names no mark may give."""
+        found = self.inner_name(element)
+        if ":" not in found:
+            self.problem(element, "name", "unknown-field", "a name with a prefix", found)
+            return self.naming.member(element.name)
+        return found
+
     def extension(self, element: Element) -> Any:
         """The value of an extension: text, or an object; attributes count, but for those of XML Schema."""
-        attributes = [(raw, text) for raw, text in element.attributes.items() if not raw.startswith(_XSI)]
+        if not element.attributes:
+            return self.children_of(element) if element.has_child else element.text
+        marks = marks_of(element)
+        if (unknown := unknown_mark(marks)) is not None or marks.get("in", "list") != "list":
+            self.problem(
+                element, unknown or "in", "unknown-attribute", "type, name, or in with list", unknown or "in"
+            )
+        attributes = [
+            (raw, text)
+            for raw, text in element.attributes.items()
+            if not (raw.startswith(_XSI) or is_mark(raw))
+        ]
+        if "type" in marks:
+            return self.marked(element, marks["type"], attributes)
         if not attributes:
             return self.children_of(element) if element.has_child else element.text
         value: dict[str, Any] = {}
@@ -180,17 +168,44 @@ class Reader:
             self.put(value, self.naming.member(_name(raw)), text, element, raw)
         several: dict[str, list[Any]] = {}
         for child in element.children:
-            self.extend(value, self.naming.member(child.name), self.extension(child), child, several)
+            self.extend(value, self.inner_name(child), self.extension(child), child, several)
         if not element.has_child and element.text.strip(_XML_SPACE):
             self.put(value, self.naming.member(_TEXT_OF), element.text, element)
         return value
+
+    def marked(self, element: Element, kind: str, attributes: list[tuple[str, str]]) -> Any:
+        """The value of an extension whose kind is marked."""
+        for raw, _ in attributes:
+            self.problem(
+                element, raw, "unknown-attribute", f"no attribute beside a {kind}", raw.split(" ")[-1]
+            )
+        if kind in ("object", "list"):
+            if element.text.strip(_XML_SPACE):
+                self.problem(element, None, "mixed-content", "elements", "text")
+            return self.children_of(element) if kind == "object" else self.items_of(element)
+        if element.has_child:
+            self.problem(element, None, "wrong-type", "text", "elements")
+        read = _unmarked(kind, element.text.strip(_XML_SPACE))
+        if read is _NOT_IT:
+            expected = f"a {kind}" if kind in KINDS else f"one of {', '.join(KINDS)}"
+            self.problem(element, None, "wrong-type", expected, element.text[:40] if kind in KINDS else kind)
+            return None
+        return read
+
+    def items_of(self, element: Element) -> list[Any]:
+        """The children of an element that is marked as a list, whatever they are called."""
+        items: list[Any] = []
+        for child in element.children:
+            self.note(items, len(items), child)
+            items.append(self.extension(child))
+        return items
 
     def children_of(self, element: Element) -> dict[str, Any]:
         """The children of an extension; those of one name are a list."""
         value: dict[str, Any] = {}
         several: dict[str, list[Any]] = {}
         for child in element.children:
-            self.extend(value, self.naming.member(child.name), self.extension(child), child, several)
+            self.extend(value, self.inner_name(child), self.extension(child), child, several)
         return value
 
     def extend(
@@ -198,6 +213,9 @@ class Reader:
     ) -> None:
         """Add an extension; the second of a name makes a list of both. `several` are the lists made so."""
         if name not in value:
+            if element.attributes and "in" in marks_of(element):
+                inner = several[name] = [inner]
+                self.note(inner, 0, element)
             self.put(value, name, inner, element)
             return
         items = several.get(name)
@@ -228,17 +246,36 @@ class Reader:
 
     def attributes(self, element: Element, value: dict[str, Any], known: Attributes) -> None:
         """The attributes of an element as members: known ones, extensions; another is refused."""
+        kinds = ""
         for raw, text in element.attributes.items():
             reader = known.get(raw)
             if reader is not None:
                 self.put(value, raw, reader(self, text, element, raw), element, raw)
             elif raw.startswith(_XSI):
                 continue
+            elif is_mark(raw) and _name(raw).local == "types":
+                kinds = text
             elif " " in raw:
                 self.put(value, self.naming.member(_name(raw)), text, element, raw)
             else:
                 expected = f"one of {', '.join(known)}" if known else "no attribute without a namespace"
                 self.problem(element, raw, "unknown-attribute", expected, raw)
+        if kinds:
+            self.retype(element, value, kinds)
+
+    def retype(self, element: Element, value: dict[str, Any], kinds: str) -> None:
+        """Give attributes the kinds that a mark states for them, as ``prefix:name=kind`` with a space between."""
+        stated = dict(one.split("=", 1) for one in kinds.split() if "=" in one)
+        for raw, text in element.attributes.items():
+            name = _name(raw)
+            kind = stated.pop(f"{name.prefix}:{name.local}", None) if name.uri else None
+            if kind is not None:
+                read = _unmarked(kind, text.strip(_XML_SPACE))
+                if read is _NOT_IT:
+                    self.problem(element, raw, "wrong-type", f"a {kind[:40]}", text[:40])
+                value[self.naming.member(name)] = None if read is _NOT_IT else read
+        for name_left in stated:
+            self.problem(element, None, "unknown-attribute", "an attribute of this element", name_left[:40])
 
     def leaf(self, element: Element) -> str:
         """The text of an element that has nothing else, without the space around it."""
@@ -288,6 +325,19 @@ def number(text: str) -> int | float | str | None:
 
 
 _read_number = lru_cache(maxsize=8_192)(number)
+
+
+def _unmarked(kind: str, text: str) -> Any:
+    """The value of a kind that text has, or `_NOT_IT`."""
+    if kind == "number":
+        found = _read_number(text) if len(text) <= _LONGEST_NUMBER else None
+        return _NOT_IT if found is None or type(found) is str else found
+    if kind == "boolean":
+        return {"true": True, "false": False}.get(text, _NOT_IT)
+    return None if kind == "null" and not text else _NOT_IT
+
+
+_NOT_IT: Final = object()
 
 
 def _as_text(mapping: Reader, text: str, element: Element, raw: str) -> str:

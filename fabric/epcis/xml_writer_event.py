@@ -1,0 +1,418 @@
+"""Events as elements of EPCIS 2.0 XML, in the order of its schema: the inverse of `xml_event`.
+
+What the schema has no place for is refused by pointer (`no-xml-form`), so that nothing is lost without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from .words import bare_word, word_iri, words_of
+from .xml_writer_extension import Writer, write_extensions
+from .xml_writer_text import NoXMLForm, attribute, decimal, number, trimmed
+
+ALWAYS_URN: Final = "Always_URN"
+NEVER_TRANSLATES: Final = "Never_Translates"
+"""Two values of the standard's header for CBV words; any other gives web URIs (docs/spec/xml.md)."""
+
+Write = Callable[[Writer, str, Any], None]
+"""Write one member of an event by its name and value."""
+
+_URNS = {
+    "bizStep": "urn:epcglobal:cbv:bizstep:",
+    "disposition": "urn:epcglobal:cbv:disp:",
+    "bizTransactionType": "urn:epcglobal:cbv:btt:",
+    "sourceOrDestinationType": "urn:epcglobal:cbv:sdt:",
+    "errorReason": "urn:epcglobal:cbv:er:",
+    "component": "urn:epcglobal:cbv:comp:",
+    # The vocabulary of measurements has no URNs; this is how the standard's XML abbreviates it.
+    "measurementType": "gs1:",
+    "exception": "gs1:",
+}
+_LONGEST_REMEMBERED: Final = 256
+_WORDS = {field: frozenset(words_of(field)) for field in _URNS}
+
+
+def write_event(event: Mapping[str, Any], writer: Writer) -> str:
+    """The element of an event, with those namespaces that `writer.declared` does not have. Raises NoXMLForm."""
+    writer.begin()
+    kind = event.get("type")
+    order = _ORDER.get(kind) if type(kind) is str else None
+    if order is None:
+        raise NoXMLForm(f"one of {', '.join(_ORDER)}", "another", "/type")
+    known = 1
+    for name, write in order:
+        if name in event:
+            known += 1
+            try:
+                write(writer, name, event[name])
+            except NoXMLForm as error:
+                raise error.below(name) from None
+    if len(event) > known:
+        write_extensions(writer, event, _NAMES[kind])
+    # The rest of a list whose first item stands in the order of the schema.
+    if type(event.get("certificationInfo")) is list:
+        _more_certified(writer, event["certificationInfo"])
+    return f"<{kind}{writer.needed()}>{''.join(writer.out)}</{kind}>"
+
+
+def spelled(field: str, word: str, cbv: str) -> str:
+    """A word of the standard as a URI, as XML carries it; any other text as it is."""
+    return _spelled_once(field, word, cbv) if len(word) <= _LONGEST_REMEMBERED else word
+
+
+@lru_cache(maxsize=4_096)
+def _spelled_once(field: str, word: str, cbv: str) -> str:
+    bare = bare_word(field, word)
+    if bare not in _WORDS[field] or (cbv == NEVER_TRANSLATES and ":" in word):
+        return word
+    return _URNS[field] + bare if cbv == ALWAYS_URN else str(word_iri(field, bare))
+
+
+def _text(w: Writer, name: str, value: Any) -> None:
+    w.out.append(f"<{name}>{trimmed(value)}</{name}>")
+
+
+def _word(field: str) -> Write:
+    def write(w: Writer, name: str, value: Any) -> None:
+        w.out.append(f"<{name}>{trimmed(spelled(field, value, w.cbv))}</{name}>")
+
+    return write
+
+
+def _each(items: Any, write: Callable[[Any], None]) -> None:
+    if type(items) is not list:
+        raise NoXMLForm("a list", type(items).__name__)
+    for index, item in enumerate(items):
+        try:
+            write(item)
+        except NoXMLForm as error:
+            raise error.below(index) from None
+
+
+def _list_of(item: str, *, may_be_empty: bool = False) -> Write:
+    """A list of texts; empty ones, which say nothing, only where the schema has them."""
+
+    def write(w: Writer, name: str, value: Any) -> None:
+        if not value and not may_be_empty:
+            return
+        w.out.append(f"<{name}>")
+        _each(value, lambda one: w.out.append(f"<{item}>{trimmed(one)}</{item}>"))
+        w.out.append(f"</{name}>")
+
+    return write
+
+
+def _closed(value: Mapping[str, Any], known: Iterable[str]) -> None:
+    for name in value:
+        if name not in known:
+            raise NoXMLForm(f"one of {', '.join(known)}", "another", "/" + name)
+
+
+_QUANTITY = ("epcClass", "quantity", "uom")
+
+
+def _quantities(w: Writer, name: str, value: Any) -> None:
+    out = w.out
+
+    def element(one: Mapping[str, Any]) -> None:
+        _closed(one, _QUANTITY)
+        out.append("<quantityElement>")
+        if "epcClass" in one:
+            out.append(f"<epcClass>{trimmed(one['epcClass'])}</epcClass>")
+        if "quantity" in one:
+            out.append(f"<quantity>{_at('quantity', decimal, one['quantity'])}</quantity>")
+        if "uom" in one:
+            out.append(f"<uom>{_at('uom', trimmed, one['uom'])}</uom>")
+        out.append("</quantityElement>")
+
+    out.append(f"<{name}>")
+    _each(value, element)
+    out.append(f"</{name}>")
+
+
+def _at(name: str, write: Callable[[Any], str], value: Any) -> str:
+    try:
+        return write(value)
+    except NoXMLForm as error:
+        raise error.below(name) from None
+
+
+def _typed(item: str, field: str) -> Write:
+    """A list of elements with a type and text, such as business transactions."""
+
+    def write(w: Writer, name: str, value: Any) -> None:
+        def element(one: Mapping[str, Any]) -> None:
+            _closed(one, ("type", item))
+            kind = f" type={attribute(spelled(field, one['type'], w.cbv))}" if "type" in one else ""
+            w.out.append(f"<{item}{kind}>{_at(item, trimmed, one.get(item, ''))}</{item}>")
+
+        if value:
+            w.out.append(f"<{name}>")
+            _each(value, element)
+            w.out.append(f"</{name}>")
+
+    return write
+
+
+def _place(w: Writer, name: str, value: Any) -> None:
+    w.out.append(f"<{name}>")
+    if "id" in value:
+        w.out.append(f"<id>{_at('id', trimmed, value['id'])}</id>")
+    if len(value) > 1 or "id" not in value:
+        write_extensions(w, value, ("id",))
+    w.out.append(f"</{name}>")
+
+
+def _open(w: Writer, name: str, value: Any) -> None:
+    w.out.append(f"<{name}>")
+    write_extensions(w, value, ())
+    w.out.append(f"</{name}>")
+
+
+_DECLARATION = ("declarationTime", "reason", "correctiveEventIDs")
+
+
+def _declaration(w: Writer, name: str, value: Any) -> None:
+    w.out.append(f"<{name}>")
+    for inner, write in zip(
+        _DECLARATION,
+        (_text, _word("errorReason"), _list_of("correctiveEventID", may_be_empty=True)),
+        strict=True,
+    ):
+        if inner in value:
+            try:
+                write(w, inner, value[inner])
+            except NoXMLForm as error:
+                raise error.below(inner) from None
+    write_extensions(w, value, _DECLARATION)
+    w.out.append(f"</{name}>")
+
+
+def _dispositions(w: Writer, name: str, value: Any) -> None:
+    _closed(value, ("unset", "set"))
+    w.out.append(f"<{name}>")
+    for inner in ("unset", "set"):
+        for word in value.get(inner, ()):
+            w.out.append(f"<{inner}>{trimmed(spelled('disposition', word, w.cbv))}</{inner}>")
+    w.out.append(f"</{name}>")
+
+
+def _certified(w: Writer, name: str, value: Any) -> None:
+    if type(value) is not list:
+        _text(w, name, value)
+    elif value:
+        w.out.append(f"<{name}>{trimmed(value[0])}</{name}>")
+
+
+def _more_certified(w: Writer, items: list[Any]) -> None:
+    """The schema has one element: the rest follow among the extensions, an empty one after a list of one."""
+    if items:
+        mark = w.use(w.names.mark)
+        for item in items[1:] or [""]:
+            w.out.append(f"<{mark}:certificationInfo>{trimmed(item)}</{mark}:certificationInfo>")
+
+
+def _sensors(w: Writer, name: str, value: Any) -> None:
+    if value:
+        w.out.append(f"<{name}>")
+        _each(value, lambda one: _sensor_element(w, one))
+        w.out.append(f"</{name}>")
+
+
+def _sensor_element(w: Writer, value: Mapping[str, Any]) -> None:
+    w.out.append("<sensorElement>")
+    if "sensorMetadata" in value:
+        try:
+            _attributes(w, "sensorMetadata", value["sensorMetadata"], _METADATA)
+        except NoXMLForm as error:
+            raise error.below("sensorMetadata") from None
+    try:
+        _each(value.get("sensorReport", []), lambda one: _attributes(w, "sensorReport", one, _REPORT))
+    except NoXMLForm as error:
+        raise error.below("sensorReport") from None
+    if len(value) > ("sensorMetadata" in value) + ("sensorReport" in value):
+        write_extensions(w, value, ("sensorMetadata", "sensorReport"))
+    w.out.append("</sensorElement>")
+
+
+def _attributes(w: Writer, element: str, value: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """An element that has attributes alone; what is neither text nor a plain value has no form in one."""
+    kinds: list[str] = []
+    w.out.append("<" + element)
+    for name, inner in value.items():
+        read = known.get(name)
+        try:
+            if read is not None:
+                w.out.append(f" {name}={read(inner, w.cbv)}")
+            else:
+                w.out.append(_extension_attribute(w, name, inner, kinds))
+        except NoXMLForm as error:
+            raise error.below(name) from None
+    if kinds:
+        w.out.append(f' {w.use(w.names.mark)}:types="{" ".join(kinds)}"')
+    w.out.append("/>")
+
+
+def _extension_attribute(w: Writer, name: str, value: Any, kinds: list[str]) -> str:
+    qualified = w.names.attribute(name)
+    w.use(qualified.partition(":")[0])
+    if type(value) is str:
+        return f" {qualified}={attribute(value)}"
+    if type(value) is bool:
+        written, kind = ("true" if value else "false"), "boolean"
+    elif value is None:
+        written, kind = "", "null"
+    elif type(value) is int or type(value) is float:
+        written, kind = number(value), "number"
+    else:
+        raise NoXMLForm("text, a number, true or false in an attribute", type(value).__name__)
+    kinds.append(f"{qualified}={kind}")
+    return f' {qualified}="{written}"'
+
+
+_Value = Callable[[Any, str], str]
+
+
+def _plain(value: Any, cbv: str) -> str:
+    trimmed(value)
+    return attribute(value)
+
+
+def _kept(value: Any, cbv: str) -> str:
+    if type(value) is not str:
+        raise NoXMLForm("text", type(value).__name__)
+    return attribute(value)
+
+
+def _boolean(value: Any, cbv: str) -> str:
+    return '"true"' if value else '"false"'
+
+
+def _number(value: Any, cbv: str) -> str:
+    return f'"{number(value)}"'
+
+
+def _spelled(field: str) -> _Value:
+    return lambda value, cbv: _plain(spelled(field, value, cbv), cbv)
+
+
+_SENSED: dict[str, _Value] = dict.fromkeys(
+    ("time", "deviceID", "deviceMetadata", "rawData", "dataProcessingMethod", "bizRules"), _plain
+)
+_METADATA: dict[str, _Value] = {**_SENSED, "startTime": _plain, "endTime": _plain}
+_REPORT: dict[str, _Value] = {
+    **_SENSED,
+    "type": _spelled("measurementType"),
+    "exception": _spelled("exception"),
+    "component": _spelled("component"),
+    "booleanValue": _boolean,
+    "stringValue": _kept,
+    **dict.fromkeys(
+        (
+            "microorganism",
+            "chemicalSubstance",
+            "coordinateReferenceSystem",
+            "uriValue",
+            "uom",
+            "hexBinaryValue",
+        ),
+        _plain,
+    ),
+    **dict.fromkeys(("value", "minValue", "maxValue", "meanValue", "sDev", "percRank", "percValue"), _number),
+}
+
+_EPCS = _list_of("epc", may_be_empty=True)
+_BEFORE: tuple[tuple[str, Write], ...] = (
+    ("eventTime", _text),
+    ("recordTime", _text),
+    ("eventTimeZoneOffset", _text),
+    ("eventID", _text),
+    ("errorDeclaration", _declaration),
+    ("certificationInfo", _certified),
+)
+_STEP: tuple[tuple[str, Write], ...] = (
+    ("bizStep", _word("bizStep")),
+    ("disposition", _word("disposition")),
+    ("readPoint", _place),
+    ("bizLocation", _place),
+)
+_ACTION: tuple[tuple[str, Write], ...] = (("action", _text),)
+_TRANSACTIONS: tuple[tuple[str, Write], ...] = (
+    ("bizTransactionList", _typed("bizTransaction", "bizTransactionType")),
+)
+_AFTER: tuple[tuple[str, Write], ...] = (
+    ("sourceList", _typed("source", "sourceOrDestinationType")),
+    ("destinationList", _typed("destination", "sourceOrDestinationType")),
+    ("sensorElementList", _sensors),
+    ("persistentDisposition", _dispositions),
+)
+_ILMD: tuple[tuple[str, Write], ...] = (("ilmd", _open),)
+
+
+def _epcs(name: str) -> tuple[tuple[str, Write], ...]:
+    return ((name, _EPCS),)
+
+
+def _classes(name: str) -> tuple[tuple[str, Write], ...]:
+    return ((name, _quantities),)
+
+
+_PARENT: tuple[tuple[str, Write], ...] = (("parentID", _text),)
+_ORDER: dict[str, tuple[tuple[str, Write], ...]] = {
+    "ObjectEvent": (
+        *_BEFORE,
+        *_epcs("epcList"),
+        *_ACTION,
+        *_STEP,
+        *_TRANSACTIONS,
+        *_classes("quantityList"),
+        *_AFTER,
+        *_ILMD,
+    ),
+    "AggregationEvent": (
+        *_BEFORE,
+        *_PARENT,
+        *_epcs("childEPCs"),
+        *_ACTION,
+        *_STEP,
+        *_TRANSACTIONS,
+        *_classes("childQuantityList"),
+        *_AFTER,
+    ),
+    "AssociationEvent": (
+        *_BEFORE,
+        *_PARENT,
+        *_epcs("childEPCs"),
+        *_classes("childQuantityList"),
+        *_ACTION,
+        *_STEP,
+        *_TRANSACTIONS,
+        *_AFTER,
+    ),
+    "TransactionEvent": (
+        *_BEFORE,
+        *_TRANSACTIONS,
+        *_PARENT,
+        *_epcs("epcList"),
+        *_ACTION,
+        *_STEP,
+        *_classes("quantityList"),
+        *_AFTER,
+    ),
+    "TransformationEvent": (
+        *_BEFORE,
+        *_epcs("inputEPCList"),
+        *_classes("inputQuantityList"),
+        *_epcs("outputEPCList"),
+        *_classes("outputQuantityList"),
+        ("transformationID", _text),
+        *_STEP,
+        *_TRANSACTIONS,
+        *_AFTER,
+        *_ILMD,
+    ),
+}
+_NAMES = {kind: frozenset([name for name, _ in order]) | {"type"} for kind, order in _ORDER.items()}
