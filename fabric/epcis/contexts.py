@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any, Protocol
 
 from ledger.canonical import canonical, parse_json
@@ -17,6 +16,7 @@ from ledger.errors import InvalidInput
 from ontology import read_table
 
 from .identifiers import is_absolute_uri
+from .remembered import LONGEST, Remembered
 
 _EPCIS = read_table("contexts/epcis.toml")
 
@@ -111,7 +111,7 @@ class EffectiveContext:
         prefix, _, rest = name.partition(":")
         good = bool(rest) and (prefix in self.prefixes or prefix in _SCHEMES or rest.startswith("//"))
         good = good or (bool(rest) and bool(prefix) and bool(self.unresolved))
-        if good and len(self.settled) < _MOST_SETTLED:
+        if good and len(name) <= LONGEST and len(self.settled) < _MOST_SETTLED:
             self.settled.add(name)
         return good
 
@@ -147,7 +147,7 @@ def committed_context(
 
 def effective_context(committed: Sequence[Any], table: ContextTable = PACKAGED) -> EffectiveContext:
     """What a committed `@context` list puts in force."""
-    return _effective(canonical(list(committed)), HeldTable(table))
+    return _EFFECTIVE[canonical(list(committed)), HeldTable(table)]
 
 
 class HeldTable:
@@ -163,12 +163,12 @@ class HeldTable:
         return id(self.table)
 
 
-@lru_cache(maxsize=1_024)
-def _effective(key: bytes, held: HeldTable) -> EffectiveContext:
+def _effective(key: tuple[bytes, HeldTable]) -> EffectiveContext:
+    entries, held = key
     prefixes: dict[str, str] = {}
     types: dict[str, str] = {}
     unresolved: list[str] = []
-    for entry in parse_json(key):
+    for entry in parse_json(entries):
         if "url" in entry and "sha256" in entry:
             _resolve(entry["url"], held.table, prefixes, types, unresolved)
         else:
@@ -181,6 +181,13 @@ def _effective(key: bytes, held: HeldTable) -> EffectiveContext:
         context.expand(name) or name: context.expand(kind) or kind for name, kind in types.items()
     }
     return context
+
+
+def _size(key: tuple[bytes, HeldTable]) -> int:
+    return len(key[0])
+
+
+_EFFECTIVE = Remembered(_effective, 512, 32_768, _size)
 
 
 def _resolve(

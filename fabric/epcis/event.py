@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ledger.errors import InvalidInput
 
 from .identifiers import Kind, Position, Thing, name_reader
+from .remembered import Remembered
 from .times import parse_offset, parse_time
 from .words import word_iri, word_reader
 
@@ -234,11 +234,10 @@ def _mention_maker(position: Position) -> Callable[[str], Ref]:
     """Mentions by name; one place or party is mentioned by most events of a document, so they are shared."""
     read = name_reader(position)
 
-    @lru_cache(maxsize=8_192)
     def mention(text: str) -> Ref:
         return Ref(read(text)[0], Role.MENTION, text, None)
 
-    return mention
+    return Remembered(mention, 8_192).__getitem__
 
 
 _read_epc, _read_class = name_reader(_EPC), name_reader(_CLASS)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
 
 from ontology import read_table
 
 from .gs1 import check_digit
+from .remembered import Remembered
 
 _ROOT = "https://id.gs1.org/"
 _SETS = {"N": "0-9", "X": r"!\"%&'()*+,\-./0-9:;<=>?A-Z_a-z", "Y": r"#\-/0-9A-Z"}
@@ -98,8 +98,6 @@ _GTIN = re.compile(
     r"urn:epc:(?:id:sgtin|(class:lgtin)):([0-9]{6,12})\.([0-9])([0-9]*)\.([0-9A-Za-z_.-]{1,20})"
 )
 _GTIN_DIGITS = 13
-# What is remembered is bounded in number and in length.
-_LONGEST_KEPT = 256
 
 
 def constrained_link(text: str) -> str:
@@ -112,7 +110,7 @@ def constrained_link(text: str) -> str:
             return f"{_ROOT}01/{digits}{check_digit(digits)}/{'10' if is_lot else '21'}/{tail}"
     if _CANONICAL.fullmatch(text):
         return text
-    return _kept(text) if len(text) <= _LONGEST_KEPT else _converted(text)
+    return _CONVERTED[text]
 
 
 def _converted(text: str) -> str:
@@ -123,7 +121,7 @@ def _converted(text: str) -> str:
     return text
 
 
-_kept = lru_cache(maxsize=32_768)(_converted)
+_CONVERTED = Remembered(_converted, 32_768)
 
 
 def _of_urn(text: str) -> str | None:

@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 from ontology import read_table
 
 from .event_hash_names import constrained_link
+from .remembered import Remembered
 from .words import words_of
 
 _TABLE = read_table("cbv/event_hash.toml")
@@ -67,8 +67,7 @@ def time_text(text: str) -> str:
     return f"{moment.isoformat(timespec='milliseconds')}Z"
 
 
-_kept_time = lru_cache(maxsize=4_096)(time_text)
-_LONGEST_KEPT = 40
+_TIMES = Remembered(time_text, 4_096)
 
 
 def write_time(value: Any) -> str:
@@ -76,9 +75,7 @@ def write_time(value: Any) -> str:
     if type(value) is not str:
         raise Unwritable("wrong-type", "a time as text", value)
     text = value.strip()
-    if not text:
-        return ""
-    return _kept_time(text) if len(text) <= _LONGEST_KEPT else time_text(text)
+    return _TIMES[text] if text else ""
 
 
 def number_text(value: int | float | str) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 from ontology import read_table
 
+from .remembered import Remembered
 from .thing import BadIdentifier, Kind, Thing
 
 ROOT = "https://id.gs1.org/"
@@ -58,13 +59,19 @@ class Qualifier:
     none: str | None
 
 
-@lru_cache(maxsize=4_096)
 def check_digit(digits: str) -> str:
     """The mod-10 check digit that follows a run of decimal digits (GS1 General Specifications, 7.9)."""
+    return _DIGITS[digits]
+
+
+def _mod10(digits: str) -> str:
     codes = digits.encode("ascii")
     odd, even = codes[-1::-2], codes[-2::-2]
     total = 3 * (sum(odd) - 48 * len(odd)) + sum(even) - 48 * len(even)
     return str(-total % 10)
+
+
+_DIGITS = Remembered(_mod10, 8_192)
 
 
 def check_pair(model: str) -> str:
@@ -103,10 +110,12 @@ def thing_of_key(ai: str, value: str, qualifiers: Qualifiers = ()) -> Thing:
     return Thing(head + tail, _kind(key, has_tail, names))
 
 
-@lru_cache(maxsize=16_384)
 def normal_value(ai: str, value: str) -> str:
     """A key's value in full length, with format and check digit verified. Raises BadIdentifier."""
-    key = KEYS[ai]
+    return _VALUES[ai][value]
+
+
+def _normal_value(key: Key, value: str) -> str:
     if len(value) in key.padded_from and is_decimal(value):
         value = value.rjust(key.digits, "0")
     head, tail = value[: key.digits], value[key.digits :]
@@ -246,3 +255,5 @@ QUALIFIER_WORDS: dict[str, str] = {ai: ai for ai in QUALIFIERS} | {
     row["word"]: ai for ai, row in _TABLE["qualifier"].items()
 }
 """What a link may write for a qualifier, and its application identifier."""
+
+_VALUES = {ai: Remembered(partial(_normal_value, key), 8_192) for ai, key in KEYS.items()}

@@ -13,11 +13,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 from .digital_link import parse_link
 from .element_string import parse_element_string
 from .gs1 import ROOT, check_digit, encode, is_decimal, thing_of_key
+from .remembered import Remembered
 from .thing import KIND_BY_POSITION, BadIdentifier, Kind, Position, Thing
 from .urn import parse_urn
 
@@ -67,7 +67,6 @@ _CACHED = dict.fromkeys(Position, 8_192) | {Position.EPC: 32_768, Position.EPC_C
 
 
 def _make_reader(position: Position) -> Callable[[str], Named]:
-    @lru_cache(maxsize=_CACHED[position])
     def read(text: str) -> Named:
         try:
             thing = _named_by_key(text)
@@ -79,7 +78,7 @@ def _make_reader(position: Position) -> Callable[[str], Named]:
             return _private(text, position), BadIdentifier("not-a-uri", "an absolute URI", text)
         return _private(text, position), None
 
-    return read
+    return Remembered(read, _CACHED[position]).__getitem__
 
 
 def _named_by_key(text: str) -> Thing | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+
+from .remembered import Remembered
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST = 14 * 60
@@ -12,13 +13,16 @@ _FIRST = -62_135_596_800_000_000
 _LAST = 253_402_300_799_999_999
 
 
-@lru_cache(maxsize=16_384)
 def parse_time(text: str) -> tuple[int, int | None] | None:
     """Microseconds since 1970 UTC, and the offset written in minutes (None for Z); None if it is no time.
 
     The form is ``YYYY-MM-DDThh:mm:ss[.fff…](Z|±hh:mm)``. Digits beyond microseconds are dropped. An instant
     outside the years 1 to 9999 in UTC is no time: nothing could write it back.
     """
+    return _TIMES[text]
+
+
+def _parsed_time(text: str) -> tuple[int, int | None] | None:
     if not _has_form(text):
         return None
     try:
@@ -38,6 +42,9 @@ def parse_time(text: str) -> tuple[int, int | None] | None:
     return micros, None if text[-1] == "Z" else minutes
 
 
+_TIMES = Remembered(_parsed_time, 16_384)
+
+
 def is_in_calendar(micros: int) -> bool:
     """Whether microseconds since 1970, UTC or local, fall into the years 1 to 9999."""
     return _FIRST <= micros <= _LAST
@@ -55,9 +62,12 @@ def _has_form(text: str) -> bool:
     return end == 19 or (text[19] == "." and end > 20 and text[20:end].isdecimal())
 
 
-@lru_cache(maxsize=4_096)
 def parse_offset(text: str) -> int | None:
     """Minutes of an offset ``±hh:mm`` up to 14:00; None if it is no offset."""
+    return _OFFSETS[text]
+
+
+def _parsed_offset(text: str) -> int | None:
     if len(text) != 6 or text[0] not in "+-" or text[3] != ":":
         return None
     hours, minutes = text[1:3], text[4:6]
@@ -67,6 +77,9 @@ def parse_offset(text: str) -> int | None:
     if total > _MOST:
         return None
     return -total if text[0] == "-" else total
+
+
+_OFFSETS = Remembered(_parsed_offset, 4_096)
 
 
 def time_of(micros: int) -> datetime:

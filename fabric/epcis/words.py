@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
 from ontology import read_table
 
 from .identifiers import is_absolute_uri
+from .remembered import Remembered
 
 _TABLES = {name: read_table(name) for name in ("cbv/words.toml", "cbv/measurements.toml")}
 _PLACES = {
@@ -42,7 +42,6 @@ def word_reader(field: str) -> Callable[[str], str | None]:
 def _make_reader(field: str) -> Callable[[str], str | None]:
     words, spellings = _WORDS[field], _SPELLINGS[field]
 
-    @lru_cache(maxsize=4_096)
     def read(text: str) -> str | None:
         known = words.get(text)
         if known is not None:
@@ -53,10 +52,16 @@ def _make_reader(field: str) -> Callable[[str], str | None]:
                 return word
         return text if is_absolute_uri(text) else None
 
-    return read
+    return Remembered(read, 4_096).__getitem__
 
 
 _READERS = {field: _make_reader(field) for field in _PLACES}
+
+
+def urns_of(field: str) -> dict[str, str]:
+    """The older URN of each word of a field by the word's IRI; empty for words that never had one."""
+    urn = _PLACES[field][field].get("urn")
+    return {} if urn is None else {iri: urn + word for word, iri in _WORDS[field].items()}
 
 
 def bare_word(field: str, text: str) -> str:
