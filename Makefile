@@ -15,11 +15,11 @@ NETWORK ?= up
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run network test bench soak fuzz lint format lock wheel clean
+.PHONY: help setup demo run network test conformance bench soak fuzz lint format lock wheel clean
 
 help: ## Show what can be made
 	@echo "Loomark: make TARGET (PYTHON=python3.x chooses the interpreter, 3.11 or newer)"
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-11s %s\n", $$1, $$2}' Makefile
 
 setup: $(STAMP) ## Create .venv with the locked dependencies (nothing to do when it is up to date)
 
@@ -46,6 +46,10 @@ network: setup ## Start a Hyperledger Fabric network on this machine (NETWORK=do
 
 test: setup ## Run every test (seeded: LOOMARK_TEST_SEED=N repeats a run)
 	@$(BIN)/python -m pytest $(ARGS)
+
+# The keys go by the environment: a process list shows arguments to everybody on the machine.
+conformance: setup ## Test an EPCIS 2.0 server: URL=https://example.org/epcis [KEY=… SECOND_KEY=… REPORT=FILE], else a node of our own
+	@$(if $(KEY),EPCIS_KEY='$(KEY)') $(if $(SECOND_KEY),EPCIS_SECOND_KEY='$(SECOND_KEY)') $(BIN)/python -m tests.conformance $(if $(URL),--url '$(URL)') $(if $(REPORT),--report $(REPORT)) $(ARGS)
 
 soak: setup ## Run the long forms of the tests
 	@$(BIN)/python -m pytest -m soak --timeout=14400 $(ARGS)
