@@ -517,7 +517,7 @@ class _Reader:
         where, holder = "/epcisBody", body
         for inner in self.list_at.split("/")[2:]:
             for name, value in holder.items():
-                if name not in (inner, *_OF_A_QUERY):
+                if name != inner and name not in _OF_A_QUERY:
                     self._check_frame_extension(name, value, where, effective)
             if inner not in holder:
                 if not has_master_data:

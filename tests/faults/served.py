@@ -173,7 +173,7 @@ def _event(chance: random.Random) -> dict[str, Any]:
         "eventTime": f"2026-05-01T08:{number % 60:02d}:00Z",
         "eventTimeZoneOffset": "+00:00",
         "action": "OBSERVE",
-        "epcList": [f"{LOT}{number % 50}"],
+        "epcList": [f"{LOT}{number % 20_000}"],
         "bizStep": "inspecting",
     }
 
