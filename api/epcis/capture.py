@@ -1,20 +1,21 @@
-"""`/epcis`: capture of EPCIS 2.0 documents and single events, and what became of them.
+"""`/epcis/capture` and `POST /epcis/events`: documents and single events come in, and what became of them.
 
-A capture is answered with 202 once the whole document was validated and is durably stored. Its job then says
-staged, sequenced or refused; `Prefer: wait=N` waits for that.
+A capture is answered with 202 once the document was validated and is durably stored. Its job then says what became of
+it; `Prefer: wait=N` waits for that. A single event is answered with 201 once it is in the log.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Final
+from urllib.parse import quote
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from api.limits import media_type, read_body
 from api.routes.asking import Serving, Submitting
@@ -24,9 +25,27 @@ from fabric.capture.naming import CapturedRecord, records_of
 from fabric.capture.prepare import Asked
 from fabric.capture.writer import Ticket
 from fabric.epcis.document import MEDIA_TYPES, XML_MEDIA_TYPES
-from fabric.store.jobs import Job
-from ledger.errors import Conflict, Unavailable
+from fabric.epcis.identity import as_sent
+from fabric.store.jobs import REFUSED, STAGED, Job
+from fabric.store.records import RECORD_IRI
+from ledger.errors import Conflict, Forbidden, Unavailable
 from ledger.submission import MEDIA_TYPE as SUBMISSION
+
+from .jobs import job_json, job_summary, job_xml
+from .negotiation import (
+    JSON,
+    JSON_LD,
+    TEXT_XML,
+    XML,
+    BadHeader,
+    Negotiated,
+    Negotiating,
+    answer,
+    check_sent_versions,
+    negotiate,
+    told,
+)
+from .paging import Paging
 
 router = APIRouter(prefix="/epcis", tags=["epcis"])
 
@@ -34,6 +53,8 @@ ACCEPTED = (*MEDIA_TYPES, *XML_MEDIA_TYPES, SUBMISSION)
 RECEIPT_RELATION = "urn:loomark:rel:receipt"
 """What a job's `Link` header calls its receipt."""
 _LONGEST_WAIT_S = 60.0
+_BEHAVIOUR: Final = "GS1-Capture-Error-Behaviour"
+_BEHAVIOURS: Final = ("rollback", "proceed")
 
 
 class Digits(StrEnum):
@@ -53,27 +74,105 @@ CheckDigits = Annotated[
 ]
 
 
+def sent(
+    request: Request,
+    check_digits: CheckDigits = Digits.CHECK,
+    _behaviour: Annotated[
+        str | None,
+        Header(
+            alias=_BEHAVIOUR,
+            description="rollback: all of it or nothing; proceed: leave out events that fail and take the others.",
+        ),
+    ] = None,
+    _epcis: Annotated[
+        str | None,
+        Header(
+            alias="GS1-EPCIS-Version", description="EPCIS version of the document; it must be the one in it."
+        ),
+    ] = None,
+    _cbv: Annotated[
+        str | None, Header(alias="GS1-CBV-Version", description="CBV version of the document.")
+    ] = None,
+) -> Asked:
+    """What the request asks of a capture. Raises BadHeader for a header that makes no sense here, NotAcceptable for a
+    version that is not captured."""
+    headers = told(request)
+    check_sent_versions(headers)
+    behaviour = headers.get(_BEHAVIOUR.lower(), "rollback").strip()
+    if behaviour not in _BEHAVIOURS:
+        raise _bad_header(_BEHAVIOUR, " or ".join(_BEHAVIOURS), behaviour)
+    version = headers.get("gs1-epcis-version")
+    if version is not None and media_type(request, ACCEPTED) in MEDIA_TYPES and version.strip()[:1] != "2":
+        raise _bad_header("GS1-EPCIS-Version", "2.0.0 for a document in JSON", version)
+    return Asked(
+        keep_bad_check_digits=check_digits is Digits.KEEP,
+        proceed=behaviour == "proceed",
+        version=None if version is None else version.strip(),
+    )
+
+
+Sent = Annotated[Asked, Depends(sent)]
+
+
 @router.post("/capture", status_code=202, summary="Capture an EPCIS document", response_class=Response)
 async def capture(
-    request: Request, serving: Serving, member: Submitting, check_digits: CheckDigits = Digits.CHECK
+    request: Request, serving: Serving, member: Submitting, asked: Negotiating, sent: Sent
 ) -> Response:
     """Takes an EPCISDocument or EPCISQueryDocument (JSON, JSON-LD, or XML of EPCIS 2.0 or 1.x), or a member-signed
     capture around one.
 
-    Nothing is stored of a document with a finding. The answer comes when the capture is durable; `Location` is
-    its job.
+    Nothing is stored of a document with a finding; with `GS1-Capture-Error-Behaviour: proceed` the events with findings
+    are left out, and the job says which. The answer comes when the capture is durable; `Location` is its job.
     """
-    job = await _capture(request, serving, member, check_digits)
-    return _accepted(job)
+    body = await _body(request, serving)
+    async with _in_time(serving):
+        job, _ = await _stored(request, serving, member, body, sent)
+    location = {"Location": f"/epcis/capture/{job.id}"}
+    said = b"" if asked.is_xml else json.dumps({"captureID": job.id, "state": job.state}).encode()
+    return answer(asked, said, 202, location)
 
 
-@router.post("/events", status_code=202, summary="Capture one event", response_class=Response)
-async def capture_event(
-    request: Request, serving: Serving, member: Submitting, check_digits: CheckDigits = Digits.CHECK
-) -> Response:
-    """Takes one bare EPCIS event, in JSON with its `@context` or in XML; answered as a capture of one event."""
-    job = await _capture(request, serving, member, check_digits)
-    return _accepted(job)
+@router.post("/events", status_code=201, summary="Capture one event", response_class=Response)
+async def capture_event(request: Request, serving: Serving, member: Submitting, sent: Sent) -> Response:
+    """Takes one bare EPCIS event, in JSON with its `@context` or in XML, or a member-signed capture around one.
+
+    Answered when it is in the log, with the event: in JSON with the `recordTime` that it got there, in XML as it came.
+    409 for an event that the member captured before, and for another one under the same `eventID`, unless it carries an
+    error declaration. 503 where it does not get into the log in time; it may still do so, as its job will say.
+    """
+    kind = media_type(request, ACCEPTED)
+    asked = negotiate(told(request), (JSON, JSON_LD, *((XML, TEXT_XML) if kind in XML_MEDIA_TYPES else ())))
+    body = await _body(request, serving)
+    job: Job | None = None
+    try:
+        async with _in_time(serving):
+            job, ticket = await _stored(request, serving, member, body, replace(sent, single=True))
+            await asyncio.wrap_future(ticket.settled)
+    except Unavailable as error:
+        raise error if job is None else _left_waiting(job) from error
+    found = await asyncio.to_thread(_job, serving, job.id, member)
+    if found.state == REFUSED:
+        raise Forbidden(found.reason or "the log refused it", rule=found.rule)
+    if found.state == STAGED:
+        raise _left_waiting(job)
+    _, record = await asyncio.to_thread(_records, serving, found)
+    event = await asyncio.to_thread(_event_body, serving, found, record, asked)
+    return answer(asked, event, 201, {"Location": event_path(record), "Loomark-Receipt": _receipt(found)})
+
+
+@router.get("/capture", summary="The caller's captures", response_class=Response)
+def jobs(request: Request, serving: Serving, member: Submitting, paging: Paging) -> Response:
+    """The capture jobs of the caller, newest first; those made meanwhile are on no later page.
+
+    A job stands here without what became of each record.
+    """
+    asked = negotiate(told(request), (JSON, JSON_LD))
+    after = None if paging.state is None else (int(paging.state[0]), str(paging.state[1]))
+    found = serving.node.capture.jobs(member, paging.per_page + 1, after)
+    shown, size = found[: paging.per_page], serving.node.state()["size"]
+    last = shown[-1] if len(found) > len(shown) else None
+    body = json.dumps([job_summary(_published(one, size)) for one in shown]).encode()
+    return answer(asked, body, headers=paging.next_page(None if last is None else [last.created_ms, last.id]))
 
 
 @router.get("/capture/{job_id}", summary="What became of a capture", response_class=Response)
@@ -81,24 +180,27 @@ async def job(
     job_id: str,
     serving: Serving,
     member: Submitting,
+    asked: Negotiating,
     prefer: Annotated[
         str | None, Header(description="wait=N: answer when settled, or after N seconds.")
     ] = None,
 ) -> Response:
-    """The job's state: staged, sequenced (with log index and records), refused (with the reason) or duplicate."""
+    """The job: what the standard says of one, and what became of each record: accepted, rejected or duplicate."""
     wait_s = _wait_s(prefer)
     clock = asyncio.get_running_loop().time
     found = await asyncio.to_thread(_job, serving, job_id, member)
     deadline = clock() + wait_s
-    while found.state == "staged" and (left_s := deadline - clock()) > 0:
+    while found.state == STAGED and (left_s := deadline - clock()) > 0:
         await serving.pending.wait(job_id, left_s)
         found = await asyncio.to_thread(_job, serving, job_id, member)
-    records = await asyncio.to_thread(_records, serving, found)
     headers = {"Preference-Applied": f"wait={wait_s:g}"} if wait_s else {}
-    body = job_json(found, records)
-    if body["receipt"] is not None:
-        headers["Link"] = f'<{body["receipt"]}>; rel="{RECEIPT_RELATION}"; type="application/json"'
-    return Response(json.dumps(body), media_type="application/json", headers=headers)
+    if receipt := _receipt(found):
+        headers["Link"] = f'<{receipt}>; rel="{RECEIPT_RELATION}"; type="application/json"'
+        headers["Loomark-Receipt"] = receipt
+    if asked.is_xml:
+        return answer(asked, job_xml(found), headers=headers)
+    records = await asyncio.to_thread(_records, serving, found)
+    return answer(asked, json.dumps(job_json(found, records)).encode(), headers=headers)
 
 
 @router.get("/capture/{job_id}/receipt", summary="Receipt of a capture", response_class=Response)
@@ -126,74 +228,78 @@ def document(job_id: str, serving: Serving, member: Submitting) -> Response:
     return Response(found.body, media_type=found.media_type)
 
 
+def event_path(record: CapturedRecord) -> str:
+    """The address of a captured event: by its ID, or by its record where it has none."""
+    name = record.event_id or RECORD_IRI + record.commitment.hex()
+    return f"/epcis/events/{quote(name, safe='')}"
+
+
+def _receipt(job: Job) -> str:
+    return job_summary(job)["receipt"] or ""
+
+
 def _job(serving: Services, job_id: str, member: str) -> Job:
-    """A job as its submitter may rely on it: sequenced means that the published checkpoint covers it."""
-    found = serving.node.capture.job(job_id, member)
-    if found.index is not None and found.index >= serving.node.state()["size"]:
-        return replace(found, state="staged", index=None)
-    return found
+    """A job as its submitter may rely on it."""
+    return _published(serving.node.capture.job(job_id, member), serving.node.state()["size"])
+
+
+def _published(job: Job, size: int) -> Job:
+    """A job as it may be relied on: sequenced means that the published checkpoint, of this size, covers it."""
+    if job.index is not None and job.index >= size:
+        return replace(job, state=STAGED, index=None, sealed=None)
+    return job
 
 
 def _records(serving: Services, job: Job) -> list[CapturedRecord]:
     return [] if job.capture is None else records_of(serving.node.reading, job.capture)
 
 
-async def _capture(request: Request, serving: Services, member: str, digits: Digits) -> Job:
-    kind = media_type(request, ACCEPTED)
-    settings = serving.settings
-    body = await read_body(request, settings.capture_limit_bytes, settings.request_timeout_s)
-    service = serving.node.capture
+def _event_body(serving: Services, job: Job, record: CapturedRecord, asked: Negotiated) -> bytes:
+    """The event that was captured: the bytes that came in XML, else its JSON with the time it was recorded at."""
+    if asked.is_xml:
+        return serving.node.capture.document(job.id, job.member).body
+    reader = serving.node.reader(job.member)
+    value = dict(serving.node.prover.value(record.commitment.hex(), reader))
+    value |= {"@context": as_sent(value["@context"]), "recordTime": job.sealed}
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+@asynccontextmanager
+async def _in_time(serving: Services) -> AsyncIterator[None]:
     try:
-        async with asyncio.timeout(settings.request_timeout_s):
-            prepared = await asyncio.wrap_future(
-                service.prepare(body, kind, Asked(keep_bad_check_digits=digits is Digits.KEEP))
-            )
-            ticket: Ticket = service.store(member, prepared)
-            stored: Job = await asyncio.wrap_future(ticket.stored)
+        async with asyncio.timeout(serving.settings.request_timeout_s):
+            yield
     except TimeoutError as error:
         raise Unavailable("the capture was not stored in time; send it again") from error
+
+
+async def _body(request: Request, serving: Services) -> bytes:
+    kind, settings = media_type(request, ACCEPTED), serving.settings
+    most_events = None if kind == SUBMISSION else settings.capture_limit_events
+    return await read_body(request, settings.capture_limit_bytes, settings.request_timeout_s, most_events)
+
+
+async def _stored(
+    request: Request, serving: Services, member: str, body: bytes, sent: Asked
+) -> tuple[Job, Ticket]:
+    """The job of what the request carries, once that is durable."""
+    service = serving.node.capture
+    prepared = await asyncio.wrap_future(service.prepare(body, media_type(request, ACCEPTED), sent))
+    ticket: Ticket = service.store(member, prepared)
+    stored: Job = await asyncio.wrap_future(ticket.stored)
     serving.pending.add(stored.id, ticket.settled)
-    return stored
+    return stored, ticket
 
 
-def _accepted(job: Job) -> Response:
-    location = f"/epcis/capture/{job.id}"
-    body = json.dumps({"captureID": job.id, "state": job.state})
-    return Response(body, status_code=202, media_type="application/json", headers={"Location": location})
+def _left_waiting(job: Job) -> Unavailable:
+    return Unavailable(
+        "the event is stored and waits for its place in the log: ask /epcis/capture/"
+        f"{job.id} what became of it, or send it again, which is answered with 409 once it is there"
+    )
 
 
-def job_json(job: Job, records: Sequence[CapturedRecord]) -> dict[str, Any]:
-    """A job as JSON: the members of the EPCIS capture job, and Loomark's own beside them."""
-    settled = job.state != "staged"
-    return {
-        "captureID": job.id,
-        "createdAt": _time(job.created_ms),
-        "running": not settled,
-        "success": job.state in ("sequenced", "duplicate") if settled else None,
-        "captureErrorBehaviour": "rollback",
-        "errors": [{"type": job.rule, "title": job.reason}] if job.reason else [],
-        "state": job.state,
-        "reason": job.reason,
-        "rule": job.rule,
-        "index": job.index,
-        "custody": None if job.capture is None else "service" if job.custody else "member",
-        "receipt": f"/epcis/capture/{job.id}/receipt" if job.state == "sequenced" else None,
-        "records": [_record_json(one) for one in records],
-        "warnings": job.notes.get("warnings", []),
-        "duplicates": job.notes.get("duplicates", []),
-        "unresolvedContexts": job.notes.get("unresolvedContexts", []),
-    }
-
-
-def _record_json(one: CapturedRecord) -> dict[str, Any]:
-    """A record of a job; `proof` is where its own proof is, once the job is sequenced."""
-    name = one.commitment.hex()
-    place = {"record": name, "position": one.position, "eventID": one.event_id}
-    return {**place, "proof": f"/api/records/{name}/proof"}
-
-
-def _time(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+def _bad_header(name: str, expected: str, got: str) -> BadHeader:
+    return BadHeader(f"header {name}: expected {expected}, got {got[:80]!r}", pointer=f"/header/{name}")
 
 
 def _wait_s(prefer: str | None) -> float:

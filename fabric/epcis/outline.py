@@ -26,19 +26,23 @@ _LISTS = ((b'"epcisBody"',), (b'"epcisBody"', b'"queryResults"', b'"resultsBody"
 
 
 class _Enough(Exception):
-    """There are more events than may be."""
+    """There are more events than may be; the first one too many is at the path."""
 
 
-def has_more_events(data: bytes, most: int) -> bool:
-    """Whether a text, or as much of it as is there, certainly has more than `most` events. JSON or XML; never raises."""
+def excess_of_events(data: bytes, most: int) -> str | None:
+    """Where in a text, or in as much of it as is there, the first event after `most` is; None where there is none.
+
+    A pointer in JSON, a path in XML. Never raises. An event that does not name its time as every event must may go
+    uncounted here; whoever reads the document finds it.
+    """
     if looks_like_xml(data):
-        return data.count(_NAMED[1]) > most and _xml_has_more(data, most)
-    return data.count(_NAMED[0]) > most and _excess(data, most) is not None
+        return _xml_excess(data, most) if data.count(_NAMED[1]) > most else None
+    return _json_excess(data, most) if data.count(_NAMED[0]) > most else None
 
 
 def refuse_excess(data: bytes, most_events: int) -> None:
     """Refuse a JSON text of too many events or values before it is parsed. Raises TooLarge."""
-    if data.count(_NAMED[0]) > most_events and (place := _excess(data, most_events)) is not None:
+    if (place := excess_of_events(data, most_events)) is not None:
         raise _refusal(place, "too-many-events", f"{most_events} events in a capture at most")
     most = FEW_VALUES + len(data) // LEAST_BYTES_A_VALUE
     # Commas and colons in texts count here; where they are too many, only those between values do.
@@ -53,7 +57,7 @@ def _refusal(place: str, rule: str, expected: str) -> TooLarge:
     return TooLarge(f"{place or '/'}: expected {expected}, got more", [finding], rule)
 
 
-def _excess(data: bytes, most: int) -> str | None:
+def _json_excess(data: bytes, most: int) -> str | None:
     """The pointer of the first event after `most`, if there is one; each container is known by the name it is under."""
     names: list[bytes] = []
     name = text = b""
@@ -82,19 +86,19 @@ def _excess(data: bytes, most: int) -> str | None:
     return None
 
 
-def _xml_has_more(data: bytes, most: int) -> bool:
+def _xml_excess(data: bytes, most: int) -> str | None:
     left = most
 
-    def count(holder: Element, _element: Element, _place: Place) -> None:
+    def count(holder: Element, _element: Element, place: Place) -> None:
         nonlocal left
         left -= holder.name.local == "EventList"
         if left < 0:
-            raise _Enough
+            raise _Enough(place.path)
 
     try:
         parse(data, count)
-    except _Enough:
-        return True
+    except _Enough as found:
+        return str(found)
     except RefusedXML:
-        return False
-    return False
+        return None
+    return None

@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import literal, select, tuple_
 from sqlalchemy.engine import Connection
 
-from ledger.log.schema import REFUSED, SEQUENCED, STAGED
+from ledger.log.schema import REFUSED, SEQUENCED, STAGED, seal
 from ledger.log.schema import statement as statement_table
 
 from .schema import capture, job
@@ -26,7 +26,8 @@ class Job:
     """A submission: `state` is staged, sequenced, refused (with `rule` and `reason`) or duplicate.
 
     `index` is the log index once sequenced, `notes` holds `warnings`, `duplicates`, `rejected` and the like as JSON
-    values, and `created_ms` is milliseconds since 1970 by this node's clock.
+    values, `created_ms` is milliseconds since 1970 by this node's clock, and `sealed` the time of the log's seal over
+    what was sequenced.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Job:
     reason: str | None
     created_ms: int
     notes: Mapping[str, Any] = field(default_factory=dict)
+    sealed: str | None = None
 
     @property
     def proceeds(self) -> bool:
@@ -76,9 +78,19 @@ def create(
     )
 
 
+_SEALED: Final = (
+    select(seal.c.time)
+    .where(seal.c.idx > statement_table.c.idx)
+    .order_by(seal.c.idx)
+    .limit(1)
+    .correlate(statement_table)
+    .scalar_subquery()
+    .label("sealed")
+)
 _QUERY: Final = (
     select(
         job,
+        _SEALED,
         capture.c.records,
         capture.c.custody,
         statement_table.c.idx,
@@ -149,6 +161,7 @@ def _of(row: Any, notes: dict[str, Any], state: str, rule: str | None, reason: s
         reason,
         row.created_at,
         notes,
+        row.sealed,
     )
 
 

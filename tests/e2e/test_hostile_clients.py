@@ -100,10 +100,10 @@ def warm(node: Node) -> None:
             answer = http.post(
                 "/epcis/events", content=body(), headers={"Content-Type": "application/ld+json"}
             )
-            if answer.status_code == 202:
+            # A request that was given up on may be in the log by the next.
+            if answer.status_code in (201, 409):
                 break
-        job = http.get(answer.headers["location"], headers={"Prefer": "wait=20"}).json()
-        assert job["state"] == "sequenced"
+        assert answer.status_code in (201, 409)
 
 
 def answer_of(connection: socket.socket) -> tuple[int, bytes]:
@@ -123,7 +123,7 @@ def answer_of(connection: socket.socket) -> tuple[int, bytes]:
 
 def problem(connection: socket.socket) -> tuple[int, str]:
     status, text = answer_of(connection)
-    return status, json.loads(text)["type"].rpartition(":")[2] if text else ""
+    return status, json.loads(text)["rule"] if text else ""
 
 
 def test_a_body_that_comes_too_slowly_is_refused(node: Node) -> None:
