@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from urllib.parse import unquote
 
 import pytest
 
 from .clauses import must, should
 from .documents import bare, fresh_place, now_text, object_event
-from .identifiers import fresh_event_id, fresh_hash_id
+from .identifiers import fresh, fresh_event_id, fresh_hash_id
 from .server import JSON, Server, event_list, ids, part, refused
 from .world import World
 
@@ -138,9 +139,9 @@ def test_a_hash_id_is_found_percent_encoded(server: Server) -> None:
 
 
 @must(READ, "404: no event has that ID.")
-@pytest.mark.parametrize("event_id", [fresh_event_id(), fresh_hash_id(), "nothing"])
-def test_an_unknown_event_is_not_found(server: Server, event_id: str) -> None:
-    refused(server.get(f"/events/{part(event_id)}"), 404, *MISSING)
+@pytest.mark.parametrize("make", [fresh_event_id, fresh_hash_id, fresh])
+def test_an_unknown_event_is_not_found(server: Server, make: Callable[[], str]) -> None:
+    refused(server.get(f"/events/{part(make())}"), 404, *MISSING)
 
 
 @must(

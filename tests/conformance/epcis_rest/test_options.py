@@ -150,9 +150,9 @@ def test_options_tells_where_a_subscription_stands(server: Server, somewhere: So
 
 
 @should("OPTIONS", "404 where there is nothing: an event, a query or a job that does not exist.")
-@pytest.mark.parametrize("path", [f"/events/{fresh()}", f"/queries/{fresh()}", f"/capture/{fresh()}"])
+@pytest.mark.parametrize("path", ["/events", "/queries", "/capture"])
 def test_options_of_nothing_is_not_found(server: Server, path: str) -> None:
-    refused(server.ask("OPTIONS", path), 404, "NoSuchResourceException", "NoSuchNameException")
+    refused(server.ask("OPTIONS", f"{path}/{fresh()}"), 404, "NoSuchResourceException", "NoSuchNameException")
 
 
 @should("OPTIONS", "A method that a path does not have is refused with 405 and Allow (RFC 9110).")
