@@ -27,6 +27,9 @@ class Settings:
     `operator_key` and `database` are secrets and never written to `node.toml`; `database` is a URL of SQLite or
     PostgreSQL, SQLite in the folder by default. `database_file` names a file that holds that URL.
     `page_limit` is how much one page of the EPCIS interface has at most, whatever `perPage` says.
+    `subscription_destinations` are the hosts, addresses and networks, by commas, to which subscriptions may deliver beside
+    the public internet over https; an attempt takes at most `subscription_timeout_s`, the second comes after about
+    `subscription_retry_s`, and after `subscription_attempts` in a row a subscription is given up until it is resumed.
     The last five say where the node's keys come from besides its folder (docs/operating.md, "Keys"); all but
     `key_passphrase_file` are secrets.
 
@@ -58,6 +61,10 @@ class Settings:
     trace_budget_s: float = 20.0
     secure_cookies: bool = False
     log_minimum_index: int = 0
+    subscription_destinations: str | None = None
+    subscription_timeout_s: float = 30.0
+    subscription_retry_s: float = 1.0
+    subscription_attempts: int = 24
     hyperledger: str | None = None
     log_key: str | None = field(default=None, repr=False)
     next_log_key: str | None = field(default=None, repr=False)

@@ -18,6 +18,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from sqlalchemy.engine import Connection
+
 from fabric.visibility.reader import Reader
 from fabric.visibility.sight import reader_of
 from ledger.ed25519 import Signer
@@ -40,7 +42,7 @@ from .rotation import Rotation
 from .service import CaptureService
 from .settings import DATABASE, HIGH_WATER, NodeSettings
 from .turns import Turns
-from .writer import Writer
+from .writer import Ticket, Writer
 
 
 class Node:
@@ -105,6 +107,26 @@ class Node:
         """Whose records a member may see now."""
         return reader_of(self.registry, member, self._clock())
 
+    def submit(self, run: Callable[[Connection], Any]) -> Ticket:
+        """Queue something to write; `stored` gives what it returns once that is durable. Raises QueueFull, Unavailable."""
+        return self._writer.submit(run)
+
+    @property
+    def published_size(self) -> int:
+        """Entries under the published checkpoint; 0 before the first."""
+        published = self._sequencer.published
+        return 0 if published is None else published.checkpoint.size
+
+    @property
+    def is_sequencing(self) -> bool:
+        """Whether this node gives indices: of several on one database, one does."""
+        return bool(self._turn()["sequencing"])
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other nodes may use the same database now."""
+        return isinstance(self._sequencer, Turns)
+
     def state(self) -> dict[str, Any]:
         """Whether captures are taken, why not, and the size of the log: `{"writable", "reason", "size", ...}`."""
         reason = None
@@ -114,7 +136,6 @@ class Node:
             reason = str(self._writer.trouble)
         elif self._writer.failure is not None:
             reason = f"the writer stopped: {type(self._writer.failure).__name__}"
-        published = self._sequencer.published
         return {
             "writable": reason is None,
             "reason": reason,
@@ -123,7 +144,7 @@ class Node:
             "waiting": None if self._writer.trouble is None else str(self._writer.trouble),
             "witnesses": None if self.witnesses is None else self.witnesses.state(),
             "origin": self.origin,
-            "size": 0 if published is None else published.checkpoint.size,
+            "size": self.published_size,
             "queued": self._writer.queued,
             **self._turn(),
             "children": self._companions.state(),

@@ -1,0 +1,39 @@
+"""What a receiver gets: an EPCISQueryDocument of some events, under the query's name and the subscription's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from fabric.epcis.query_document import Shown, json_query_document
+from fabric.epcis.representation import EpcFormat, Untranslatable, as_sent, translate
+from fabric.query.run import Found
+from ledger.shape import time_text
+
+MEDIA_TYPE: Final = "application/json"
+VERSIONS: Final = {"GS1-EPCIS-Version": "2.0.0", "GS1-CBV-Version": "2.0.0"}
+
+
+def report(
+    events: Sequence[Found],
+    *,
+    query_name: str,
+    subscription_id: str | None,
+    epc_format: EpcFormat,
+    now_ms: int,
+) -> bytes:
+    """The document of events, none included, as a subscriber asked for its identifiers."""
+    shown = [shown_event(one, epc_format) for one in events]
+    return json_query_document(
+        shown, created=time_text(now_ms), query_name=query_name, subscription_id=subscription_id
+    )
+
+
+def shown_event(found: Found, epc_format: EpcFormat) -> Shown:
+    """One event with its record time. With a name that has no URN it stays as it was captured: there is nobody to refuse."""
+    event, context = as_sent(found.value)
+    try:
+        event = translate(event, epc_format)
+    except Untranslatable:
+        event, context = as_sent(found.value)
+    return Shown({**event, "recordTime": time_text(found.record_time_us // 1000)}, context)
