@@ -136,7 +136,8 @@ class Eraser:
     def _unproject(self, connection: Connection, numbers: Sequence[int]) -> None:
         leaving = self.visibility.leaving(connection, numbers)
         remove_facts(connection, numbers, self._holder_of)
-        execute_keys(connection, "DELETE FROM named WHERE record IN {keys}", numbers)
+        for table in ("named", "declared"):
+            execute_keys(connection, f"DELETE FROM {table} WHERE record IN {{keys}}", numbers)
         rows = [(number,) for number in numbers]
         delete_rows(connection, master, ("record",), rows)
         delete_rows(connection, touched, ("record",), rows)

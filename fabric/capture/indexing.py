@@ -25,7 +25,7 @@ from fabric.store.bodies import ERASURES, LINKS, Bodies, StoredBody
 from fabric.store.bulk import fetch, insert_rows, select_in, update_rows
 from fabric.store.erasures import seers
 from fabric.store.records import StoredCapture, load_capture, load_captures
-from fabric.store.schema import EVENT, MASTER, capture, master
+from fabric.store.schema import EVENT, MASTER, capture, declared, master
 from fabric.store.things import Interner, Sitting, smaller_kind
 from fabric.visibility import Holders, Sides, parties
 from fabric.visibility.arrivals import Arrivals, NewRecord, Stated
@@ -44,6 +44,7 @@ VERSIONS: Final = {"store": STORE_VERSION, "lineage": LINEAGE_VERSION, "visibili
 """Versions of the projections; a database with others is rebuilt before it is used."""
 
 _MASTER: Final = ("record", "seq", "thing", "member", "type")
+_DECLARED: Final = ("iri", "record")
 _ALWAYS_US: Final = -(2**62)
 _RECORDS: Final = "SELECT id, position, kind, commitment, digest, body, duplicate_of FROM record WHERE capture IN ({in}) ORDER BY position"
 
@@ -207,6 +208,7 @@ class Indexer:
         )
         self._visibility.add(connection, arrivals, ids, self._holders)
         insert_rows(connection, master, _MASTER, [row for one in captures for row in _master_rows(one, ids)])
+        insert_rows(connection, declared, _DECLARED, [row for one in captures for row in _declared_rows(one)])
 
 
 def _taken(
@@ -279,6 +281,13 @@ def _master_rows(one: Indexable, ids: Mapping[str, int]) -> Iterator[tuple[objec
     for position, row in enumerate(one.masters, 1):
         if row is not None:
             yield one.first + position, one.capture.idx, ids[row[1]], one.capture.member, row[0]
+
+
+def _declared_rows(one: Indexable) -> Iterator[tuple[object, ...]]:
+    for position, event in one.placed():
+        if event.declares:
+            for iri in sorted({line[0] for line in event.lines}):
+                yield iri, one.first + position
 
 
 def load_indexables(connection: Connection, statements: Iterable[int]) -> list[Indexable]:

@@ -287,8 +287,8 @@ event: Final = Table(
     Column("event_id", Text, comment="as submitted"),
     Column("time_us", BigInteger, nullable=False, comment="microseconds since 1970, UTC"),
     Column("offset_min", SmallInteger, nullable=False),
-    Column("step", Text, comment="CBV short word, or IRI"),
-    Column("disposition", Text, comment="CBV short word, or IRI"),
+    Column("step", _ordered, comment="CBV short word, or IRI"),
+    Column("disposition", _ordered, comment="CBV short word, or IRI"),
     Column("read_point", BigInteger, comment="thing id"),
     Column("biz_location", BigInteger, comment="thing id"),
     Column("transformation_id", Text),
@@ -305,6 +305,14 @@ event: Final = Table(
         "ix_event_declares",
         "member",
         "event_id",
+        sqlite_where=text("declares = 1"),
+        postgresql_where=text("declares = 1"),
+    ),
+    Index(
+        "ix_event_declared",
+        "class",
+        "time_us",
+        "record",
         sqlite_where=text("declares = 1"),
         postgresql_where=text("declares = 1"),
     ),
@@ -345,6 +353,15 @@ line: Final = Table(
     Column("original", _ordered, comment="the name as sent; null when it is the canonical IRI"),
     Index("ix_line_thing", "thing", "record"),
     sqlite_with_rowid=False,
+)
+
+declared: Final = Table(
+    "declared",
+    metadata,
+    Column("iri", _ordered, primary_key=True, comment="canonical, of anything that the event names"),
+    Column("record", BigInteger, primary_key=True, autoincrement=False, index=True),
+    sqlite_with_rowid=False,
+    comment="what error declarations name: they make no lines, and are still asked for by what they are about",
 )
 
 named: Final = Table(

@@ -1,0 +1,118 @@
+"""The records that name something: an event ID, a transformation, things, documents, parties."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from .conditions import Destinations, Sources, Things, Transactions
+from .scope import Scope
+from .streams import Clause
+
+MOST_NAMED: Final = 5_000
+"""Records, or mentions, that are sorted for one answer; what more records name is found by walking through an order."""
+
+MOST_THINGS: Final = 2_000
+_LINES: Final = "SELECT l.record FROM line l WHERE l.thing IN {keys} LIMIT ?"
+_DECLARED: Final = "SELECT d.record FROM declared d WHERE {where} LIMIT ?"
+
+Range = tuple[str, str]
+"""From a text on, and before another, in the order of their bytes."""
+
+
+def records_of_ids(scope: Scope, ids: Collection[str]) -> set[int] | None:
+    """The records under these event IDs."""
+    return _few(scope, "SELECT r.id FROM record r WHERE r.event_id IN {keys} LIMIT ?", ids)
+
+
+def records_of_runs(scope: Scope, ids: Collection[str]) -> set[int] | None:
+    """The records of these transformations."""
+    query = (
+        "SELECT e.record FROM event e WHERE e.transformation_id IS NOT NULL"
+        " AND e.transformation_id IN {keys} LIMIT ?"
+    )
+    return _few(scope, query, ids)
+
+
+def _few(scope: Scope, query: str, names: Collection[str]) -> set[int] | None:
+    rows = scope.rows(query, scope.keys(names), MOST_NAMED + 1)
+    return None if len(rows) > MOST_NAMED else {row[0] for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class ThingNames:
+    """Names of things, single ones and ranges of IRIs, and the things of the store that have them.
+
+    `things` is None where they are too many to be named one by one.
+    """
+
+    scope: Scope
+    iris: frozenset[str]
+    ranges: tuple[Range, ...]
+    things: frozenset[int] | None
+
+    @classmethod
+    def of(cls, scope: Scope, condition: Things | Transactions | Sources | Destinations) -> ThingNames | None:
+        """The names of a condition; None where it may match any."""
+        if not isinstance(condition, Things):
+            return cls._found(scope, condition.iris, ())
+        iris = {pattern.iri for pattern in condition.patterns if pattern.iri is not None}
+        ranges: list[Range] = []
+        for pattern in condition.patterns:
+            starts = pattern.prefixes()
+            if starts is None or "" in starts:
+                return None
+            if not pattern.exact:
+                ranges += [_range(start) for start in starts]
+        return cls._found(scope, iris, ranges)
+
+    @classmethod
+    def _found(cls, scope: Scope, iris: Collection[str], ranges: Collection[Range]) -> ThingNames:
+        things = {row[0] for row in scope.rows("SELECT id FROM thing WHERE iri IN {keys}", scope.keys(iris))}
+        query = "SELECT id FROM thing WHERE iri >= ? AND iri < ? ORDER BY iri LIMIT ?"
+        for start, end in ranges:
+            things |= {row[0] for row in scope.rows(query, start, end, MOST_THINGS + 1)}
+            if len(things) > MOST_THINGS:
+                return cls(scope, frozenset(iris), tuple(ranges), None)
+        return cls(scope, frozenset(iris), tuple(ranges), frozenset(things))
+
+    def records(self) -> set[int] | None:
+        """The records that name any of the things; None where they are many."""
+        if self.things is None:
+            return None
+        found = self._limited(_LINES, self.scope.keys(self.things))
+        # An error declaration makes no lines; what it names is filed by itself.
+        if found is not None:
+            found = self._with(found, "d.iri IN {keys}", self.scope.keys(self.iris))
+        for start, end in self.ranges:
+            if found is not None:
+                found = self._with(found, "d.iri >= ? AND d.iri < ?", start, end)
+        return found
+
+    def clause(self) -> Clause:
+        """What leaves the records that name any of the things among others, and every error declaration."""
+        if self.things is not None:
+            inside, values = "l.thing IN {keys}", [self.scope.keys(self.things)]
+            query = f"SELECT 1 FROM line l WHERE l.record = e.record AND {inside}"
+        else:
+            parts = ["t.iri IN {keys}", *["t.iri >= ? AND t.iri < ?"] * len(self.ranges)]
+            values = [self.scope.keys(self.iris), *(end for one in self.ranges for end in one)]
+            joined = "line l JOIN thing t ON t.id = l.thing"
+            query = f"SELECT 1 FROM {joined} WHERE l.record = e.record AND ({' OR '.join(parts)})"
+        return Clause(f"(e.declares = 1 OR EXISTS ({query}))", tuple(values))
+
+    def _with(self, found: set[int], where: str, *values: object) -> set[int] | None:
+        more = self._limited(_DECLARED.replace("{where}", where), *values)
+        return None if more is None else found | more
+
+    def _limited(self, query: str, *values: object) -> set[int] | None:
+        rows = self.scope.rows(query, *values, MOST_NAMED + 1)
+        return None if len(rows) > MOST_NAMED else {row[0] for row in rows}
+
+
+def _range(start: str) -> Range:
+    """The texts that begin with another: up to the same with its last character raised by one."""
+    head, last = start[:-1], ord(start[-1])
+    # Between the blocks of code points lie surrogates, which no text holds.
+    return start, head + chr(0xE000 if last == 0xD7FF else last + 1)
