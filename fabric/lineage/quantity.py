@@ -25,6 +25,9 @@ def units() -> dict[str | None, Unit]:
     """Units by Rec 20 code; None is the item that a class is counted in."""
     found: dict[str | None, Unit] = {}
     for dimension, codes in read_table("units.toml").items():
+        if dimension == "sensor":
+            # What sensors measure is no amount of goods: counting it in would change how amounts were added before.
+            continue
         for code, factor in codes.items():
             found[code] = Unit(dimension, Decimal(factor))
     found[None] = Unit("count", Decimal(1))
