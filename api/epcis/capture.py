@@ -28,7 +28,7 @@ from fabric.epcis.document import MEDIA_TYPES, XML_MEDIA_TYPES
 from fabric.epcis.identity import as_sent
 from fabric.store.jobs import REFUSED, STAGED, Job
 from fabric.store.records import RECORD_IRI
-from ledger.errors import Conflict, Forbidden, Unavailable
+from ledger.errors import Conflict, Finding, Forbidden, Unavailable
 from ledger.submission import MEDIA_TYPE as SUBMISSION
 
 from .jobs import job_json, job_summary, job_xml
@@ -299,7 +299,8 @@ def _left_waiting(job: Job) -> Unavailable:
 
 
 def _bad_header(name: str, expected: str, got: str) -> BadHeader:
-    return BadHeader(f"header {name}: expected {expected}, got {got[:80]!r}", pointer=f"/header/{name}")
+    finding = Finding(None, f"/header/{name}", BadHeader.default_rule, expected, got[:80])
+    return BadHeader(f"header {name}: expected {expected}, got {got[:80]!r}", [finding])
 
 
 def _wait_s(prefer: str | None) -> float:

@@ -83,10 +83,10 @@ def receipt_path(job: Job) -> str | None:
 
 
 def _finished(job: Job) -> str | None:
-    """When a job ended: what was sequenced by the log's clock. When the log refused something nobody wrote down."""
-    if job.state == SEQUENCED:
-        return job.sealed
-    return _time(job.created_ms) if job.capture is None else None
+    """When a job ended: of what was sequenced by its seal, of all else when it began, as nothing else is written down."""
+    if job.state == STAGED:
+        return None
+    return job.sealed or _time(job.created_ms)
 
 
 def _results(job: Job, records: Sequence[CapturedRecord]) -> Iterator[dict[str, Any]]:
