@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("ledger", "fabric", "ontology", "api")
+PACKAGES = ("ledger", "fabric", "ontology", "api", "loomark")
 # What extras alone bring, by the name it is imported under; pydantic is not among it, Typer depends on it.
 SERVER_MODULES = (
     "alembic", "fabric_protos", "fastapi", "grpc", "httptools", "jinja2", "prometheus_client", "psycopg", "pyoxigraph",
