@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-from .gs1 import KEY_WORDS, KEYS, QUALIFIER_WORDS, thing_of_key
+from .element_string import ELEMENTS
+from .gs1 import KEY_WORDS, KEYS, QUALIFIER_WORDS, is_decimal, thing_of_key
 from .thing import BadIdentifier, Thing
 
 _GS1 = "https://id.gs1.org/"
@@ -89,3 +90,25 @@ def _decode(segment: str) -> str:
     if _BAD_ESCAPE.search(segment):
         raise BadIdentifier("bad-identifier", "percent signs followed by two hex digits", segment)
     return unquote(segment, errors="replace")
+
+
+def link_attributes(text: str) -> dict[str, str]:
+    """The data attributes in a link's query, such as its best-before date: decoded value by application identifier.
+
+    They say something about the thing and are no part of its name. Parameters that GS1 does not number are left
+    out. Raises BadIdentifier for a number that may not stand there, that stands there twice, or whose value has
+    another format.
+    """
+    found: dict[str, str] = {}
+    for pair in re.split("[&;]", text.partition("#")[0].partition("?")[2]):
+        name, _, given = pair.partition("=")
+        if not is_decimal(name):
+            continue
+        element = ELEMENTS.get(name)
+        if element is None or not element.attribute or name in found:
+            raise BadIdentifier("bad-identifier", "each attribute of a GS1 Digital Link once", pair)
+        value = _decode(given)
+        if not element.format.matches(value):
+            raise BadIdentifier("bad-identifier", f"{element.format.text} in ({name})", pair)
+        found[name] = value
+    return found

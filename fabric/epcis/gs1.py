@@ -1,11 +1,10 @@
 """GS1 identification keys: check digits, value formats, and the one canonical IRI of each key.
 
-The facts are `ontology/gs1/keys.toml`; every spelling (URN, link, element string) ends in `thing_of_key`.
+The facts are `ontology/gs1/keys.toml` and `meaning.toml`; every spelling (URN, link, element string) ends in `thing_of_key`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,16 +15,14 @@ from ontology import read_table
 
 from .remembered import Remembered
 from .thing import BadIdentifier, Kind, Thing
+from .value_format import SET_82, read_format
 
 ROOT = "https://id.gs1.org/"
 
 Qualifiers = Sequence[tuple[str, str]]
 """(application identifier, decoded value) pairs."""
 
-_SET_82 = "!\"%&'()*+,-./0123456789:;<=>?ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
-_SET_39 = "#-/0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SET_32 = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-_CHARACTERS = {"N": "0123456789", "X": _SET_82, "Y": _SET_39}
 _PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83)
 
 
@@ -77,7 +74,7 @@ _DIGITS = Remembered(_mod10, 8_192)
 def check_pair(model: str) -> str:
     """The two check characters of a Global Model Number, without them `model`."""
     weighted = zip(reversed(model), _PRIMES, strict=False)
-    total = sum(_SET_82.index(character) * prime for character, prime in weighted) % 1021
+    total = sum(SET_82.index(character) * prime for character, prime in weighted) % 1021
     return _SET_32[total >> 5] + _SET_32[total & 31]
 
 
@@ -195,30 +192,22 @@ def _wrong_digit(key: Key, value: str, head: str) -> BadIdentifier:
     return BadIdentifier("bad-check-digit", f"check digit {right} in {key.name} {whole}", value)
 
 
-def _matcher(characters: str, most: int, exact: bool = False) -> tuple[Callable[[str], object], str]:
-    least = most if exact else 1
-    pattern = re.compile(f"[{re.escape(_CHARACTERS[characters])}]{{{least},{most}}}")
-    kinds = {"N": "digits", "X": "characters of the GS1 set of 82", "Y": "characters of the GS1 set of 39"}
-    count = str(most) if exact else f"1 to {most}"
-    return pattern.fullmatch, f"{count} {kinds[characters]}"
-
-
-def _read_key(ai: str, row: dict[str, Any]) -> Key:
-    tail, text = _matcher(*row["tail"]) if "tail" in row else (None, "")
-    with_tail = row.get("kind_with_tail")
-    kind = Kind(row["kind"])
-    kind_with = {name: Kind(other) for name, other in row.get("kind_with", {}).items()}
+def _read_key(ai: str, row: dict[str, Any], meaning: dict[str, Any]) -> Key:
+    tail = read_format("{}..{}".format(*row["tail"])) if "tail" in row else None
+    with_tail = meaning.get("kind_with_tail")
+    kind = Kind(meaning["kind"])
+    kind_with = {name: Kind(other) for name, other in meaning.get("kind_with", {}).items()}
     sequences = tuple(tuple(sequence) for sequence in row.get("qualifiers", ()))
     return Key(
         ai=ai,
-        name=row["name"],
+        name=meaning["name"],
         digits=row.get("digits", 0),
-        padded_from=tuple(row.get("padded_from", ())),
+        padded_from=tuple(meaning.get("padded_from", ())),
         leading_zero=row.get("leading_zero", False),
         pieces=row.get("pieces", False),
         check=row.get("check"),
-        tail=tail,
-        tail_text=text,
+        tail=tail.matches if tail else None,
+        tail_text=tail.text if tail else "",
         tail_required=row.get("tail_required", False),
         sequences=sequences,
         kind=kind,
@@ -228,31 +217,33 @@ def _read_key(ai: str, row: dict[str, Any]) -> Key:
     )
 
 
-def _read_qualifier(row: dict[str, Any]) -> Qualifier:
-    characters, most = row["value"]
-    matches, text = _matcher(characters, most, row.get("exact", False))
+def _read_qualifier(row: dict[str, Any], meaning: dict[str, Any]) -> Qualifier:
+    matches, text, _ = read_format(row["format"])
     if row.get("no_leading_zero"):
         bare = matches
 
         def matches(value: str) -> object:
             return bare(value) and not (value[0] == "0" and value != "0")
 
-    return Qualifier(matches, text, row.get("none"))
+    return Qualifier(matches, text, meaning.get("none"))
 
 
 _TABLE = read_table("gs1/keys.toml")
+_MEANING = read_table("gs1/meaning.toml")
 
-KEYS: dict[str, Key] = {ai: _read_key(ai, row) for ai, row in _TABLE["key"].items()}
+KEYS: dict[str, Key] = {ai: _read_key(ai, row, _MEANING["key"][ai]) for ai, row in _TABLE["key"].items()}
 """The primary keys by application identifier."""
 
-QUALIFIERS: dict[str, Qualifier] = {ai: _read_qualifier(row) for ai, row in _TABLE["qualifier"].items()}
+QUALIFIERS: dict[str, Qualifier] = {
+    ai: _read_qualifier(row, _MEANING["qualifier"][ai]) for ai, row in _TABLE["qualifier"].items()
+}
 """The qualifiers by application identifier."""
 
-KEY_WORDS: dict[str, str] = {ai: ai for ai in KEYS} | {row["word"]: ai for ai, row in _TABLE["key"].items()}
+KEY_WORDS: dict[str, str] = {ai: ai for ai in KEYS} | {row["word"]: ai for ai, row in _MEANING["key"].items()}
 """What a link may write for a primary key, and its application identifier."""
 
 QUALIFIER_WORDS: dict[str, str] = {ai: ai for ai in QUALIFIERS} | {
-    row["word"]: ai for ai, row in _TABLE["qualifier"].items()
+    row["word"]: ai for ai, row in _MEANING["qualifier"].items()
 }
 """What a link may write for a qualifier, and its application identifier."""
 
