@@ -42,7 +42,8 @@ class Prefixes:
             return name.local
         prefix = PROTECTED.get(name.uri) or self._of.get(name.uri)
         if prefix is None:
-            prefix = self._of[name.uri] = self._free(name.prefix)
+            bound = self._also.get(name.prefix) == name.uri
+            prefix = self._of[name.uri] = name.prefix if bound else self._free(name.prefix)
         return f"{prefix}:{name.local}"
 
     def named(self, own: str, name: Name) -> str:

@@ -20,6 +20,8 @@ from .xml_writer_text import NoXMLForm, attribute, text
 
 EPCIS: Final = "urn:epcglobal:epcis:xsd:2"
 QUERY: Final = "urn:epcglobal:epcis-query:xsd:2"
+__all__ = ["NoXMLForm", "xml_document", "xml_query_document", "xml_query_document_parts"]
+
 PROLOG: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 

@@ -14,8 +14,8 @@ from .xml_writer_extension import Writer, write_extensions
 from .xml_writer_text import NoXMLForm, attribute, decimal, number, trimmed
 
 ALWAYS_URN: Final = "Always_URN"
-NEVER_TRANSLATES: Final = "Never_Translates"
-"""Two values of the standard's header for CBV words; any other gives web URIs (docs/spec/xml.md)."""
+ALWAYS_WEB_URI: Final = "Always_Web_URI"
+"""Two values of the header GS1-CBV-XML-Format; any other keeps a URI as it was sent and makes a bare word a URN."""
 
 Write = Callable[[Writer, str, Any], None]
 """Write one member of an event by its name and value."""
@@ -27,9 +27,9 @@ _URNS = {
     "sourceOrDestinationType": "urn:epcglobal:cbv:sdt:",
     "errorReason": "urn:epcglobal:cbv:er:",
     "component": "urn:epcglobal:cbv:comp:",
-    # The vocabulary of measurements has no URNs; this is how the standard's XML abbreviates it.
-    "measurementType": "gs1:",
-    "exception": "gs1:",
+    # The words of the GS1 Web Vocabulary have no URNs.
+    "measurementType": "https://gs1.org/voc/",
+    "exception": "https://gs1.org/voc/",
 }
 _LONGEST_REMEMBERED: Final = 256
 _WORDS = {field: frozenset(words_of(field)) for field in _URNS}
@@ -66,9 +66,11 @@ def spelled(field: str, word: str, cbv: str) -> str:
 @lru_cache(maxsize=4_096)
 def _spelled_once(field: str, word: str, cbv: str) -> str:
     bare = bare_word(field, word)
-    if bare not in _WORDS[field] or (cbv == NEVER_TRANSLATES and ":" in word):
+    if bare not in _WORDS[field]:
         return word
-    return _URNS[field] + bare if cbv == ALWAYS_URN else str(word_iri(field, bare))
+    if cbv == ALWAYS_WEB_URI:
+        return str(word_iri(field, bare))
+    return word if ":" in word and cbv != ALWAYS_URN else _URNS[field] + bare
 
 
 def _text(w: Writer, name: str, value: Any) -> None:
