@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -10,6 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from ledger.submission import MEDIA_TYPE as SUBMISSION
 
 from .auth import COOKIE
+from .epcis.description import complete as complete_epcis
 from .problems import MEDIA_TYPE as PROBLEM
 
 _PUBLIC: Final = (
@@ -74,7 +76,10 @@ _SCHEMAS: Final[dict[str, Any]] = {
                 **_TEXT,
                 "description": "urn:loomark:problem:<rule>; below /epcis an exception of the standard.",
             },
-            "rule": {**_TEXT, "description": "Stable name of the rule; finer than an exception of the standard."},
+            "rule": {
+                **_TEXT,
+                "description": "Stable name of the rule; finer than an exception of the standard.",
+            },
             "title": _TEXT,
             "status": {"type": "integer"},
             "detail": _TEXT,
@@ -141,7 +146,17 @@ _REFUSALS: Final = {
     "401": "No API key, or one that is not known",
     "403": "Not the caller's to do",
     "404": "Nothing of that name is visible to the caller",
+    "414": "A URI longer than the node reads",
     "503": "The node cannot serve this now; try again",
+}
+# What a public operation refuses besides what is not there: bundles of entries are for readers the node knows.
+_TILE_REFUSALS: Final = {
+    **{status: _REFUSALS[status] for status in ("400", "401", "403")},
+    "410": "A bundle that this log does not keep any more",
+}
+_EPCIS_REFUSALS: Final = {
+    "406": "No form, version or format that the request accepts",
+    "413": "More than the query, or this node, lets an answer hold",
 }
 _BODY_REFUSALS: Final = {
     "409": "It contradicts something accepted before",
@@ -172,16 +187,33 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any], path: str, method: str) -> None:
+    if path.startswith("/epcis/"):
+        complete_epcis(operation, path, method)
     refusals = dict(_REFUSALS)
     if path.startswith(_PUBLIC):
         operation["security"] = []
-        refusals = {"404": _REFUSALS["404"]}
+        refusals = {status: _REFUSALS[status] for status in ("404", "414")} | (
+            _TILE_REFUSALS if path.startswith("/log/tile/") else {}
+        )
+    if path.startswith("/epcis/"):
+        refusals |= _EPCIS_REFUSALS
     body = _BODIES.get((path, method))
     if body is not None:
         operation["requestBody"] = {"required": True, "content": body}
         refusals |= _BODY_REFUSALS
+    _name_path_parameters(operation, path)
     responses = operation["responses"]
     responses.pop("422", None)
     for status, text in refusals.items():
         content = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
         responses.setdefault(status, {"description": text, "content": content})
+
+
+def _name_path_parameters(operation: dict[str, Any], path: str) -> None:
+    """Declare the parts of a path that the route reads by itself, as OpenAPI asks for every one of them."""
+    parameters = operation.get("parameters", [])
+    declared = {one["name"] for one in parameters if one["in"] == "path"}
+    missing = [name for name in re.findall(r"{(\w+)}", path) if name not in declared]
+    if missing:
+        added = [{"name": name, "in": "path", "required": True, "schema": _TEXT} for name in missing]
+        operation["parameters"] = [*parameters, *added]
