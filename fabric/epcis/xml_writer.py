@@ -95,8 +95,9 @@ def _parts(
     names: Names | None = None
     context: Sequence[object] | None = None
     for index, one in enumerate(shown):
-        if names is None or one.context is not context:
-            context, names = one.context, names_of(one.context, contexts)
+        # Each event may have a list of its own that says the same.
+        if names is None or (one.context is not context and list(one.context) != context):
+            context, names = list(one.context), names_of(one.context, contexts)
             writer = Writer(names, declared, cbv)
         try:
             yield (write_event(one.event, writer) + "\n").encode()
