@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import random
 import secrets
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from anyio import CapacityLimiter
+
+from api.problems import TooMany
 from api.settings import Settings
 from fabric.capture.intake import now_ms
 from fabric.query.run import Events
@@ -26,17 +30,49 @@ if TYPE_CHECKING:
     from fabric.capture.node import Node
     from fabric.subscription.subscriptions import Subscription
 
-_MARGIN_S = 10.0
+MOST_OF_MEMBER: Final = 16
+MOST_AT_ALL: Final = 256
+THREADS: Final = 4
+_MARGIN_S: Final = 10.0
 """What is added to the time in which another node's delivery may be answered: two clocks, and a slow disk."""
+
+
+class Sockets:
+    """How many connections there are, and whose; used by one event loop, looked at by others.
+
+    `threads` is how many of them look for news at one time, `sent` how many messages were sent.
+    """
+
+    def __init__(self) -> None:
+        self._of: Counter[str] = Counter()
+        self.threads = CapacityLimiter(THREADS)
+        self.sent = 0
+
+    @property
+    def count(self) -> int:
+        """Connections that are open."""
+        return self._of.total()
+
+    def enter(self, member: str) -> None:
+        """Count one more of a member. Raises TooMany."""
+        if self._of[member] >= MOST_OF_MEMBER or self.count >= MOST_AT_ALL:
+            raise TooMany(f"expected at most {MOST_OF_MEMBER} websockets of one member, got one more")
+        self._of[member] += 1
+
+    def leave(self, member: str) -> None:
+        """Count one less."""
+        self._of[member] -= 1
+        self._of += Counter()
 
 
 @dataclass(frozen=True, slots=True)
 class Subscribing:
-    """What routes ask, what delivers, and the events that both look for."""
+    """What routes ask, what delivers, the events that both look for, and the websockets that are open."""
 
     service: SubscriptionService
     deliveries: Deliveries
     events: Callable[[], Events]
+    sockets: Sockets
 
 
 def subscribing(node: Node, settings: Settings) -> Subscribing:
@@ -69,7 +105,7 @@ def subscribing(node: Node, settings: Settings) -> Subscribing:
     service = SubscriptionService(
         node, node.reading, allowed, clock=now_ms, draw=secrets.token_bytes, changed=deliveries.look
     )
-    return Subscribing(service, deliveries, events)
+    return Subscribing(service, deliveries, events, Sockets())
 
 
 def current_events(node: Node) -> Callable[[], Events]:
