@@ -26,10 +26,13 @@ class Settings:
     their quorum. Sizes are bytes, times seconds. `high_water` is the file that remembers what was signed; in the folder by default.
     `operator_key` and `database` are secrets and never written to `node.toml`; `database` is a URL of SQLite or
     PostgreSQL, SQLite in the folder by default. `database_file` names a file that holds that URL.
+    `query_budget_events` is how many events one question may read to decide which it is about.
     `page_limit` is how much one page of the EPCIS interface has at most, whatever `perPage` says.
     `subscription_destinations` are the hosts, addresses and networks, by commas, to which subscriptions may deliver beside
     the public internet over https; an attempt takes at most `subscription_timeout_s`, the second comes after about
     `subscription_retry_s`, and after `subscription_attempts` in a row a subscription is given up until it is resumed.
+    `resolver_root` is the address at which labels with Digital Links reach this node, such as `https://id.example.com`; by default
+    the one that a request names.
     The last five say where the node's keys come from besides its folder (docs/operating.md, "Keys"); all but
     `key_passphrase_file` are secrets.
 
@@ -55,6 +58,8 @@ class Settings:
     request_timeout_s: float = 60.0
     session_life_s: int = 8 * 3600
     page_limit: int = 1000
+    query_budget_s: float = 10.0
+    query_budget_events: int = 20_000
     page_token_life_s: int = 3600
     uri_limit_bytes: int = 16 * 1024
     trace_budget_nodes: int = 1_000_000
@@ -65,6 +70,7 @@ class Settings:
     subscription_timeout_s: float = 30.0
     subscription_retry_s: float = 1.0
     subscription_attempts: int = 24
+    resolver_root: str | None = None
     hyperledger: str | None = None
     log_key: str | None = field(default=None, repr=False)
     next_log_key: str | None = field(default=None, repr=False)
@@ -83,6 +89,7 @@ _SECRET = frozenset(
     {"operator_key", "database", "log_key", "next_log_key", "operator_signing_key", "key_passphrase"}
 )
 _TYPES = get_type_hints(Settings)
+_ROOT = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+/?")
 _DATABASE = re.compile(r"(sqlite|postgresql)(\+[a-z]+)?:")
 
 
@@ -105,6 +112,12 @@ def load_settings(data: Path, flags: Mapping[str, Any], environment: Mapping[str
     if database is not None and not _DATABASE.match(database):
         raise InvalidInput(
             "setting database: expected a URL of sqlite or postgresql, got another text", rule="bad-setting"
+        )
+    root = values.get("resolver_root")
+    if root is not None and not _ROOT.fullmatch(root):
+        raise InvalidInput(
+            f"setting resolver_root: expected an address such as https://id.example.com, got {root[:80]}",
+            rule="bad-setting",
         )
     return Settings(data=data, **values)
 

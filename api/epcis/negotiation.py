@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from importlib.metadata import version
 from typing import Annotated, Final, TypeVar
 
 from fastapi import Depends, Request, Response
 
 from api.problems import NotAcceptable
+from fabric.epcis.representation import CbvFormat, EpcFormat
 from ledger.errors import Finding, InvalidInput
 
 JSON: Final = "application/json"
@@ -40,24 +40,6 @@ _NAMESPACE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`,]+")
 _RANGE: Final = re.compile(r"(\*|[\w!#$&^.+-]+)/(\*|[\w!#$&^.+-]+)", re.ASCII)
 _QUALITY: Final = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)", re.ASCII)
 _VARIES: Final = "Accept, Authorization, Cookie, GS1-EPC-Format, GS1-CBV-XML-Format, GS1-Extensions"
-
-
-class EpcFormat(StrEnum):
-    """How identifiers are written in an answer."""
-
-    NO_PREFERENCE = "No_Preference"
-    DIGITAL_LINK = "Always_GS1_Digital_Link"
-    URN = "Always_EPC_URN"
-    NEVER = "Never_Translates"
-
-
-class CbvFormat(StrEnum):
-    """How words of the vocabulary are written in an answer in XML."""
-
-    NO_PREFERENCE = "No_Preference"
-    WEB_URI = "Always_Web_URI"
-    URN = "Always_URN"
-    NEVER = "Never_Translates"
 
 
 _Word = TypeVar("_Word", EpcFormat, CbvFormat)

@@ -13,13 +13,12 @@ from fastapi import APIRouter, Request, Response
 
 from api.routes.asking import Serving
 from api.settings import Settings
+from fabric.epcis.representation import CbvFormat, EpcFormat
 
 from .negotiation import (
     CBV_VERSION,
     EPCIS_VERSION,
     OLDEST_CAPTURED,
-    CbvFormat,
-    EpcFormat,
     base_headers,
     check_versions,
     formats_asked,
@@ -94,7 +93,11 @@ def _addresses() -> tuple[Address, ...]:
 ADDRESSES: Final = _addresses()
 """The addresses of the standard."""
 
-_OURS: Final = (Address("/capture/{captureID}/receipt"), Address("/capture/{captureID}/document"))
+_OURS: Final = (
+    Address("/capture/{captureID}/receipt"),
+    Address("/capture/{captureID}/document"),
+    Address("/queries/{queryName}/subscriptions/{subscriptionID}/resume", ("OPTIONS", "POST")),
+)
 _LONG: Final = frozenset({"eventID", *COLLECTIONS.values()})
 """What may have slashes in it."""
 

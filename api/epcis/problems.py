@@ -6,21 +6,40 @@ ours and finer, and its findings.
 
 from __future__ import annotations
 
-import json
 from http import HTTPStatus
 from typing import Final
 
 from fastapi import Request, Response
 
-from api.problems import MEDIA_TYPE, Refusal
+from api.problems import MEDIA_TYPE, NotAcceptable, Refusal
 from api.services import services
+from fabric.query.errors import (
+    NoSuchName,
+    QueryParameter,
+    QueryTooComplex,
+    QueryTooLarge,
+    QueryValidation,
+    SubscriptionControls,
+)
 from ledger.errors import LoomarkError
 
-from .negotiation import BadHeader, base_headers
+from .bodies import problem
+from .negotiation import JSON, JSON_LD, TEXT_XML, XML, BadHeader, base_headers, media_type_for
 from .options import allowed, capture_limits
 
+XML_MEDIA_TYPE: Final = "application/problem+xml"
+_XML_FORMS: Final = (XML_MEDIA_TYPE, XML, TEXT_XML)
+_FORMS: Final = (MEDIA_TYPE, JSON, JSON_LD, *_XML_FORMS)
 PATH: Final = "/epcis"
-_OF_CLASS: Final[tuple[tuple[type[LoomarkError], str], ...]] = ((BadHeader, "ValidationException"),)
+_OF_CLASS: Final[tuple[tuple[type[LoomarkError], str], ...]] = (
+    (BadHeader, "ValidationException"),
+    (QueryValidation, "QueryValidationException"),
+    (SubscriptionControls, "SubscriptionControlsException"),
+    (QueryParameter, "QueryParameterException"),
+    (NoSuchName, "NoSuchNameException"),
+    (QueryTooComplex, "QueryTooComplexException"),
+    (QueryTooLarge, "QueryTooLargeException"),
+)
 # What is read asks a question; what is sent is a document.
 _OF_READING: Final = {
     HTTPStatus.BAD_REQUEST: "QueryParameterException",
@@ -56,9 +75,21 @@ def answer_refusal(request: Request, refusal: Refusal) -> Response:
     """A refusal in the form of the address: with the standard's types below `/epcis`, with ours elsewhere."""
     if not is_epcis(request.url.path):
         return refusal.response()
-    body = refusal.members(f"epcisException:{exception_name(refusal, request.method)}")
+    xml = prefers_xml(request.headers.get("accept"))
+    body = problem(refusal.members(f"epcisException:{exception_name(refusal, request.method)}"), xml=xml)
     headers = {**base_headers(), **refusal.headers, **_announced(request, refusal.status)}
-    return Response(json.dumps(body), refusal.status, headers, MEDIA_TYPE)
+    return Response(body, refusal.status, headers, XML_MEDIA_TYPE if xml else MEDIA_TYPE)
+
+
+def prefers_xml(accept: str | None) -> bool:
+    """Whether a problem is better told in XML to whoever sends this `Accept`; JSON is for whoever takes either.
+
+    Whoever takes neither, or says it wrongly, is still told what is wrong.
+    """
+    try:
+        return media_type_for(accept, _FORMS) in _XML_FORMS
+    except (BadHeader, NotAcceptable):
+        return False
 
 
 def _announced(request: Request, status: HTTPStatus) -> dict[str, str]:
