@@ -308,6 +308,9 @@ _PROJECTIONS = {
     "event": _NAMED_EVENT,
     "line": """SELECT hex(r.commitment), l.ord, t.iri, t.kind, l.role, l.quantity, l.unit, o.iri, l.original FROM line l
         JOIN record r ON r.id = l.record JOIN thing t ON t.id = l.thing LEFT JOIN thing o ON o.id = l.lot""",
+    "listed": """SELECT t.iri, c.members FROM listed l JOIN thing t ON t.id = l.thing
+        JOIN class c ON c.id = l."class\"""",
+    "declared": "SELECT d.iri, hex(r.commitment) FROM declared d JOIN record r ON r.id = d.record",
     "named": "SELECT t.iri, hex(r.commitment) FROM named n JOIN thing t ON t.id = n.thing JOIN record r ON r.id = n.record",
     "master": """SELECT hex(r.commitment), m.seq, t.iri, m.member, m.type FROM master m
         JOIN record r ON r.id = m.record JOIN thing t ON t.id = m.thing""",

@@ -39,6 +39,7 @@ from fabric.store.things import smaller_kind
 from fabric.visibility.classes import load as load_classes
 from fabric.visibility.holders import Holders
 from fabric.visibility.index import VisibilityIndex
+from fabric.visibility.listing import list_again
 from ledger.canonical import canonical
 from ledger.disclosure import erase_units, open_disclosure, remains_of
 from ledger.log.schema import REFUSED
@@ -130,6 +131,7 @@ class Eraser:
         after = _named(connection, numbers)
         gone = {number: _differing(before[number], after.get(number, ())) for number in before}
         dropped = _drop_things(connection, candidates)
+        list_again(connection, candidates.keys())
         put_names(connection, {number: iris - dropped for number, iris in gone.items()})
         forget_names(connection, dropped)
 
@@ -204,7 +206,9 @@ def _strip(
 
 
 def _forget(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    update_rows(connection, record, ("salt", "body", "event_id", "digest"), ("id",), rows)
+    # An ID made of the whole content would let what is gone be guessed.
+    told = [(*row[:-1], None, row[-1]) for row in rows]
+    update_rows(connection, record, ("salt", "body", "event_id", "digest", "supplied_id"), ("id",), told)
 
 
 def _drop_documents(connection: Connection, one: StoredBody, fresh: Sequence[Any]) -> None:

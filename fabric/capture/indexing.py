@@ -33,6 +33,7 @@ from fabric.visibility.classes import Classes
 from fabric.visibility.handover import Own, Part, is_creation, is_packing
 from fabric.visibility.index import NO_SIDES, VisibilityIndex
 from fabric.visibility.index import VERSION as VISIBILITY_VERSION
+from fabric.visibility.listing import list_again, list_moved, list_things
 from ledger.log.plan import Sequenced
 from ledger.registry import Registry
 
@@ -129,6 +130,7 @@ class Indexer:
         self._interner.clear()
         self._sitting = None
         self._classes.clear()
+        self._visibility.moved()
         self._done = []
         self._has_erased = False
 
@@ -138,6 +140,7 @@ class Indexer:
             return
         holders = Holders(registry.identifiers)
         self._visibility.reassign(connection, self._holders, holders)
+        list_moved(connection, self._visibility.moved())
         self._identifiers, self._holders = registry.identifiers, holders
 
     def _index_links(self, connection: Connection, sequenced: Sequence[Sequenced]) -> None:
@@ -149,6 +152,7 @@ class Indexer:
         eraser = Eraser(self._visibility, self._holders, self._project_again)
         for one in sorted(found, key=lambda one: one.seq or 0):
             eraser.run(connection, one)
+            list_moved(connection, self._visibility.moved())
             self._has_erased = True
 
     def _project_again(self, connection: Connection, number: int) -> None:
@@ -207,8 +211,42 @@ class Indexer:
             [row for row, _, _ in rows], lambda number: _own(number, captures, ids), sitting.first_new
         )
         self._visibility.add(connection, arrivals, ids, self._holders)
+        self._list(connection, captures, new, ids, told)
+        list_again(connection, sitting.contested)
         insert_rows(connection, master, _MASTER, [row for one in captures for row in _master_rows(one, ids)])
         insert_rows(connection, declared, _DECLARED, [row for one in captures for row in _declared_rows(one)])
+
+    def _list(
+        self,
+        connection: Connection,
+        captures: Sequence[Indexable],
+        new: Sequence[NewFact],
+        ids: Mapping[str, int],
+        told: Mapping[str, str],
+    ) -> None:
+        """List the serial things of new events in the classes that these are of in the end; move earlier ones."""
+        moved = self._visibility.moved()
+        classes = {one.fact.record: one.class_id for one in new}
+        earlier = [one for one in moved if one.record not in classes]
+        classes.update((one.record, one.after) for one in moved)
+        named: dict[int, set[int]] = {}
+        for one in captures:
+            for position, event in one.placed():
+                serials = _serials(event, told)
+                if serials:
+                    named.setdefault(classes[one.first + position], set()).update(
+                        [ids[iri] for iri in serials]
+                    )
+        list_things(connection, named)
+        list_moved(connection, earlier)
+
+
+def _serials(event: Packed, told: Mapping[str, str]) -> list[str]:
+    """The serial things that an event is about, by what kinds things are told to be; others it only mentions."""
+    if event.declares:
+        return []
+    every = event.type == "TransactionEvent"
+    return [line[0] for line in event.lines if told[line[0]] == "serial" and (every or line[2] != "mention")]
 
 
 def _taken(

@@ -91,7 +91,7 @@ def order_of(query: Query) -> Order:
 
 def plan(scope: Scope, query: Query, course: Course, wanted: int, descendants: Descendants) -> Plan:
     """How a question's events are found; `wanted` is how many are likely to be read."""
-    asked = _Asked(scope, query.conditions, descendants)
+    asked = _Asked(scope, query.conditions, course.order, descendants)
     records = asked.records()
     if records is None:
         records = asked.few(FEW if course.order is Order.TIME else FEW_BY_LOG)
@@ -107,7 +107,9 @@ def plan(scope: Scope, query: Query, course: Course, wanted: int, descendants: D
 class _Asked:
     """What the typed conditions say of rows of `event`, and which of their fields an index begins with."""
 
-    def __init__(self, scope: Scope, conditions: Iterable[Condition], descendants: Descendants) -> None:
+    def __init__(
+        self, scope: Scope, conditions: Iterable[Condition], order: Order, descendants: Descendants
+    ) -> None:
         self._scope = scope
         self._descendants = descendants
         self._fields: dict[str, frozenset[Any]] = {}
@@ -117,7 +119,11 @@ class _Asked:
         self._named: list[Callable[[], set[int] | None]] = []
         self._namings: list[ThingNames] = []
         self.exact = True
-        self.clauses = [Clause("e.seq < ?", (scope.size,)), Clause(_NOT_REPEATED, (scope.seen,))]
+        self._by_log = order is Order.LOG
+        self.clauses = [
+            self._in_log(Clause("e.seq < ?", (scope.size,))),
+            Clause(_NOT_REPEATED, (scope.seen,)),
+        ]
         for condition in conditions:
             self._take(condition)
 
@@ -162,10 +168,10 @@ class _Asked:
             yield [Clause("e.declares = 1"), *self._times]
         for name in _PREFERRED:
             if name in self._fields or (name == _TYPE and self._times):
-                given = Clause(f"e.{name} IS NOT NULL")
+                given = Clause(f"{{no}}e.{name} IS NOT NULL")
                 values = Clause(f"e.{name} IN {{keys}}", (self._scope.keys(self._values(name)),))
                 yield [given, values, *self._times]
-        if self._recorded:
+        if self._recorded and not self._by_log:
             yield self._recorded
 
     def _values(self, name: str) -> Collection[Any]:
@@ -225,7 +231,11 @@ class _Asked:
         first = self._scope.first_recorded
         found = [Clause(text, (first(bound),)) for text, bound in bounds if bound is not None]
         self._recorded += found
-        self.clauses += found
+        self.clauses += [self._in_log(clause) for clause in found]
+
+    def _in_log(self, clause: Clause) -> Clause:
+        """A range of the log, which is no reason to use its index where the order is that of time."""
+        return clause if self._by_log else Clause(f"{{no}}{clause.text}", clause.values)
 
 
 __all__ = ["EVENT_TYPES", "FEW", "Plan", "order_of", "plan"]

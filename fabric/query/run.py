@@ -23,6 +23,7 @@ from fabric.visibility.reader import Reader
 from .answer import Answer, Cursor, Found, Page
 from .budget import Budget, Clock, Spending, stopped_when_spent
 from .conditions import EventIds, Query
+from .lists import knows, values_of
 from .places import HolderOf, MasterData
 from .scope import Scope
 from .streams import Key
@@ -81,6 +82,29 @@ class Events:
         behind = after if isinstance(after, tuple) else (after, _BEHIND_ALL)
         with self._answer(reader, below) as answer:
             return answer.onwards(query, behind, limit)
+
+    def values(
+        self, reader: Reader, field: str, *, per_page: int, after: str | None = None
+    ) -> tuple[list[str], str | None]:
+        """The next values of a field that visible events have, each once, and the last of them where there are more.
+
+        Fields are `epc`, `bizStep`, `bizLocation`, `readPoint`, `disposition` and `eventType`. Things and places are
+        canonical IRIs, steps and dispositions CBV short words or IRIs. Raises PageToken for an `after` that was
+        erased meanwhile.
+        """
+        with self._scope(reader) as scope:
+            return values_of(scope, field, per_page, after)
+
+    def knows(self, reader: Reader, field: str, value: str) -> bool:
+        """Whether any visible event has this value of a field; hidden and unknown ones are asked for alike."""
+        with self._scope(reader) as scope:
+            return knows(scope, field, value)
+
+    @contextmanager
+    def _scope(self, reader: Reader) -> Iterator[Scope]:
+        spending = Spending(self._budget, self._clock)
+        with self._reading.connect() as connection, stopped_when_spent(connection, spending):
+            yield Scope.of(connection, reader)
 
     @contextmanager
     def _answer(self, reader: Reader, size: int | None) -> Iterator[Answer]:

@@ -88,6 +88,7 @@ job: Final = Table(
     Column("created_at", BigInteger, nullable=False, comment="milliseconds since 1970, this node's clock"),
 )
 Index("ix_job_capture", job.c.capture)
+Index("ix_job_member", job.c.member, job.c.created_at, job.c.id)
 
 record: Final = Table(
     "record",
@@ -104,6 +105,7 @@ record: Final = Table(
     Column("digest", LargeBinary(32), nullable=False, comment="equal-body digest of the duplicates rule"),
     Column("salt", LargeBinary(32), comment="record salt; null once a unit or all of it was erased"),
     Column("body", LargeBinary, comment="RFC 8785 bytes of what is kept of it; null once erased"),
+    Column("supplied_id", Text, comment="hash ID of an event without an ID, whose submitter asked for one"),
     Index("ix_record_capture", "capture", "position", unique=True),
     Index("ix_record_commitment", "commitment"),
 )
@@ -113,6 +115,12 @@ Index(
     record.c.event_id,
     sqlite_where=text("event_id IS NOT NULL"),
     postgresql_where=text("event_id IS NOT NULL"),
+)
+Index(
+    "ix_record_supplied_id",
+    record.c.supplied_id,
+    sqlite_where=text("supplied_id IS NOT NULL"),
+    postgresql_where=text("supplied_id IS NOT NULL"),
 )
 Index(
     "ix_record_digest",
@@ -362,6 +370,15 @@ declared: Final = Table(
     Column("record", BigInteger, primary_key=True, autoincrement=False, index=True),
     sqlite_with_rowid=False,
     comment="what error declarations name: they make no lines, and are still asked for by what they are about",
+)
+
+listed: Final = Table(
+    "listed",
+    metadata,
+    Column("class", Integer, primary_key=True, autoincrement=False),
+    Column("thing", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+    comment="serial things that events of a class name as what they are about: what its readers are listed",
 )
 
 named: Final = Table(

@@ -62,13 +62,16 @@ class Sitting:
         self._fresh: dict[str, Known] = {}
         self._next: int | None = None
         self.first_new: int | None = None
+        self.contested: set[int] = set()
 
     def ids(self, told: Mapping[str, str]) -> dict[str, int]:
         """Ids by IRI for things told as IRI and kind; unknown ones are added.
 
-        `first_new` is then the lowest id that was added, or None: no row names one of it or above.
+        `first_new` is then the lowest id that was added, or None: no row names one of it or above. `contested` are
+        those that were told with another kind than before.
         """
         self.first_new = None
+        self.contested = set()
         fresh, shared = self._fresh, self._shared
         self._load(iri for iri in told if iri not in shared and iri not in fresh)
         ids: dict[str, int] = {}
@@ -80,6 +83,7 @@ class Sitting:
                 continue
             ids[iri] = known[0]
             if kind != known[1]:
+                self.contested.add(known[0])
                 self._settle(iri, known, kind)
         if missing:
             self._insert(missing, told, ids)

@@ -31,6 +31,7 @@ from .handover import (
     shown_by,
 )
 from .holders import Holders
+from .listing import Moved
 from .parties import Sides, parties
 
 VERSION: Final = 1
@@ -117,6 +118,12 @@ class VisibilityIndex:
 
     def __init__(self, classes: Classes) -> None:
         self._classes = classes
+        self._moved: list[Moved] = []
+
+    def moved(self) -> list[Moved]:
+        """Records whose class was changed since this was asked last, in order."""
+        found, self._moved = self._moved, []
+        return found
 
     def own_classes(
         self, connection: Connection, sets: Iterable[frozenset[str]]
@@ -327,6 +334,8 @@ class VisibilityIndex:
             for number, (members, rest) in seen_by.items()
             if rest or members != new[number].own
         ]
+        own = self._classes.ids(connection, {new[number].own for _, _, number in changes})
+        self._moved += [Moved(number, own[new[number].own], whole) for whole, _, number in changes]
         _set_classes(connection, changes)
 
     def _stating(
@@ -423,6 +432,11 @@ class VisibilityIndex:
             (ids[whole], ids[part] if part else None, number)
             for number, (whole, part) in sorted(seen_by.items())
             if (rows[number].class_id, rows[number].partial) != (ids[whole], ids[part] if part else None)
+        ]
+        self._moved += [
+            Moved(number, rows[number].class_id, whole)
+            for whole, _, number in changes
+            if whole != rows[number].class_id
         ]
         _set_classes(connection, changes)
         if changes:

@@ -1,0 +1,72 @@
+"""Which serial things the events of each visibility class name: what a reader is listed without reading events.
+
+A row stands for a class and a thing when an event of that class names the thing, and not only beside something
+else: an EPC of its lists or its parent. It is a function of `event`, `line` and `thing` alone; here it is kept so when
+events come, change their class, or go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final, NamedTuple
+
+from sqlalchemy.engine import Connection
+
+from fabric.store.bulk import execute_keys
+from ledger.log.dialect import is_sqlite, key_set, rendered
+
+_NAMES: Final = "(l.role <> 'mention' OR e.type = 'TransactionEvent')"
+_ADD: Final = (
+    'INSERT INTO listed ("class", thing) SELECT CAST(? AS INTEGER), p.value FROM {keys:bigint} AS p WHERE 1 = 1'
+    " ON CONFLICT DO NOTHING"
+)
+_ADD_OF_RECORDS: Final = (
+    'INSERT INTO listed ("class", thing) SELECT DISTINCT e."class", l.thing FROM event e'
+    " {join} line l ON l.record = e.record {join} thing t ON t.id = l.thing"
+    f" WHERE e.record IN {{keys}} AND {_NAMES} AND t.kind = 'serial' ON CONFLICT DO NOTHING"
+)
+_ADD_OF_THINGS: Final = (
+    'INSERT INTO listed ("class", thing) SELECT DISTINCT e."class", l.thing FROM thing t'
+    " {join} line l ON l.thing = t.id {join} event e ON e.record = l.record"
+    f" WHERE t.id IN {{keys}} AND t.kind = 'serial' AND {_NAMES} ON CONFLICT DO NOTHING"
+)
+_DROP_LEFT: Final = (
+    'DELETE FROM listed WHERE "class" = ? AND thing IN (SELECT l.thing FROM line l WHERE l.record IN {keys})'
+    " AND NOT EXISTS (SELECT 1 FROM line l JOIN event e ON e.record = l.record WHERE l.thing = listed.thing"
+    f' AND e."class" = listed."class" AND {_NAMES})'
+)
+_DROP: Final = 'DELETE FROM listed WHERE "class" IN (SELECT c.id FROM "class" c) AND thing IN {keys}'
+
+
+class Moved(NamedTuple):
+    """A record that is of another class now."""
+
+    record: int
+    before: int
+    after: int
+
+
+def list_things(connection: Connection, named: Mapping[int, Collection[int]]) -> None:
+    """List serial things, by class, that new events name."""
+    sqlite = is_sqlite(connection)
+    for number, things in sorted(named.items()):
+        if things:
+            connection.exec_driver_sql(rendered(_ADD, sqlite), (number, key_set(sorted(things), sqlite)))
+
+
+def list_moved(connection: Connection, moved: Iterable[Moved]) -> None:
+    """List what records name in the class that they are of now, and no longer in that which they were of."""
+    by_class: dict[int, list[int]] = {}
+    for one in moved:
+        by_class.setdefault(one.before, []).append(one.record)
+    records = [number for found in by_class.values() for number in found]
+    execute_keys(connection, _ADD_OF_RECORDS, records)
+    sqlite = is_sqlite(connection)
+    for number, found in sorted(by_class.items()):
+        connection.exec_driver_sql(rendered(_DROP_LEFT, sqlite), (number, key_set(sorted(found), sqlite)))
+
+
+def list_again(connection: Connection, things: Collection[int]) -> None:
+    """List things as the tables say now, whatever was listed: records went, or a thing is of another kind."""
+    execute_keys(connection, _DROP, things)
+    execute_keys(connection, _ADD_OF_THINGS, things)
