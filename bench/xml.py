@@ -1,8 +1,9 @@
-"""EPCIS XML beside JSON: one document of the reference events in both, prepared on one core, and captured by a node.
+"""EPCIS XML beside JSON: one document of the reference events in both, prepared, captured by a node, and written.
 
     python -m bench.xml --events 10000
 
-`read` is the XML alone, `prepare` everything up to rows ready to be stored. Memory is the most that a process held in
+`read` is the XML alone, `prepare` everything up to rows ready to be stored; `write` is a query document alone, `answer`
+all that follows on reading its events from the store. Memory is the most that a process held in
 which nothing else was prepared, above what it held before.
 """
 
@@ -14,23 +15,25 @@ import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 from bench.capture import _SENDER, SEED, Spent, Watch, _node
 from fabric.capture.pool import InlinePreparer
 from fabric.capture.prepare import Limits, prepare
+from fabric.epcis import read_document
+from fabric.epcis.query_document import Shown, json_query_document
+from fabric.epcis.representation import EpcFormat, as_sent, translate
 from fabric.epcis.xml_document import read_xml
+from fabric.epcis.xml_writer import xml_document, xml_query_document
 from fabric.scenario import reference_documents
+from ledger.canonical import canonical, parse_json
 
 JSON, XML = "application/ld+json", "application/xml"
 TIMES = 3
-_LISTED = {"epcList": "epc", "childEPCs": "epc", "inputEPCList": "epc", "outputEPCList": "epc"}
-_QUANTITIES = ("quantityList", "childQuantityList", "inputQuantityList", "outputQuantityList")
-_TYPED = {"bizTransactionList": "bizTransaction", "sourceList": "source", "destinationList": "destination"}
+CREATED = "2026-05-04T12:00:00.000Z"
 
 Result = dict[str, Any]
 
@@ -39,44 +42,36 @@ def documents(events: int) -> tuple[bytes, bytes]:
     """One document of that many reference events, in JSON and in XML."""
     (body,) = islice(reference_documents(events, SEED, per=events), 1)
     value = json.loads(body)
-    prefixes = {"cbvmda": "urn:epcglobal:cbv:mda"} | {
-        prefix: uri for entry in value["@context"] if isinstance(entry, dict) for prefix, uri in entry.items()
-    }
-    declared = "".join([f" xmlns:{prefix}={quoteattr(uri)}" for prefix, uri in prefixes.items()])
-    written = "".join([_event(event) for event in value["epcisBody"]["eventList"]])
-    return body, (
-        '<?xml version="1.0" encoding="UTF-8"?>\n<epcis:EPCISDocument xmlns:epcis="urn:epcglobal:epcis:xsd:2"'
-        f'{declared} schemaVersion="2.0" creationDate="{value["creationDate"]}"><EPCISBody><EventList>{written}'
-        "</EventList></EPCISBody></epcis:EPCISDocument>"
-    ).encode()
+    shown = [Shown(event, value["@context"]) for event in value["epcisBody"]["eventList"]]
+    return body, xml_document(shown, created=value["creationDate"])
 
 
-def _event(event: Mapping[str, Any]) -> str:
-    inner = "".join(
-        [_member(name, value) for name, value in event.items() if name not in ("type", "@context")]
-    )
-    return f"<{event['type']}>\n{inner}</{event['type']}>\n"
+def stored(body: bytes) -> list[bytes]:
+    """The events of a document as a node stores them."""
+    return [canonical(one.committed) for one in read_document(body, JSON).events]
 
 
-def _member(name: str, value: Any) -> str:
-    if name in _LISTED:
-        return f"<{name}>{''.join([_element(_LISTED[name], one) for one in value])}</{name}>\n"
-    if name in _QUANTITIES:
-        return f"<{name}>{''.join([_element('quantityElement', one) for one in value])}</{name}>\n"
-    if name in _TYPED:
-        item = _TYPED[name]
-        rows = [f"<{item} type={quoteattr(one['type'])}>{escape(one[item])}</{item}>" for one in value]
-        return f"<{name}>{''.join(rows)}</{name}>\n"
-    return _element(name, value) + "\n"
+def shown_of(rows: list[bytes]) -> list[Shown]:
+    """What an answer makes of stored events before it writes them: read, named by Digital Links."""
+    parted = [as_sent(parse_json(row)) for row in rows]
+    return [Shown(translate(event, EpcFormat.DIGITAL_LINK), context) for event, context in parted]
 
 
-def _element(name: str, value: Any) -> str:
-    if isinstance(value, list):
-        return "".join([_element(name, one) for one in value])
-    if isinstance(value, dict):
-        value = "".join([_element(inner, one) for inner, one in value.items()])
-        return f"<{name}>{value}</{name}>"
-    return f"<{name}>{escape(str(value))}</{name}>"
+def written(as_json: bytes, events: int) -> list[Result]:
+    """What it takes to write a query document of `events` events, alone and as the last step of an answer."""
+    rows = stored(as_json)
+    shown = shown_of(rows)
+    in_json = best(lambda: json_query_document(shown, created=CREATED, query_name=None)) / events
+    in_xml = best(lambda: xml_query_document(shown, created=CREATED, query_name=None)) / events
+    from_json = best(lambda: json_query_document(shown_of(rows), created=CREATED, query_name=None)) / events
+    from_xml = best(lambda: xml_query_document(shown_of(rows), created=CREATED, query_name=None)) / events
+    return [
+        _row("xml: write JSON, CPU", in_json.cpu_s * 1e6, "us/event", "", None),
+        _row("xml: write XML, CPU", in_xml.cpu_s * 1e6, "us/event", "write JSON", in_xml.cpu_s / in_json.cpu_s),
+        _row("xml: answer in JSON, CPU", from_json.cpu_s * 1e6, "us/event", "", None),
+        _row("xml: answer in XML, CPU", from_xml.cpu_s * 1e6, "us/event", "answer in JSON", from_xml.cpu_s / from_json.cpu_s),
+        _row("xml: answer in XML, rate", 1 / from_xml.cpu_s, "events/s of one core", "JSON: half", from_json.cpu_s / from_xml.cpu_s),
+    ]  # fmt: skip
 
 
 def best(work: Callable[[], object]) -> Spent:
@@ -139,6 +134,7 @@ def measure(events: int) -> list[Result]:
         _row("xml: XML captured", events / xml_s, "events/s", "JSON captured: half", json_s / xml_s),
         _row("xml: prepare JSON, memory", grown_mib(as_json, JSON), "MiB", "", None),
         _row("xml: prepare XML, memory", grown_mib(as_xml, XML), "MiB", "", None),
+        *written(as_json, events),
     ]  # fmt: skip
 
 

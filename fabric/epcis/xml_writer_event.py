@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from .words import bare_word, word_iri, words_of
 from .xml_writer_extension import Writer, write_extensions
-from .xml_writer_text import NoXMLForm, attribute, decimal, number, trimmed
+from .xml_writer_text import NoXMLForm, are_bare, attribute, decimal, number, trimmed
 
 ALWAYS_URN: Final = "Always_URN"
 ALWAYS_WEB_URI: Final = "Always_Web_URI"
@@ -97,8 +97,13 @@ def _each(items: Any, write: Callable[[Any], None]) -> None:
 def _list_of(item: str, *, may_be_empty: bool = False) -> Write:
     """A list of texts; empty ones, which say nothing, only where the schema has them."""
 
+    between = f"</{item}><{item}>"
+
     def write(w: Writer, name: str, value: Any) -> None:
         if not value and not may_be_empty:
+            return
+        if value and type(value) is list and are_bare(value):
+            w.out.append(f"<{name}><{item}>{between.join(value)}</{item}></{name}>")
             return
         w.out.append(f"<{name}>")
         _each(value, lambda one: w.out.append(f"<{item}>{trimmed(one)}</{item}>"))

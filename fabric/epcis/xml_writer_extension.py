@@ -42,6 +42,8 @@ class Writer:
         """The namespaces of the prefixes used that are not declared around."""
         bound, declared = self.names.bound, self.declared
         missing = [prefix for prefix in self.used if declared.get(prefix) != bound[prefix]]
+        if not missing:
+            return ""
         return "".join([f" xmlns:{prefix}={attribute(bound[prefix])}" for prefix in sorted(missing)])
 
 

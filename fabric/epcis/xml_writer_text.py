@@ -12,6 +12,8 @@ from ledger.errors import InvalidInput
 # Characters that XML 1.0 has no form for, not even by number.
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NEVER_PLAIN = re.compile("[^\t\n\x20-%'-;=?-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Text with neither markup nor space: most identifiers, times and words, told by one look.
+_NOT_BARE = re.compile("[^\x21-%'-;=?-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _XML_SPACE: Final = " \t\r\n"
 _LONGEST_NUMBER: Final = 64
 
@@ -45,9 +47,19 @@ def trimmed(value: Any) -> str:
     """Text as the content of an element whose readers drop the space around it."""
     if type(value) is not str:
         raise NoXMLForm("text", type(value).__name__)
+    if _NOT_BARE.search(value) is None:
+        return value
     if value and (value[0] in _XML_SPACE or value[-1] in _XML_SPACE):
         raise NoXMLForm("text without space around it", "text with space around it")
     return text(value)
+
+
+def are_bare(values: list[Any]) -> bool:
+    """Whether all of a list are texts that stand in XML as they are; may say no of good ones."""
+    try:
+        return _NOT_BARE.search("|".join(values)) is None
+    except TypeError:
+        return False
 
 
 def attribute(value: str) -> str:
@@ -69,7 +81,9 @@ def decimal(value: Any) -> str:
         return str(value)
     if type(value) is not float:
         raise NoXMLForm("a number", type(value).__name__)
-    written = format(Decimal(number(value)), "f")
+    written = number(value)
+    if "e" in written:
+        written = format(Decimal(written), "f")
     if len(written) > _LONGEST_NUMBER:
         raise NoXMLForm(f"a decimal of {_LONGEST_NUMBER} digits at most", "a longer one")
     return written
