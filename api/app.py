@@ -37,6 +37,7 @@ from .routes import (
     policy,
     records,
     reports,
+    resolve,
     session,
     things,
     trace,
@@ -64,6 +65,7 @@ _ROUTES = (
     log,
     health,
     pages,
+    resolve,
     session,
     docs,
 )

@@ -23,6 +23,7 @@ _PUBLIC: Final = (
     "/log/key-changes",
     "/log/tile/",
     "/api/policy",
+    "/.well-known/gs1resolver",
 )
 _JSON_OBJECT: Final = {"schema": {"type": "object"}}
 _XML: Final = {"schema": {"type": "string", "description": "EPCIS 2.0 or 1.x in XML; docs/spec/xml.md."}}
