@@ -16,9 +16,16 @@ from . import problems
 from .auth import Authenticator, Sessions
 from .description import describe
 from .epcis import capture as epcis_capture
+from .epcis import discovery as epcis_discovery
+from .epcis import events as epcis_events
 from .epcis import options as epcis_options
+from .epcis import paging as epcis_paging
+from .epcis import queries as epcis_queries
+from .epcis import subscriptions as epcis_subscriptions
+from .epcis import websocket as epcis_websocket
 from .epcis.paging import PageTokens
 from .epcis.problems import answer_refusal
+from .epcis.subscribing import subscribing
 from .epcis.uri_limit import UriLimit
 from .headers import HeadersAlone, SecurityHeaders
 from .hearing import HeardOut
@@ -51,6 +58,12 @@ if TYPE_CHECKING:
 
 _ROUTES = (
     epcis_capture,
+    epcis_events,
+    epcis_discovery,
+    epcis_paging,
+    epcis_queries,
+    epcis_subscriptions,
+    epcis_websocket,
     epcis_options,
     trace,
     reports,
@@ -87,7 +100,11 @@ def create_app(node: Node, settings: Settings, session_secret: bytes) -> FastAPI
         metrics.observe_witnesses(node.witnesses.counts)
     authenticator, graph = Authenticator(node.capture, sessions), GraphReader(node.folder / "graph")
     page_tokens = PageTokens(session_secret, settings.page_token_life_s, time.time)
-    app.state.services = Services(node, settings, authenticator, metrics, Pending(), graph, page_tokens)
+    subscribed = subscribing(node, settings)
+    metrics.observe_subscriptions(subscribed)
+    app.state.services = Services(
+        node, settings, authenticator, metrics, Pending(), graph, page_tokens, subscribed
+    )
     problems.install(app, problem_page, answer_refusal)
     for module in _ROUTES:
         app.include_router(module.router)

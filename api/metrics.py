@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
+    from api.epcis.subscribing import Subscribing
     from ledger.log.cosign import WitnessCounts
     from ledger.witness.witness import Witness
 
@@ -79,8 +81,20 @@ class Metrics:
         """Count what the node's witnesses answer, and publications without their quorum."""
         self.registry.register(_Sampled(lambda: _asked(counts)))
 
+    def observe_subscriptions(self, subscribed: Subscribing) -> None:
+        """Count what becomes of deliveries, how subscriptions fare, and websockets."""
+        self.registry.register(_Sampled(lambda: _delivered(subscribed)))
+
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(f"loomark_{name}", text, registry=self.registry)
+
+
+_SUBSCRIPTIONS = {
+    "active": ("subscriptions", "Subscriptions that deliver"),
+    "dead": ("subscriptions_dead", "Subscriptions that were given up until somebody resumes them"),
+    "failing": ("subscriptions_failing", "Subscriptions whose last delivery was not taken"),
+    "backlog": ("subscription_backlog", "Log entries that the stream furthest behind has not looked through"),
+}
 
 
 class Measured:
@@ -113,20 +127,20 @@ class Measured:
 
 
 class _Sampled(Collector):
-    """Counters that somebody else keeps, read when they are asked for."""
+    """Numbers that somebody else keeps, read when they are asked for."""
 
-    def __init__(self, sample: Callable[[], Iterator[CounterMetricFamily]]) -> None:
+    def __init__(self, sample: Callable[[], Iterator[Metric]]) -> None:
         self._sample = sample
 
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        """The counters as they are now."""
+    def collect(self) -> Iterator[Metric]:
+        """The numbers as they are now."""
         return self._sample()
 
 
 def witness_registry(witness: Witness) -> CollectorRegistry:
     """What a witness counts about itself: answers by status, and forks that it saw."""
 
-    def sample() -> Iterator[CounterMetricFamily]:
+    def sample() -> Iterator[Metric]:
         answers = CounterMetricFamily(
             "loomark_witness_answers", "Answers to add-checkpoint by status", labels=["status"]
         )
@@ -141,7 +155,22 @@ def witness_registry(witness: Witness) -> CollectorRegistry:
     return registry
 
 
-def _asked(counts: WitnessCounts) -> Iterator[CounterMetricFamily]:
+def _delivered(subscribed: Subscribing) -> Iterator[Metric]:
+    attempts = CounterMetricFamily(
+        "loomark_deliveries", "Deliveries to subscribers by outcome", labels=["outcome"]
+    )
+    for outcome, count in sorted(subscribed.deliveries.counts.outcomes().items()):
+        attempts.add_metric([outcome], count)
+    yield attempts
+    state = subscribed.deliveries.state()
+    for name, (metric, text) in _SUBSCRIPTIONS.items():
+        yield GaugeMetricFamily(f"loomark_{metric}", text, value=state[name])
+    yield GaugeMetricFamily("loomark_websockets", "Open websockets", value=subscribed.sockets.count)
+    sent = "Messages sent to websockets"
+    yield CounterMetricFamily("loomark_websocket_messages", sent, value=subscribed.sockets.sent)
+
+
+def _asked(counts: WitnessCounts) -> Iterator[Metric]:
     asked = CounterMetricFamily(
         "loomark_witness_asked", "Answers of witnesses by outcome", labels=["witness", "outcome"]
     )

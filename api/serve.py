@@ -5,6 +5,7 @@ Stop (SIGTERM, Ctrl-C): accept nothing more, finish requests within 10 s, drain 
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import signal
@@ -36,6 +37,7 @@ from .settings import Settings, not_in_file, write_settings
 GRACE_S: Final = 10
 _SECRET_SIZE_BYTES: Final = 32
 _BACKLOG: Final = 2048
+_SOCKET_BYTES: Final = 65_536
 
 
 def serve(settings: Settings, say: Callable[[str], None]) -> None:
@@ -62,7 +64,10 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
             server_header=False,
             timeout_graceful_shutdown=GRACE_S,
             timeout_keep_alive=30,
-            ws="none",
+            ws="websockets-sansio",
+            # What a client says has no meaning, and compression is work that it could make for this node.
+            ws_max_size=_SOCKET_BYTES,
+            ws_per_message_deflate=False,
             lifespan="off",
         )
         server = signals.server = uvicorn.Server(config)
@@ -70,7 +75,8 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
         # Whoever reads the line may connect at once; uvicorn takes those connections when it runs.
         listener.listen(_BACKLOG)
         say(f"listening on http://{host}:{port}")
-        server.run(sockets=[listener])
+        with app.state.services.subscribing.deliveries:
+            server.run(sockets=[listener])
 
 
 class _Stopped(BaseException):
@@ -182,7 +188,13 @@ def _session_secret(path: Path) -> bytes:
     return secret
 
 
+def _is_told(record: logging.LogRecord) -> bool:
+    # A websocket that is refused was answered; uvicorn takes the answer for the lack of one.
+    return "without completing handshake" not in record.getMessage()
+
+
 def _log_to_stderr() -> None:
+    logging.getLogger("uvicorn.error").addFilter(_is_told)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
+from anyio import CapacityLimiter
 from fastapi import Request
 
 from fabric.graph import GraphReader
@@ -18,7 +19,12 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from api.epcis.paging import PageTokens
+    from api.epcis.subscribing import Subscribing
     from fabric.capture.node import Node
+
+
+QUESTIONS_AT_ONCE: Final = 8
+"""Questions to the store that are worked on at one time: those that wait hold no connection, which others want, too."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,8 @@ class Services:
     pending: Pending
     graph: GraphReader
     page_tokens: PageTokens
+    subscribing: Subscribing
+    questions: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(QUESTIONS_AT_ONCE))
 
     def state(self) -> dict[str, Any]:
         """The node's state, with the tree size that its knowledge graph covers, and the log index of the last

@@ -9,8 +9,8 @@ from api.problems import MEDIA_TYPE as PROBLEM
 from fabric.epcis.representation import CbvFormat, EpcFormat
 from fabric.query.grammar import FIXED
 
+from .interface import COLLECTIONS
 from .negotiation import JSON, JSON_LD, TEXT_XML, XML
-from .options import COLLECTIONS
 from .problems import XML_MEDIA_TYPE as PROBLEM_XML
 
 _TEXT: Final = {"type": "string"}

@@ -28,8 +28,8 @@ from ledger.errors import Finding, NotFound
 from .addresses import refuse_parameters, value_in
 from .bodies import collection
 from .events import answer_query, url_query
+from .interface import COLLECTIONS
 from .negotiation import Negotiated, Negotiating, answer
-from .options import COLLECTIONS
 from .paging import PARAMETERS, PageAsked, Paging
 from .working import answered
 
@@ -66,14 +66,18 @@ class Collection:
     is_identifier: bool = False
 
 
-_KINDS: Final = (
-    Collection("eventTypes", "eventType", "eventType", EVENT_TYPES),
-    Collection("epcs", "epc", "MATCH_anyEPC", is_identifier=True),
-    Collection("bizSteps", "bizStep", "EQ_bizStep", tuple(sorted(words_of("bizStep")))),
-    Collection("bizLocations", "bizLocation", "EQ_bizLocation", is_identifier=True),
-    Collection("readPoints", "readPoint", "EQ_readPoint", is_identifier=True),
-    Collection("dispositions", "disposition", "EQ_disposition", tuple(sorted(words_of("disposition")))),
-)
+KINDS: Final = {
+    one.name: one
+    for one in (
+        Collection("eventTypes", "eventType", "eventType", EVENT_TYPES),
+        Collection("epcs", "epc", "MATCH_anyEPC", is_identifier=True),
+        Collection("bizSteps", "bizStep", "EQ_bizStep", tuple(sorted(words_of("bizStep")))),
+        Collection("bizLocations", "bizLocation", "EQ_bizLocation", is_identifier=True),
+        Collection("readPoints", "readPoint", "EQ_readPoint", is_identifier=True),
+        Collection("dispositions", "disposition", "EQ_disposition", tuple(sorted(words_of("disposition")))),
+    )
+}
+"""The collections by their names."""
 
 
 @router.get("/", summary="The resources of this interface", response_class=Response)
@@ -267,5 +271,5 @@ def _shown(name: str, kind: Collection, asked: Negotiated) -> str:
         raise NotAcceptable(message, (finding,), error.rule) from None
 
 
-for _kind in _KINDS:
+for _kind in KINDS.values():
     _route(_kind)

@@ -1,140 +1,30 @@
-"""`OPTIONS` on every address of the standard, and what a wrong method is told: one table says what each can do.
+"""`OPTIONS` on every address of the standard: what may be done there, and which versions and formats are spoken.
 
-It tells of the interface, never of what is stored, so nobody has to say who they are, and any name gets one answer.
+It tells of the interface, so nobody has to say who they are, and to strangers all names are alike. Whoever does say
+it is told whether there is something of the name, as by every other method.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
-from api.routes.asking import Serving
-from api.settings import Settings
-from fabric.epcis.representation import CbvFormat, EpcFormat
+from api.auth import COOKIE
+from api.routes.asking import Serving, reader, submitter
+from api.services import Services
+from fabric.query.run import Events
+from fabric.store.credentials import Principal
+from ledger.errors import NotFound
 
-from .negotiation import (
-    CBV_VERSION,
-    EPCIS_VERSION,
-    OLDEST_CAPTURED,
-    base_headers,
-    check_versions,
-    formats_asked,
-    told,
-)
+from .addresses import event_id_in, value_in
+from .discovery import KINDS, condition_of
+from .interface import ADDRESSES, LONG, Address
+from .negotiation import check_versions, formats_asked, told
+from .subscriptions import subscription_json
+from .working import answered
 
 router = APIRouter(prefix="/epcis", tags=["epcis discovery"])
-
-ERROR_BEHAVIOURS: Final = "all"
-"""What a capture does with an error: `rollback` and `proceed`, as each asks."""
-
-COLLECTIONS: Final = {
-    "eventTypes": "eventType",
-    "epcs": "epc",
-    "bizSteps": "bizStep",
-    "bizLocations": "bizLocation",
-    "readPoints": "readPoint",
-    "dispositions": "disposition",
-}
-"""The collections of discovery, and what one of their members is called."""
-
-_READ: Final = ("OPTIONS", "GET", "HEAD")
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """One address of the interface, the methods that it has, and whether documents of older versions are sent to it."""
-
-    path: str
-    methods: tuple[str, ...] = _READ
-    captures: bool = False
-
-    def headers(self, settings: Settings) -> dict[str, str]:
-        """What `OPTIONS` says of it: all headers that the standard names there."""
-        oldest = (
-            OLDEST_CAPTURED if self.captures else {"GS1-EPCIS-Min": EPCIS_VERSION, "GS1-CBV-Min": CBV_VERSION}
-        )
-        found = {
-            **base_headers(),
-            **oldest,
-            "GS1-EPCIS-Max": EPCIS_VERSION,
-            "GS1-CBV-Max": CBV_VERSION,
-            "GS1-EPC-Format": EpcFormat.NO_PREFERENCE.value,
-            "GS1-CBV-XML-Format": CbvFormat.NO_PREFERENCE.value,
-            "Allow": ", ".join(self.methods),
-        }
-        return found | (capture_limits(settings) if self.captures else {})
-
-
-def _addresses() -> tuple[Address, ...]:
-    lists = [Address(f"/{one}") for one in COLLECTIONS]
-    members = [Address(f"/{one}/{{{name}}}") for one, name in COLLECTIONS.items()]
-    below = [Address(f"/{one}/{{{name}}}/events") for one, name in COLLECTIONS.items()]
-    return (
-        Address("/"),
-        Address("/capture", ("OPTIONS", "GET", "HEAD", "POST"), captures=True),
-        Address("/capture/{captureID}"),
-        Address("/events", ("OPTIONS", "GET", "HEAD", "POST")),
-        Address("/events/{eventID}"),
-        *lists,
-        *members,
-        *below,
-        Address("/queries", ("OPTIONS", "GET", "HEAD", "POST")),
-        Address("/queries/{queryName}", ("OPTIONS", "GET", "HEAD", "DELETE")),
-        Address("/queries/{queryName}/events"),
-        Address("/queries/{queryName}/subscriptions", ("OPTIONS", "GET", "HEAD", "POST")),
-        Address("/queries/{queryName}/subscriptions/{subscriptionID}", ("OPTIONS", "GET", "HEAD", "DELETE")),
-        Address("/nextPageToken/{token}", ("OPTIONS", "DELETE")),
-    )
-
-
-ADDRESSES: Final = _addresses()
-"""The addresses of the standard."""
-
-_OURS: Final = (
-    Address("/capture/{captureID}/receipt"),
-    Address("/capture/{captureID}/document"),
-    Address("/queries/{queryName}/subscriptions/{subscriptionID}/resume", ("OPTIONS", "POST")),
-)
-_LONG: Final = frozenset({"eventID", *COLLECTIONS.values()})
-"""What may have slashes in it."""
-
-
-def capture_limits(settings: Settings) -> dict[str, str]:
-    """The headers that announce how much one capture may have, and what it does with errors."""
-    return {
-        "GS1-EPCIS-Capture-Limit": str(settings.capture_limit_events),
-        "GS1-EPCIS-Capture-File-Size-Limit": str(settings.capture_limit_bytes),
-        "GS1-Capture-Error-Behaviour": ERROR_BEHAVIOURS,
-    }
-
-
-def allowed(path: str) -> tuple[str, ...]:
-    """The methods of an address below `/epcis`, none of an unknown one. The most exact address has them."""
-    inside = path.removeprefix("/epcis") or "/"
-    for pattern, address in _PATTERNS:
-        if pattern.fullmatch(inside):
-            return address.methods
-    return ()
-
-
-def _pattern(path: str) -> re.Pattern[str]:
-    return re.compile("/".join(map(_segment, path.split("/"))), re.DOTALL)
-
-
-def _segment(text: str) -> str:
-    if not text.startswith("{"):
-        return re.escape(text)
-    return ".+" if text.strip("{}") in _LONG else "[^/]+"
-
-
-# What stands below a member goes before the member, whose name may have slashes.
-_PATTERNS: Final = tuple(
-    (_pattern(one.path), one)
-    for one in sorted((*ADDRESSES, *_OURS), key=lambda one: (-one.path.count("/"), one.path))
-)
 
 
 def _route(address: Address) -> None:
@@ -142,7 +32,13 @@ def _route(address: Address) -> None:
         headers = told(request)
         check_versions(headers)
         formats_asked(headers)
-        return Response(status_code=204, headers=address.headers(serving.settings))
+        more = {}
+        if "{" in address.path and ("authorization" in headers or COOKIE in request.cookies):
+            calling = serving.authenticator.caller(request)
+            more = await answered(
+                request, serving, lambda events: _known(request, serving, events, calling, address)
+            )
+        return Response(status_code=204, headers=address.headers(serving.settings) | more)
 
     path = re.sub(r"\{(\w+)\}", lambda found: _converted(found[1]), address.path)
     for one in (path, *([""] if path == "/" else [])):
@@ -159,8 +55,34 @@ def _route(address: Address) -> None:
         )
 
 
+def _known(
+    request: Request, serving: Services, events: Events, calling: Principal, address: Address
+) -> dict[str, str]:
+    """What else is told of the address to a caller for whom its names are known. Raises NotFound."""
+    names = request.path_params
+    first = address.path.split("/")[1]
+    if first == "events":
+        if not events.by_event_id(
+            reader(calling, serving), event_id_in(request, "/epcis/events/"), per_page=1
+        ).events:
+            raise NotFound("there is no event of this ID", rule="unknown-event")
+    elif first == "capture":
+        serving.node.capture.job(names["captureID"], submitter(calling))
+    elif first in KINDS:
+        value, _ = value_in(request, f"/epcis/{first}/")
+        condition_of(events, reader(calling, serving), KINDS[first], value)
+    elif "subscriptionID" in names:
+        found = serving.subscribing.service.subscription(
+            submitter(calling), names["queryName"], names["subscriptionID"]
+        )
+        return {"GS1-Query-Min-Record-Time": subscription_json(found)["minRecordTime"]}
+    elif first == "queries":
+        serving.subscribing.service.query(submitter(calling), names["queryName"])
+    return {}
+
+
 def _converted(name: str) -> str:
-    return f"{{{name}:path}}" if name in _LONG else f"{{{name}}}"
+    return f"{{{name}:path}}" if name in LONG else f"{{{name}}}"
 
 
 for _one in sorted(ADDRESSES, key=lambda one: -one.path.count("/")):

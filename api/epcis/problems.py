@@ -24,8 +24,8 @@ from fabric.query.errors import (
 from ledger.errors import LoomarkError
 
 from .bodies import problem
+from .interface import allowed, capture_limits
 from .negotiation import JSON, JSON_LD, TEXT_XML, XML, BadHeader, base_headers, media_type_for
-from .options import allowed, capture_limits
 
 XML_MEDIA_TYPE: Final = "application/problem+xml"
 _XML_FORMS: Final = (XML_MEDIA_TYPE, XML, TEXT_XML)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from api.epcis.options import ADDRESSES, allowed
+from api.epcis.interface import ADDRESSES, allowed
 from tests.api.door import CAPTURE_LIMIT_BYTES, CAPTURE_LIMIT_EVENTS, Door
 
 GS1_HEADERS = (
