@@ -30,7 +30,7 @@ WRONG = {
     "an existence that is neither true nor false": [("EXISTS_errorDeclaration", "perhaps")],
     "no value where a list has at least one": [("EQ_bizStep", "")],
     "a pattern that is none": [("MATCH_epc", "urn:epc:idpat:sgtin:*")],
-    "a unit that is not in the recommendation": [("GE_value_ZZZZ", "1")],
+    "a unit that is no code of the recommendation": [("GE_value_degrees", "1")],
 }
 
 

@@ -185,7 +185,6 @@ def _cold(world: World) -> Event:
         "dataProcessingMethod": f"https://example.com/253/{world.run}-cold",
         "bizRules": f"https://example.com/rules/{world.run}-cold",
         "ex:probe": "P1",
-        "ex:fit": {"ex:depth": "2"},
     }
     report: dict[str, Any] = {
         "type": "Temperature",
@@ -198,7 +197,6 @@ def _cold(world: World) -> Event:
         "percValue": 4.75,
         "uom": "CEL",
         "ex:quality": "good",
-        "ex:lab": {"ex:score": "11"},
     }
     text = {
         "type": "AmountOfSubstance",
