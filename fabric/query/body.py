@@ -84,14 +84,14 @@ def field_values(candidate: Candidate, section: Section, inner: bool, name: Fiel
     value = candidate.value
     context, table = value.get("@context", ()), candidate.contexts
     for holder in _HOLDERS[section](value):
-        for member, inside in _nested(holder, section) if inner else holder.items():
+        for member, inside in _nested(holder) if inner else holder.items():
             if ":" in member and name.names(member, context, table):
                 yield inside
 
 
-def _nested(holder: Mapping[str, Any], section: Section) -> Iterator[tuple[str, Any]]:
-    """The members of everything nested in extension fields; in ilmd, every field is one."""
-    pending = [inside for member, inside in holder.items() if section == Section.ILMD or ":" in member]
+def _nested(holder: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The members of everything nested in extension fields."""
+    pending = [inside for member, inside in holder.items() if ":" in member]
     while pending:
         value = pending.pop()
         if type(value) is list:
@@ -248,7 +248,7 @@ class PersistentDispositions:
 
 
 _QUANTITY_LISTS: Final = ("quantityList", "childQuantityList", "inputQuantityList", "outputQuantityList")
-_read_class = name_reader(Position.EPC_CLASS)
+_read_class, _read_name = name_reader(Position.EPC_CLASS), name_reader(Position.DOCUMENT)
 
 
 def _classes(candidate: Candidate) -> Iterator[str]:
@@ -296,7 +296,7 @@ class Described:
             yield from (iri for iri in DESCRIBED[self.field](candidate) if iri is not None)
             return
         for value in field_values(candidate, Section.EVENT, False, self.field):
-            yield from (one for one in _plain(value, candidate) if type(one) is str)
+            yield from (_read_name(one)[0].iri for one in _plain(value, candidate) if type(one) is str)
 
 
 @dataclass(frozen=True, slots=True)

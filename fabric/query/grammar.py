@@ -447,7 +447,7 @@ def _has_attribute(given: Given, scope: Scope, written: str) -> Built:
 def _attribute(given: Given, scope: Scope, written: str) -> Built:
     """A field and an attribute of what it names, with an underscore between them; both may have more of these."""
     field, name = _split(written, scope)
-    if not name:
+    if not (field and name):
         raise given.bad("bad-field-name", "a field and an attribute, as field_attribute", written)
     attributes = frozenset({attribute_iri(name, scope.prefixes)})
     texts = frozenset(_as_text(item.value) for item in given.several())

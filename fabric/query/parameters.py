@@ -116,7 +116,8 @@ def _rows(givens: Sequence[Given], problems: list[QueryParameter]) -> dict[str, 
 def _unknown(name: str) -> QueryParameter:
     near = get_close_matches(name, FIXED, 1) if len(name) <= _LONGEST_GUESS else []
     guess = f", perhaps {near[0]}" if near else ""
-    return refused(name, "unknown-parameter", f"a parameter of the EPCIS query language{guess}", name)
+    got = name or "one without a name"
+    return refused(name, "unknown-parameter", f"a parameter of the EPCIS query language{guess}", got)
 
 
 def _together(problems: Sequence[QueryParameter]) -> QueryParameter:
