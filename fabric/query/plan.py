@@ -19,6 +19,7 @@ from itertools import product
 from typing import Any, Final
 
 from fabric.lineage.fact import short_word
+from fabric.store.records import HASH_ID, RECORD_IRI
 
 from .conditions import (
     Actions,
@@ -208,7 +209,9 @@ class _Asked:
         match condition:
             case EventIds(ids=ids):
                 self._named.append(lambda: records_of_ids(scope, ids))
-                self.clauses.append(Clause("{no}e.event_id IN {keys}", (scope.keys(ids),)))
+                if not any(one.startswith((HASH_ID, RECORD_IRI)) for one in ids):
+                    # An event may have such a name that is not in its row; whoever reads the event decides.
+                    self.clauses.append(Clause("{no}e.event_id IN {keys}", (scope.keys(ids),)))
             case TransformationIds(ids=ids):
                 self._named.append(lambda: records_of_runs(scope, ids))
                 self.clauses.append(Clause("{no}e.transformation_id IN {keys}", (scope.keys(ids),)))
