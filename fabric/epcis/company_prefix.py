@@ -13,16 +13,17 @@ from typing import Final
 Lengths = Callable[[str], int | None]
 """The length of the company prefix that digits begin with; None where it is not known."""
 
-_LEAST, _MOST = 6, 12
+_LEAST: Final = 6
+_MOST: Final = 12
 # A GTIN-8 in full length: its digits are allocated one by one, and no company prefix is in them.
 _NO_PREFIX: Final = "00000"
 
 
 class CompanyPrefixes:
-    """What is known of company prefixes: `own` ones, of 6 to 12 digits, before the table `lengths`."""
+    """What is known of company prefixes: `own` ones before the table `lengths`; shorter and longer than in a URN are left out."""
 
     def __init__(self, own: Iterable[str] = (), lengths: Lengths | None = None) -> None:
-        self._own = frozenset(own)
+        self._own = frozenset(prefix for prefix in own if _LEAST <= len(prefix) <= _MOST)
         self._sizes = sorted({len(prefix) for prefix in self._own}, reverse=True)
         self._lengths = lengths
 

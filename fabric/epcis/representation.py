@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from ledger.errors import Finding, InvalidInput
 
-from .company_prefix import PACKAGED, CompanyPrefixes
+from .company_prefix import PACKAGED, CompanyPrefixes, packaged_lengths
 from .identity import as_sent as context_as_sent
 from .remembered import Remembered
 from .thing import BadIdentifier
@@ -120,6 +120,14 @@ class Translator:
                 change(text)
             except Untranslatable as error:
                 raise Untranslatable(error.rule, error.expected, text, pointer) from None
+
+
+def translator_for(own: frozenset[str]) -> Translator:
+    """The translator of a node that knows these company prefixes for certain, such as those its members hold.
+
+    One value for equal prefixes, so that what it remembers outlives a request.
+    """
+    return _TRANSLATORS[own]
 
 
 def translate(event: Event, form: EpcFormat) -> Event:
@@ -271,3 +279,10 @@ _WRITTEN: Final = {
     }.items()
 }
 _PACKAGED: Final = Translator(PACKAGED)
+# The registry changes rarely; each translator remembers names of its own.
+_TRANSLATORS: Final[Remembered[frozenset[str], Translator]] = Remembered(
+    lambda own: Translator(CompanyPrefixes(own, packaged_lengths)),
+    8,
+    1_000_000,
+    lambda own: sum(map(len, own)),
+)

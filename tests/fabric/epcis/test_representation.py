@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 
 from fabric.epcis.company_prefix import PACKAGED, CompanyPrefixes
 from fabric.epcis.gs1 import check_digit
+from fabric.epcis.identifiers import Position, read_name
 from fabric.epcis.representation import (
     CbvFormat,
     EpcFormat,
@@ -22,6 +26,7 @@ from fabric.epcis.representation import (
     translate,
     translate_name,
     translate_words,
+    translator_for,
 )
 
 LINK, URN = EpcFormat.DIGITAL_LINK, EpcFormat.URN
@@ -339,3 +344,62 @@ def test_words_nobody_asks_to_translate_are_bare_no_more_and_otherwise_as_sent(f
 def test_a_word_of_ones_own_stays(form: CbvFormat) -> None:
     own = {"bizStep": "https://steps.example/glazing", "disposition": "urn:example:disp:glazed"}
     assert translate_words(own, form) is own
+
+
+def test_prefixes_that_the_node_knows_go_before_the_table() -> None:
+    link = "https://id.gs1.org/01/09506000134352/21/1"
+    assert translate_name(link, URN) == "urn:epc:id:sgtin:95060001343.05.1"
+    own = translator_for(frozenset([PREFIX, "9506"]))
+    assert own.name(link, URN) == "urn:epc:id:sgtin:9506000.013435.1"
+    assert translator_for(frozenset(["9506", PREFIX])) is own
+    assert own.name("https://id.gs1.org/01/04012345123456", URN) == "urn:epc:idpat:sgtin:4012345.012345.*"
+
+
+def events_of(folder: Path) -> Iterator[dict[str, Any]]:
+    """The events of every JSON document below a folder that has any."""
+    for path in sorted([*folder.rglob("*.json"), *folder.rglob("*.jsonld")]):
+        try:
+            document = json.loads(path.read_bytes())
+        except ValueError:
+            continue
+        body = document.get("epcisBody") if isinstance(document, dict) else None
+        if isinstance(body, dict):
+            body = body.get("queryResults", {}).get("resultsBody", body)
+            events = body.get("eventList", body.get("event", []))
+            yield from (
+                event
+                for event in (events if isinstance(events, list) else [events])
+                if isinstance(event, dict)
+            )
+
+
+@pytest.mark.parametrize("folder", ["gs1", "openepcis", "fsma204", "seafood", "event-hash"])
+def test_a_translated_name_of_a_real_document_names_the_same_thing(shared_data: Path, folder: str) -> None:
+    translated = refused = 0
+    for event in events_of(shared_data / "epcis" / folder):
+        before = copy.deepcopy(event)
+        links = translate(event, LINK)
+        assert event == before
+        assert translate(links, LINK) is links
+        for (pointer, sent), (_, link) in zip(names_in(event), names_in(links), strict=True):
+            assert read_name(link, Position.EPC) == read_name(sent, Position.EPC), pointer
+            translated += link != sent
+            try:
+                urn = translate_name(link, URN)
+            except Untranslatable:
+                refused += 1
+            else:
+                assert read_name(urn, Position.EPC)[0].iri == read_name(sent, Position.EPC)[0].iri, pointer
+    assert translated or folder in ("fsma204", "seafood")
+    print(f"{folder}: {translated} names became links, {refused} have no URN")
+
+
+ALLOCATED = frozenset(["0012345", "0037000", "0614141", "4000001", "4012345", "4023333"])
+"""Company prefixes of the standard's examples that the published list has; the others are for demonstrations."""
+
+
+def test_the_packaged_table_gives_back_published_urns_of_allocated_prefixes(shared_data: Path) -> None:
+    sent = {text for event in events_of(shared_data / "epcis" / "gs1") for _, text in names_in(event)}
+    urns = {text for text in sent if text.startswith("urn:epc:") and text.split(":")[4][:7] in ALLOCATED}
+    assert {urn.split(":")[4][:7] for urn in urns} == ALLOCATED
+    assert {urn: translate_name(translate_name(urn, LINK), URN) for urn in urns} == {urn: urn for urn in urns}
