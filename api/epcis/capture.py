@@ -74,9 +74,27 @@ CheckDigits = Annotated[
 ]
 
 
+class EventIdSource(StrEnum):
+    """Where an event without an ID gets one from."""
+
+    NONE = "none"
+    HASH = "hash"
+
+
+EventIds = Annotated[
+    EventIdSource,
+    Query(
+        alias="event-ids",
+        description="hash: give events without an ID the hash ID of the CBV; they are found by it, and it is no part of"
+        " what is committed.",
+    ),
+]
+
+
 def sent(
     request: Request,
     check_digits: CheckDigits = Digits.CHECK,
+    event_ids: EventIds = EventIdSource.NONE,
     _behaviour: Annotated[
         str | None,
         Header(
@@ -107,6 +125,7 @@ def sent(
     return Asked(
         keep_bad_check_digits=check_digits is Digits.KEEP,
         proceed=behaviour == "proceed",
+        hash_ids=event_ids is EventIdSource.HASH,
         version=None if version is None else version.strip(),
     )
 

@@ -119,7 +119,13 @@ _OUTCOMES: Final = {SEQUENCED: "accepted", STAGED: "pending", REFUSED: "rejected
 
 
 def _kept(job: Job, one: CapturedRecord, repeats: str | None) -> dict[str, Any]:
-    told = {"outcome": _OUTCOMES[job.state], "record": one.commitment.hex(), "eventID": one.event_id}
+    told: dict[str, Any] = {
+        "outcome": _OUTCOMES[job.state],
+        "record": one.commitment.hex(),
+        "eventID": one.event_id,
+    }
+    if one.is_supplied:
+        told["eventIDSupplied"] = True
     if repeats is not None:
         return told | {"outcome": "duplicate", "record": repeats.removeprefix(RECORD_IRI)}
     return told

@@ -2,7 +2,7 @@
 
 Pure (design: meaning, section 2). An eventID is unique per capturing member among records without an error
 declaration: an equal body is a duplicate, another body a conflict. Without an eventID, an equal body is a
-duplicate. The header record is never one. What conflicts is not captured, so nothing repeats it.
+duplicate; an ID that was asked for instead of one counts against other bodies only. The header record is never one. What conflicts is not captured, so nothing repeats it.
 """
 
 from __future__ import annotations
@@ -62,12 +62,13 @@ def judge(
 def _are_different(records: Sequence[NewRecord]) -> bool:
     """Whether no two records share an event ID, nor, without one, a body: then none repeats or contradicts another."""
     keys = [record.digest if record.event_id is None else record.event_id for record in records]
-    return len(set(keys)) == len(keys)
+    supplied = [record.supplied_id for record in records if record.supplied_id is not None]
+    return len(set(keys)) == len(keys) and len({*keys, *supplied}) == len(keys) + len(supplied)
 
 
 def _keys(record: NewRecord) -> tuple[object, ...]:
     whole = (record.event_id, record.digest)
-    return (whole,) if record.event_id is None or record.declares else (whole, record.event_id)
+    return (whole,) if record.name is None or record.declares else (whole, record.name)
 
 
 def _stored(
@@ -91,12 +92,16 @@ def _contradicts(
     by_event_id: Mapping[str, Sequence[Earlier]],
     here: Mapping[object, tuple[int, NewRecord]],
 ) -> bool:
-    if record.event_id is None or record.declares:
+    name = record.name
+    if name is None or record.declares:
         return False
-    return record.event_id in here or any(not one.declares for one in by_event_id.get(record.event_id, ()))
+    return name in here or any(not one.declares for one in by_event_id.get(name, ()))
 
 
 def _conflict(position: int, pointer: str, record: NewRecord) -> Finding:
+    if record.event_id is None:
+        expected = "an event whose hash no other event of this member has, or no wish for an ID made of it"
+        return Finding(position, pointer, "event-id-conflict", expected, f"{record.name} of other content")
     return Finding(
         position,
         f"{pointer}/eventID",

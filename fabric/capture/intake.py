@@ -109,7 +109,7 @@ class Intake:
         return Stored(_load(connection, name), fresh)
 
     def _judge(self, connection: Connection, member: str, prepared: Prepared) -> Judgement:
-        ids = {record.event_id for record in prepared.records if record.event_id is not None}
+        ids = {name for record in prepared.records if (name := record.name) is not None}
         unnamed = {one.digest for one in prepared.records if one.event_id is None and one.kind != HEADER}
         judgement = judge(
             prepared.records,

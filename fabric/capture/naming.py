@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from sqlalchemy import Engine, select, true
+from sqlalchemy import Engine, or_, select, true
 
 from fabric.store.records import RECORD_IRI
 from fabric.store.schema import capture, event, record
@@ -19,19 +19,23 @@ MOST_NAMESAKES: Final = 100
 
 
 class CapturedRecord(NamedTuple):
-    """A record of a capture, as its submitter is told of it."""
+    """A record of a capture, as its submitter is told of it; `is_supplied` says that its event ID was asked for."""
 
     position: int
     commitment: bytes
     event_id: str | None
+    is_supplied: bool = False
 
 
 def records_of(engine: Engine, capture_id: int) -> list[CapturedRecord]:
     """The records of a capture, in order of position."""
-    columns = select(record.c.position, record.c.commitment, record.c.event_id)
+    columns = select(record.c.position, record.c.commitment, record.c.event_id, record.c.supplied_id)
     with engine.connect() as connection:
         rows = connection.execute(columns.where(record.c.capture == capture_id).order_by(record.c.position))
-        return [CapturedRecord(*row) for row in rows]
+        return [
+            CapturedRecord(position, commitment, event_id or supplied_id, supplied_id is not None)
+            for position, commitment, event_id, supplied_id in rows
+        ]
 
 
 def commitment_named(engine: Engine, text: str, reader: Reader) -> str:
@@ -66,7 +70,8 @@ def _of_event_id(engine: Engine, event_id: str, reader: Reader) -> list[str]:
             .join(capture, capture.c.id == record.c.capture)
             .join(statement, statement.c.id == capture.c.statement)
             .join(event, event.c.record == record.c.id, isouter=True)
-            .where(record.c.event_id == event_id, statement.c.state != REFUSED)
+            .where(or_(record.c.event_id == event_id, record.c.supplied_id == event_id))
+            .where(statement.c.state != REFUSED)
             .where(true() if reader.all else own | seen)
             .order_by(record.c.id)
             .limit(MOST_NAMESAKES)

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
-from fabric.epcis.document import Document, Reading, media_type_of, read_document
+from fabric.epcis.document import Document, EventRecord, Reading, media_type_of, read_document
+from fabric.epcis.event_hash import record_hash
+from fabric.epcis.findings import MOST
 from fabric.epcis.identity import BodyDigests
 from fabric.store.documents import pack as pack_document
 from fabric.store.records import NewRecord
@@ -48,13 +50,14 @@ class Asked:
     """What a submitter asked of one capture.
 
     `keep_bad_check_digits` turns that refusal into warnings; `proceed` leaves out events that fail and takes the rest;
-    `single` takes one bare event that is new, and nothing else; `version` is the EPCIS version that was stated beside
-    the document.
+    `single` takes one bare event that is new, and nothing else; `hash_ids` gives events without an ID the one that
+    their hash makes; `version` is the EPCIS version that was stated beside the document.
     """
 
     keep_bad_check_digits: bool = False
     proceed: bool = False
     single: bool = False
+    hash_ids: bool = False
     version: str | None = None
 
 
@@ -151,6 +154,7 @@ def _prepared(
         digest = digest_of(value, one)
         records.append(NewRecord(kind, None, 0, one.commitment, digest, salts[position], one.body))
     events = []
+    unhashed: list[Finding] = []
     for read, one in zip(document.events, committed, strict=True):
         data = one.body
         packed = pack(read.event, sha256(data).digest())
@@ -164,6 +168,8 @@ def _prepared(
                 digest_of(read.committed, one),
                 salts[len(records)],
                 data,
+                None,
+                _supplied(read, unhashed) if asked.hash_ids and packed.event_id is None else None,
             )
         )
     return Prepared(
@@ -178,14 +184,25 @@ def _prepared(
         [(read.type, read.thing.iri, read.thing.kind.value) for read in document.master_data],
         events,
         [(one.position, [finding.as_json() for finding in one.findings]) for one in document.rejected],
-        _notes(document, events),
+        _notes(document, events, unhashed),
         asked,
     )
 
 
-def _notes(document: Document, events: list[Packed]) -> dict[str, Any]:
+def _supplied(read: EventRecord, unhashed: list[Finding]) -> str | None:
+    """The hash ID of an event; where it has none, that is noted, and the event goes without."""
+    try:
+        return record_hash(read.committed)
+    except InvalidInput as error:
+        expected = "an event that the hash of the CBV is defined for"
+        unhashed.append(Finding(read.position, read.pointer, "no-hash-id", expected, error.message[:200]))
+        return None
+
+
+def _notes(document: Document, events: list[Packed], unhashed: list[Finding]) -> dict[str, Any]:
     positions = [read.position for read in document.events]
-    warnings = [finding.as_json() for finding in document.warnings] + _split_warnings(events, positions)
+    told = [*document.warnings, *unhashed[:MOST]]
+    warnings = [finding.as_json() for finding in told] + _split_warnings(events, positions)
     notes: dict[str, Any] = {"warnings": warnings} if warnings else {}
     if document.unresolved:
         notes["unresolvedContexts"] = list(document.unresolved)

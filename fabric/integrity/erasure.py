@@ -67,6 +67,8 @@ def _stone_faults(row: Any, stone: Any, named: Sequence[Erasure]) -> Iterator[tu
     if (stone.whole == 1) != (row.body is None) or (stone.remains is None) != (row.body is None):
         yield "erased", "expected what is kept of it as its tombstone says, got another"
         return
+    if row.supplied_id is not None:
+        yield "record-facts", "expected no ID made of what was erased, got one"
     members = stone.parties.split()
     if row.member not in members or " ".join(sorted(set(members))) != stone.parties:
         yield "erased", "expected its member among those who saw it, got another set"

@@ -16,6 +16,7 @@ from typing import Any, Final
 from sqlalchemy import Table, and_, select
 from sqlalchemy.engine import Connection
 
+from fabric.epcis.event_hash import record_hash
 from fabric.epcis.identity import body_digest
 from fabric.epcis.link import parse_link
 from fabric.store.bulk import select_in
@@ -273,6 +274,13 @@ class _Capture:
         self._run.faults.note(rule, self.place, message, member=member, entry=self._entry, **told)
 
 
+def _is_hash_of(supplied_id: str, value: Mapping[str, Any]) -> bool:
+    try:
+        return "eventID" not in value and record_hash(value) == supplied_id
+    except InvalidInput:
+        return False
+
+
 def _facts(row: Any, value: Mapping[str, Any], stored: Any) -> Iterator[tuple[str, str]]:
     """How the columns of a record differ from what it says."""
     told: tuple[Any, ...] = (None, 0)
@@ -283,6 +291,8 @@ def _facts(row: Any, value: Mapping[str, Any], stored: Any) -> Iterator[tuple[st
         yield "record-kind", "expected the kind that its body has, got another"
     if told != (row.event_id, row.declares):
         yield "record-facts", "expected its eventID and declaration as columns, got others"
+    if row.supplied_id is not None and not (kind == EVENT and _is_hash_of(row.supplied_id, value)):
+        yield "record-facts", "expected the hash ID of an event without an ID, or none, got another"
     if kind == HEADER:
         if row.duplicate_of is not None:
             yield "record-facts", "expected a header record to repeat none, got one that does"

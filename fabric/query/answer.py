@@ -12,6 +12,7 @@ import orjson
 from sqlalchemy.exc import DBAPIError
 
 from fabric.epcis import ContextTable, read_event
+from fabric.store.records import RECORD_IRI
 
 from .budget import Spending, too_complex, was_stopped
 from .conditions import Candidate, Query, SortKey
@@ -24,7 +25,9 @@ from .streams import Course, Key, Order, Row
 MOST_AT_ONCE: Final = 250
 """Bodies that are read with one statement."""
 
-_BODIES: Final = "SELECT r.id, r.commitment, r.member, r.body FROM record r WHERE r.id IN {keys}"
+_BODIES: Final = (
+    "SELECT r.id, r.commitment, r.member, r.body, r.supplied_id FROM record r WHERE r.id IN {keys}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +176,11 @@ class Answer:
         return [self._event(row, bodies[row.record], times[row.seq]) for row in rows]
 
     def _event(self, row: Row, stored: Any, record_time_us: int) -> tuple[Row, Found, Candidate]:
-        number, commitment, member, body = stored
+        number, commitment, member, body, supplied_id = stored
         value = orjson.loads(body)
+        if supplied_id is not None:
+            # It is no part of what is committed, so every answer that has it says it anew.
+            value["eventID"] = supplied_id
         master = self._master
         candidate = Candidate(
             value,
@@ -183,6 +189,7 @@ class Answer:
             master.descendants,
             master.attributes,
             self._contexts,
+            RECORD_IRI + bytes(commitment).hex(),
         )
         found = Found(number, bytes(commitment), row.seq, row.position, member, record_time_us, value)
         return row, found, candidate

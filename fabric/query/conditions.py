@@ -31,7 +31,8 @@ class Candidate:
     `value` is the committed event as its reader may see it, with its `@context` list, `event` what `read_event`
     makes of it. `record_time_us` is microseconds since 1970 UTC. `descendants` gives the canonical IRIs of all
     places below one, directly or not (itself left out or not); `attributes` what visible master data says of a
-    thing or a word: attribute IRI to its texts. `contexts` resolves the addresses of the event's own context.
+    thing or a word: attribute IRI to its texts. `contexts` resolves the addresses of the event's own context. `name`
+    is the IRI of its record.
     """
 
     value: Mapping[str, Any]
@@ -40,6 +41,7 @@ class Candidate:
     descendants: Callable[[str], frozenset[str]] = _nothing_below
     attributes: Callable[[str], Mapping[str, tuple[str, ...]]] = _no_attributes
     contexts: ContextTable = PACKAGED
+    name: str = ""
 
 
 class Condition(Protocol):
@@ -202,14 +204,14 @@ def _canonical(names: Iterable[Any], by_class: bool) -> Iterable[str]:
 
 @dataclass(frozen=True, slots=True)
 class EventIds:
-    """Event IDs, as sent."""
+    """Event IDs, as sent, or names of records, which every event has."""
 
     ids: frozenset[str]
     parameter: str = "EQ_eventID"
 
     def matches(self, candidate: Candidate) -> bool:
         """Whether the event has one of the IDs."""
-        return candidate.event.event_id in self.ids
+        return candidate.event.event_id in self.ids or candidate.name in self.ids
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
+
+from fabric.store.records import RECORD_IRI
 
 from .conditions import Destinations, Sources, Things, Transactions
 from .scope import Scope
@@ -14,6 +17,7 @@ MOST_NAMED: Final = 5_000
 """Records, or mentions, that are sorted for one answer; what more records name is found by walking through an order."""
 
 MOST_THINGS: Final = 2_000
+_NAME: Final = re.compile(rf"{RECORD_IRI}([0-9a-f]{{64}})")
 _LINES: Final = "SELECT l.record FROM line l WHERE l.thing IN {keys} LIMIT ?"
 _DECLARED: Final = "SELECT d.record FROM declared d WHERE {where} LIMIT ?"
 
@@ -22,8 +26,18 @@ Range = tuple[str, str]
 
 
 def records_of_ids(scope: Scope, ids: Collection[str]) -> set[int] | None:
-    """The records under these event IDs."""
-    return _few(scope, "SELECT r.id FROM record r WHERE r.event_id IN {keys} LIMIT ?", ids)
+    """The records under these event IDs, sent with the event or supplied by the node, or of these names."""
+    found: set[int] = set()
+    for column in ("event_id", "supplied_id"):
+        some = _few(scope, f"SELECT r.id FROM record r WHERE r.{column} IN {{keys}} LIMIT ?", ids)
+        if some is None:
+            return None
+        found |= some
+    for name in ids:
+        if commitment := _NAME.fullmatch(name):
+            query = "SELECT r.id FROM record r WHERE r.commitment = ?"
+            found |= {row[0] for row in scope.rows(query, bytes.fromhex(commitment[1]))}
+    return found
 
 
 def records_of_runs(scope: Scope, ids: Collection[str]) -> set[int] | None:

@@ -27,6 +27,7 @@ class NewRecord(NamedTuple):
     """One record on its way into the store, a plain tuple so that a process boundary costs little.
 
     `event_id` is as submitted; `digest` is that of the duplicates rule; `salt` 32 raw bytes; `body` JCS.
+    `supplied_id` is the hash ID of an event without an ID, where its submitter asked for one.
     """
 
     kind: int
@@ -37,6 +38,12 @@ class NewRecord(NamedTuple):
     salt: bytes
     body: bytes
     duplicate_of: int | None = None
+    supplied_id: str | None = None
+
+    @property
+    def name(self) -> str | None:
+        """The event ID that it is known by, its own or the one it was given."""
+        return self.supplied_id if self.event_id is None else self.event_id
 
 
 class Earlier(NamedTuple):
@@ -102,7 +109,10 @@ _COLUMNS: Final = (
     "salt",
     "body",
     "duplicate_of",
+    "supplied_id",
 )
+HASH_ID: Final = "ni:///sha-256;"
+"""What an event ID that a node supplies begins with."""
 _EARLIER: Final = (
     "SELECT r.{key} AS key, r.id, r.declares, r.digest, r.commitment FROM record r JOIN capture c ON c.id = r.capture"
     f" JOIN statement s ON s.id = c.statement AND s.state <> '{REFUSED}' WHERE r.member = ?"
@@ -134,11 +144,16 @@ def insert_records(
 def earlier_by_event_id(
     connection: Connection, member: str, event_ids: Iterable[str]
 ) -> dict[str, list[Earlier]]:
-    """A member's records under these event IDs that carry no error declaration, and any under them that do."""
-    query = _EARLIER.replace("{key}", "event_id")
+    """A member's records under these event IDs, their own or supplied, with error declarations and without."""
+    names = list(event_ids)
     found: dict[str, list[Earlier]] = {}
-    for key, *fields in select_in(connection, query, event_ids, member):
-        found.setdefault(key, []).append(Earlier(*fields))
+    for column, asked in (
+        ("event_id", names),
+        ("supplied_id", [one for one in names if one.startswith(HASH_ID)]),
+    ):
+        query = _EARLIER.replace("{key}", column)
+        for key, *fields in select_in(connection, query, asked, member):
+            found.setdefault(key, []).append(Earlier(*fields))
     return found
 
 
