@@ -169,7 +169,13 @@ def condition_of(events: Events, reader: Reader, kind: Collection, value: str) -
     name = None if own is None else _name_of(own)
     if own is not None and name is not None and _is_known(events, reader, kind, name):
         return own
-    _condition(kind, value, keep_bad_check_digits=False)
+    try:
+        _condition(kind, value, keep_bad_check_digits=False)
+    except QueryParameter as error:
+        finding = replace(error.findings[0], pointer=f"/path/{COLLECTIONS[kind.name]}")
+        raise QueryParameter(
+            f"expected {finding.expected}, got {finding.got}", (finding,), error.rule
+        ) from None
     raise NotFound(f"there is no such member of {kind.name}", rule="unknown-member")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import orjson
 from fastapi import APIRouter, Request, Response
 
 from api.problems import NotAcceptable
@@ -27,6 +28,10 @@ from .paging import PageAsked, Paging
 from .working import answered
 
 router = APIRouter(prefix="/epcis", tags=["epcis events"])
+
+AT_ONCE: Final = 100
+LARGE_PAGE_BYTES: Final = 8 * 1024 * 1024
+"""A page that has so much after any :data:`AT_ONCE` of its events ends there."""
 
 LIST: Final = "/epcisBody/queryResults/resultsBody/eventList"
 """Where the events stand in a query document."""
@@ -79,12 +84,29 @@ async def answer_query(
 
     def work(events: Events) -> tuple[bytes, Mapping[str, Any] | None]:
         cursor = None if page.state is None else Cursor.from_json(page.state)
-        found = events.page(reader, query(events), per_page=page.per_page, cursor=cursor)
-        following = None if found.cursor is None else found.cursor.as_json()
-        return document(found.events, asked, query_name), following
+        found, cursor = walk(events, reader, query(events), page.per_page, cursor)
+        return document(found, asked, query_name), None if cursor is None else cursor.as_json()
 
     body, following = await answered(request, serving, work)
     return answer(asked, body, headers=page.next_page(following))
+
+
+def walk(
+    events: Events, reader: Reader, query: Query, per_page: int, cursor: Cursor | None
+) -> tuple[list[Found], Cursor | None]:
+    """The next events of a walk, and where it goes on: at most `per_page`, and fewer where they are very large."""
+    found: list[Found] = []
+    size_bytes = 0
+    while True:
+        wanted = min(per_page - len(found), AT_ONCE)
+        page = events.page(reader, query, per_page=wanted, cursor=cursor)
+        found += page.events
+        cursor = page.cursor
+        if cursor is None or len(found) == per_page or len(page.events) < wanted:
+            return found, cursor
+        size_bytes += sum(len(orjson.dumps(one.value)) for one in page.events)
+        if size_bytes >= LARGE_PAGE_BYTES:
+            return found, cursor
 
 
 def all_with_id(events: Events, reader: Reader, name: str, most: int) -> list[Found]:
