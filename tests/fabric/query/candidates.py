@@ -29,7 +29,7 @@ def candidate(event: dict[str, Any], context: list[Any] | None = None, **more: A
     return Candidate(found.committed, found.event, **{"record_time_us": RECORDED_US, **more})
 
 
-def an_event(kind: str = "ObjectEvent", **fields: Any) -> dict[str, Any]:
+def an_event(kind: str = "ObjectEvent", /, **fields: Any) -> dict[str, Any]:
     """A valid event with some fields of its own; None leaves one out."""
     found = {**EVENTS[kind], **fields}
     return {name: value for name, value in found.items() if value is not None}

@@ -211,14 +211,15 @@ def test_an_xml_extension_with_attributes_has_the_text_beside_them() -> None:
 
 
 def _described(iri: str) -> dict[str, tuple[str, ...]]:
-    return {
+    told: dict[str, dict[str, tuple[str, ...]]] = {
         "https://id.gs1.org/414/9506000000015": {
             "urn:epcglobal:cbv:mda#site": ("9506000000015",),
             "https://example.org/size": ("large", "very large"),
         },
         "https://ref.gs1.org/cbv/BizStep-shipping": {"cbvmda:note": ("out",)},
         "https://id.gs1.org/01/09506000134352/21/1": {"cbvmda:note": ("in ex",)},
-    }.get(iri, {})
+    }
+    return told.get(iri, {})
 
 
 @pytest.mark.parametrize(

@@ -406,10 +406,11 @@ def test_a_question_that_is_too_large_is_too_complex() -> None:
     with pytest.raises(QueryTooComplex):
         from_pairs(many, {"ex": EX})
     values = ["urn:x:1"] * (MOST_VALUES + 1)
-    for ask in (
+    asks: list[Callable[[], Query]] = [
         lambda: from_pairs([("MATCH_epc", "|".join(values))], {}),
         lambda: from_json({"MATCH_epc": values}, {}),
-    ):
+    ]
+    for ask in asks:
         with pytest.raises(QueryTooComplex) as refused:
             ask()
         assert refused.value.findings[0].pointer == "/MATCH_epc"

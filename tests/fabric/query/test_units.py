@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fabric.lineage import quantity
 from fabric.query.comparison import Measured, Op, finite
-from fabric.query.units import convert, units
+from fabric.query.units import Unit, convert, units
 from ontology import read_table
 
 from .candidates import an_event, candidate, finds
@@ -121,7 +121,7 @@ def test_units_of_goods_are_what_they_were_before_sensors_had_any() -> None:
     assert {unit.dimension for unit in goods.values()} == {"mass", "volume", "count", "length", "area"}
     assert "CEL" not in goods
     for code, unit in goods.items():
-        assert units()[code] == (unit.dimension, Fraction(unit.factor), 0)
+        assert units()[code] == Unit(unit.dimension, Fraction(unit.factor), Fraction(0))
 
 
 def _measuring(**report: object) -> dict[str, object]:
