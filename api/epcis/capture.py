@@ -280,6 +280,8 @@ def _event_body(serving: Services, job: Job, record: CapturedRecord, asked: Nego
     reader = serving.node.reader(job.member)
     value = dict(serving.node.prover.value(record.commitment.hex(), reader))
     value |= {"@context": as_sent(value["@context"]), "recordTime": job.sealed}
+    if record.is_supplied:
+        value["eventID"] = record.event_id
     return json.dumps(value, ensure_ascii=False).encode()
 
 

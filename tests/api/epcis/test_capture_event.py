@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -43,6 +43,14 @@ def xml_event(event_id: str) -> bytes:
     ).encode()
 
 
+def events_at(door: Door, location: str) -> list[dict[str, Any]]:
+    """The events of the query document at an address."""
+    answer = door.get(location)
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["epcisBody"]["queryResults"]["resultsBody"]["eventList"]
+    return found
+
+
 def test_an_event_is_in_the_log_when_it_is_answered(door: Door) -> None:
     event = bare(door)
     answer = door.post(event, path=PATH, kind=JSON)
@@ -64,6 +72,39 @@ def test_an_event_without_an_id_is_named_by_its_record(door: Door) -> None:
     name = unquote(answer.headers["location"]).removeprefix(f"{PATH}/")
     assert name.startswith("urn:loomark:record:")
     assert door.get(f"/api/records/{name}").status_code == 200
+    (found,) = events_at(door, answer.headers["location"])
+    assert (found["epcList"], "eventID" in found) == ([LOT], False)
+
+
+def test_an_event_without_an_id_gets_its_hash_where_that_is_asked(door: Door) -> None:
+    event = bare(door, eventID=None, eventTime="2026-05-11T08:00:00Z")
+    answer = door.post(event, path=f"{PATH}?event-ids=hash", kind=JSON)
+    assert answer.status_code == 201, answer.text
+    name = unquote(answer.headers["location"]).removeprefix(f"{PATH}/")
+    assert name.startswith("ni:///sha-256;")
+    assert name == answer.json()["eventID"]
+    # By its ID, in the answer too; the record is what was sent.
+    (found,) = events_at(door, answer.headers["location"])
+    assert found["eventID"] == name
+    assert "eventID" not in door.get(f"/api/records/{quote(name, safe='')}").json()["value"]
+    with door.unchanged():
+        door.refused(door.post(event, path=PATH, kind=JSON), 409, "event-exists")
+        door.refused(door.post(event, path=f"{PATH}?event-ids=hash", kind=JSON), 409, "event-exists")
+
+
+def test_the_job_says_which_ids_were_supplied(door: Door) -> None:
+    own = door.sim.event(epcList=[LOT])
+    body = door.sim.document([own, door.sim.event(epcList=[LOT], eventID=None)])
+    answer = door.post(body, path="/epcis/capture?event-ids=hash")
+    job = door.get(answer.headers["location"], prefer="wait=20").json()
+    one, two = job["results"]
+    assert (one["eventID"], one.get("eventIDSupplied")) == (own["eventID"], None)
+    assert (two["eventID"][:14], two["eventIDSupplied"]) == ("ni:///sha-256;", True)
+
+
+def test_another_source_of_ids_is_refused(door: Door) -> None:
+    with door.unchanged():
+        door.refused(door.post(bare(door), path=f"{PATH}?event-ids=uuid", kind=JSON), 400, "bad-parameter")
 
 
 def test_the_time_it_is_recorded_at_is_the_nodes(door: Door) -> None:
