@@ -168,29 +168,37 @@ class Things:
     parameter: str = ""
     _iris: frozenset[str] = field(init=False, repr=False, compare=False)
     _others: tuple[Pattern, ...] = field(init=False, repr=False, compare=False)
+    _starts: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        iris = frozenset(pattern.iri for pattern in self.patterns if pattern.iri is not None)
+        others = tuple(one for one in self.patterns if one.iri is None)
+        starts = {start for one in others for start in one.starts}
+        iris = frozenset(one.iri for one in self.patterns if one.iri is not None)
         object.__setattr__(self, "_iris", iris)
-        object.__setattr__(self, "_others", tuple(one for one in self.patterns if not one.exact))
+        object.__setattr__(self, "_others", others)
+        object.__setattr__(self, "_starts", tuple(sorted(starts)))
 
     def matches(self, candidate: Candidate) -> bool:
         """Whether one of the fields names one of the things."""
-        value = candidate.value
-        for name in self.fields:
-            inside = value.get(name)
-            if inside is None:
-                continue
-            names = (inside,) if isinstance(inside, str) else inside
-            if self._any(_canonical(names, self.by_class)):
-                return True
+        wanted, starts = self._iris, self._starts
+        # Most events name nothing like it, which their things tell without a look at the fields.
+        for ref in candidate.event.things:
+            iri = ref.thing.iri
+            if iri in wanted or (starts and iri.startswith(starts)):
+                return self._in_fields(candidate.value)
         return False
 
-    def _any(self, iris: Iterable[str]) -> bool:
-        wanted, others = self._iris, self._others
-        if not others:
-            return any(iri in wanted for iri in iris)
-        return any(iri in wanted or any(one.matches(iri) for one in others) for iri in iris)
+    def _in_fields(self, value: Mapping[str, Any]) -> bool:
+        wanted, starts, others = self._iris, self._starts, self._others
+        for name in self.fields:
+            inside = value.get(name, ())
+            names = (inside,) if isinstance(inside, str) else inside
+            for iri in _canonical(names, self.by_class):
+                if iri in wanted:
+                    return True
+                if starts and iri.startswith(starts) and any(one.matches(iri) for one in others):
+                    return True
+        return False
 
 
 _read_epc, _read_class = name_reader(Position.EPC), name_reader(Position.EPC_CLASS)

@@ -27,9 +27,13 @@ class FieldName:
     iris: frozenset[str]
 
     def names(self, member: str, context: Sequence[Any], table: ContextTable) -> bool:
-        """Whether a member name of an event means this field under the event's committed `@context`."""
-        prefix, colon, rest = member.partition(":")
-        if not colon or not any(iri.endswith(rest) for iri in self.iris):
+        """Whether a member name of an event, one with a colon, means this field under its committed `@context`."""
+        prefix, _, rest = member.partition(":")
+        # Most members end otherwise, and cost no look at the context.
+        for iri in self.iris:
+            if iri.endswith(rest):
+                break
+        else:
             return member == self.written and _is_unresolved(context, prefix, table)
         if prefix in _SCHEMES or rest.startswith("//"):
             return member in self.iris
@@ -80,10 +84,15 @@ def namespace_of(prefix: str, context: Sequence[Any], table: ContextTable) -> st
             found = _of_address(entry["url"], HeldTable(table))[0].get(prefix)
         else:
             value = entry.get(prefix)
-            found = value if isinstance(value, str) and is_absolute_uri(value) else None
+            found = _bound(value) if type(value) is str else None
         if found is not None:
             return found
     return None
+
+
+@lru_cache(maxsize=4_096)
+def _bound(value: str) -> str | None:
+    return value if is_absolute_uri(value) else None
 
 
 def _is_unresolved(context: Sequence[Any], prefix: str, table: ContextTable) -> bool:
