@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from itertools import count
+from itertools import chain, count, repeat
 from typing import Any
 
 import pytest
@@ -220,6 +220,17 @@ def test_more_xml_events_than_a_capture_may_have_are_refused(door: Door) -> None
 def test_xml_over_the_limit_of_bytes_is_refused_unread(door: Door) -> None:
     with door.unchanged():
         door.refused(door.post(b"<" * (CAPTURE_LIMIT_BYTES + 1), kind=XML), 413, "body-too-large")
+
+
+def test_a_hundred_megabytes_of_xml_are_refused_and_the_next_document_is_taken(door: Door) -> None:
+    before, _, after = around("|").partition(b"|")
+    # One event over and over, with a note so long that their number is not what is too much.
+    one = with_inside(f"<ex:note {EX}>{'x' * 16_000}</ex:note>", fresh()).encode()
+    parts = chain([before], repeat(one, 100_000_000 // len(one)), [after])
+    with door.unchanged():
+        headers = door.headers("farm", content_type=XML)
+        door.refused(door.http.post("/epcis/capture", content=parts, headers=headers), 413, "body-too-large")
+    assert len(door.captured(around(fresh()), kind=XML)["records"]) == 2
 
 
 @pytest.mark.parametrize("kind", ["application/xml; charset=iso-8859-1", "application/soap+xml"])

@@ -11,13 +11,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fabric.epcis import body_digest, read_document, record_hash
-from fabric.epcis.document import EventRecord, media_type_of
+from fabric.epcis.document import MOST_RECORDS, EventRecord, media_type_of
 from fabric.epcis.identity import as_sent
 from fabric.epcis.query_document import Shown, json_query_document
-from fabric.epcis.xml_writer import NoXMLForm, xml_document, xml_query_document
+from fabric.epcis.xml_writer import NoXMLForm, xml_document, xml_query_document, xml_query_document_parts
 from ledger.canonical import canonical
 from ledger.commitment import record_commitment
-from ledger.errors import InvalidInput
+from ledger.errors import InvalidInput, TooLarge
 
 from .documents import EVENTS, GS1, event, raw
 
@@ -343,3 +343,23 @@ def test_every_generated_event_is_written_by_the_schema_of_the_standard(
     except NoXMLForm:
         assume(False)
     assert schema.validate(etree.fromstring(written)), str(schema.error_log)[:500]
+
+
+@pytest.mark.soak
+def test_a_hundred_megabytes_are_read_written_and_read_again() -> None:
+    """As many events as a capture may have, each with more than a kilobyte; one more is refused at its place."""
+    note = "x" * 1_200
+    value = event("ObjectEvent", **{"ex:note": note, "ex:n": [1]})
+    rows = [
+        shown(captured({**value, "eventID": f"urn:example:e:{number}"})) for number in range(MOST_RECORDS - 1)
+    ]
+    data = b"".join(xml_query_document_parts(rows, created=CREATED, query_name=None))
+    assert len(data) > 100_000_000
+    found = read_document(data, "application/xml").events
+    assert [one.event.event_id for one in found[::10_000]] == [row.event["eventID"] for row in rows[::10_000]]
+    assert without_context(found[-1].committed) == canonical(rows[-1].event)
+    with pytest.raises(TooLarge) as caught:
+        read_document(
+            xml_query_document([*rows, rows[0]], created=CREATED, query_name=None), "application/xml"
+        )
+    assert caught.value.rule == "too-many-records"
