@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +19,7 @@ from bench.serving import Served, wait_until_covered
 
 SLICE_CASES = 300
 SOAK_CASES = 10_000
+MANY_PARAMETERS = 30
 TIMEOUT_S = 60.0
 CONTEXT = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
 MODES = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
@@ -75,19 +77,21 @@ class Walk:
         self.headers = {"Authorization": f"Bearer {node.api_key}"}
         self.faults: dict[str, str] = {}
         self.answers: Counter[int] = Counter()
-        self.first = True
         load_all_checks()
         self.checks: Any = CHECKS.get_by_names(["not_a_server_error", "status_code_conformance"])
+
+    def leave_out_most_queries(self) -> None:
+        """Keep two of the operations that take a whole query, by the seed: they share one reader, and cost the most."""
+        queries = [one for one in self.operations if len(list(one.query)) > MANY_PARAMETERS]
+        kept = random.Random(self.seed).sample(queries, min(2, len(queries)))
+        self.operations = [one for one in self.operations if one not in queries or one in kept]
 
     def run(self, cases: int, each: int) -> None:
         """At least `cases` requests: `each` for every operation and mode, again with another seed until there are enough."""
         while self.answers.total() < cases:
             for operation in self.operations:
-                # What OPTIONS answers depends on the path alone.
-                if self.first or operation.method.upper() != "OPTIONS":
-                    for mode in MODES:
-                        self._try(operation, mode, each)
-            self.first = False
+                for mode in MODES:
+                    self._try(operation, mode, each)
             self.seed += 1
 
     def _try(self, operation: Any, mode: schemathesis.GenerationMode, each: int) -> None:
@@ -120,8 +124,8 @@ class Walk:
             self.faults.setdefault(f"{label} -> {answer.status_code}", str(faults.exceptions[0])[:1500])
 
 
-def _holds(node: Node, seed: int, cases: int, each: int) -> None:
-    walk = Walk(node, seed)
+def _holds(walk: Walk, seed: int, cases: int, each: int) -> None:
+    node = walk.node
     walk.run(cases, each)
     print(f"seed {seed}: {walk.answers.total()} cases, {dict(walk.answers)}")
     assert walk.faults == {}, json.dumps(walk.faults, indent=1)
@@ -130,10 +134,12 @@ def _holds(node: Node, seed: int, cases: int, each: int) -> None:
 
 
 def test_what_the_description_allows_is_answered_as_it_says(node: Node, seed: int) -> None:
-    _holds(node, seed, SLICE_CASES, 2)
+    walk = Walk(node, seed)
+    walk.leave_out_most_queries()
+    _holds(walk, seed, SLICE_CASES, 2)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 def test_ten_thousand_cases_are_answered_as_the_description_says(node: Node, seed: int) -> None:
-    _holds(node, seed, SOAK_CASES, 60)
+    _holds(Walk(node, seed), seed, SOAK_CASES, 60)
