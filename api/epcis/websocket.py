@@ -42,7 +42,7 @@ SEND_S: Final = 30.0
 """How long a message may wait for a receiver that does not read."""
 
 LOOK_S: Final = 0.2
-CHECK_S: Final = 5.0
+CHECK_S: Final = 2.0
 """How often a connection without news is looked at: whether its query is still there, and its caller still known."""
 
 SLOW: Final = 1013
@@ -181,11 +181,8 @@ class Feed:
 
     async def _listen(self) -> None:
         """Hear when the client leaves; what it says has no meaning here."""
-        try:
-            while True:
-                await self._websocket.receive_text()
-        except (WebSocketDisconnect, RuntimeError, KeyError):
-            return
+        while (await self._websocket.receive())["type"] != "websocket.disconnect":
+            pass
 
     async def _report(self) -> None:
         try:
@@ -252,6 +249,7 @@ class Feed:
             query_name=self._named.name,
             subscription_id=None,
             epc_format=EpcFormat(self._asked.epc_format.value),
+            names=self._serving.node.translator,
             now_ms=now_ms(),
         )
         async with asyncio.timeout(SEND_S):
