@@ -62,7 +62,8 @@ class Claims:
             return found.attributes(iri)
 
     def event_at(self, member: str, field: str, iri: str, **more: Any) -> str:
-        event = self.sim.event(epcList=["https://example.org/items/1"], **{field: {"id": iri}}, **more)
+        fields: dict[str, Any] = {field: {"id": iri}, **more}
+        event = self.sim.event(epcList=["https://example.org/items/1"], **fields)
         return self.sim.names(self.sim.capture(member, [event]))[1]
 
     def answer(self, reader: Reader, *conditions: Place) -> set[str]:
