@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final
 
 from fabric.epcis.contexts import GS1_PREFIXES, ContextTable, HeldTable, effective_context
 from fabric.epcis.identifiers import is_absolute_uri
+from fabric.epcis.remembered import Remembered
 
 from .errors import refused
 
@@ -81,33 +81,35 @@ def namespace_of(prefix: str, context: Sequence[Any], table: ContextTable) -> st
         return protected
     for entry in reversed(context):
         if "url" in entry and "sha256" in entry:
-            found = _of_address(entry["url"], HeldTable(table))[0].get(prefix)
+            found = _OF_ADDRESS[entry["url"], HeldTable(table)][0].get(prefix)
         else:
             value = entry.get(prefix)
-            found = _bound(value) if type(value) is str else None
+            found = _BOUND[value] if type(value) is str else None
         if found is not None:
             return found
     return None
-
-
-@lru_cache(maxsize=4_096)
-def _bound(value: str) -> str | None:
-    return value if is_absolute_uri(value) else None
 
 
 def _is_unresolved(context: Sequence[Any], prefix: str, table: ContextTable) -> bool:
     """Whether a prefix may be declared in a context whose address nobody could resolve: then names are all there is."""
     held = HeldTable(table)
     unresolved = any(
-        _of_address(entry["url"], held)[1] for entry in context if "url" in entry and "sha256" in entry
+        _OF_ADDRESS[entry["url"], held][1] for entry in context if "url" in entry and "sha256" in entry
     )
     return unresolved and namespace_of(prefix, context, table) is None
 
 
-@lru_cache(maxsize=1_024)
-def _of_address(url: str, held: HeldTable) -> tuple[dict[str, str], bool]:
-    effective = effective_context([{"url": url, "sha256": None}], held.table)
+def _read_address(key: tuple[str, HeldTable]) -> tuple[dict[str, str], bool]:
+    effective = effective_context([{"url": key[0], "sha256": None}], key[1].table)
     return effective.prefixes, bool(effective.unresolved)
+
+
+def _read_binding(value: str) -> str | None:
+    return value if is_absolute_uri(value) else None
+
+
+_OF_ADDRESS: Final = Remembered(_read_address, most=1_024, size=lambda key: len(key[0]))
+_BOUND: Final = Remembered(_read_binding, most=4_096)
 
 
 def expanded(text: str, prefixes: Mapping[str, str]) -> str:
