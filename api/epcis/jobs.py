@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
-from xml.sax.saxutils import escape, quoteattr
 
 from fabric.capture.naming import CapturedRecord
+from fabric.epcis.xml_writer_answers import xml_capture_job
 from fabric.store.jobs import COVERED, REFUSED, SEQUENCED, STAGED, Job
 from fabric.store.records import RECORD_IRI
 
 MOST_ERRORS: Final = 100
 """Problems in `errors`; `results` has what became of every record."""
 
-_NAMESPACE: Final = "urn:epcglobal:epcis:xsd:2"
 _CONFLICTS: Final = frozenset({"event-id-conflict", "event-exists"})
 
 
@@ -55,21 +54,8 @@ def job_summary(job: Job) -> dict[str, Any]:
 
 
 def job_xml(job: Job) -> bytes:
-    """The members of the standard in XML, `errors` with the titles and details of their problems."""
-    told = job_summary(job)
-    attributes = "".join(
-        f" {name}={quoteattr(_text(told[name]))}" for name in ("captureID", "running", "success")
-    )
-    inner = "".join(
-        f"<{name}>{escape(told[name])}</{name}>"
-        for name in ("createdAt", "finishedAt", "captureErrorBehaviour")
-        if name in told
-    )
-    problems = "".join(_problem_xml(one) for one in told["errors"])
-    return (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<epcis:EPCISCaptureJob xmlns:epcis="{_NAMESPACE}"{attributes}>'
-        f"{inner}<errors>{problems}</errors></epcis:EPCISCaptureJob>\n"
-    ).encode("utf-8", "replace")
+    """A job as it stands in a list, in XML by the schema of the standard."""
+    return xml_capture_job(job_summary(job))
 
 
 def is_success(job: Job) -> bool:
@@ -162,20 +148,6 @@ def _problem(name: str, status: int, rule: str, detail: str) -> dict[str, Any]:
         "detail": detail,
         "rule": rule,
     }
-
-
-def _problem_xml(one: Mapping[str, Any]) -> str:
-    inner = "".join(f"<{name}>{_xml(one[name])}</{name}>" for name in ("type", "title", "status", "detail"))
-    return f"<epcis:EPCISException>{inner}</epcis:EPCISException>"
-
-
-def _xml(value: Any) -> str:
-    # A value that was refused may hold what no XML text can.
-    return escape("".join(one if one.isprintable() else "\ufffd" for one in str(value)))
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _record_json(one: CapturedRecord) -> dict[str, Any]:

@@ -25,13 +25,7 @@ _PROBLEM: Final = ("type", "title", "status", "detail", "instance")
 
 def xml_capture_job(job: Mapping[str, Any]) -> bytes:
     """A job from the members that it has in JSON, as EPCISCaptureJob."""
-    return _document(_job(job, _namespaces()))
-
-
-def xml_capture_jobs(jobs: Iterable[Mapping[str, Any]]) -> bytes:
-    """A list of jobs; the schema has no element for it, so that it is `epcis:EPCISCaptureJobList`."""
-    inner = "".join([_job(one, "") for one in jobs])
-    return _document(f"<epcis:EPCISCaptureJobList{_namespaces()}>{inner}</epcis:EPCISCaptureJobList>")
+    return _document(_job(job))
 
 
 def xml_problem(problem: Mapping[str, Any]) -> bytes:
@@ -46,7 +40,7 @@ def xml_collection(members: Iterable[str]) -> bytes:
     return _document(f'<epcis:Collection xmlns:epcis="{EPCIS}">{inner}</epcis:Collection>')
 
 
-def _job(job: Mapping[str, Any], namespaces: str) -> str:
+def _job(job: Mapping[str, Any]) -> str:
     attributes = "".join([f" {name}={_quoted(job[name])}" for name in _JOB_ATTRIBUTES if name in job])
     inner = "".join([f"<{name}>{_text(job[name])}</{name}>" for name in _JOB if job.get(name) is not None])
     # The schema wants a list of errors to have one: a job without errors has no list.
@@ -55,7 +49,7 @@ def _job(job: Mapping[str, Any], namespaces: str) -> str:
     elif job.get("errorFile") is not None:
         inner += f"<errorFile>{_text(job['errorFile'])}</errorFile>"
     inner += _rest(job, (*_JOB_ATTRIBUTES, *_JOB, "errors", "errorFile"))
-    return f"<epcis:EPCISCaptureJob{namespaces}{attributes}>{inner}</epcis:EPCISCaptureJob>"
+    return f"<epcis:EPCISCaptureJob{_namespaces()}{attributes}>{inner}</epcis:EPCISCaptureJob>"
 
 
 def _problem(problem: Mapping[str, Any]) -> str:

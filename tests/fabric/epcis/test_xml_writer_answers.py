@@ -12,7 +12,6 @@ from fabric.epcis.xml_writer_answers import (
     EPCIS,
     OWN,
     xml_capture_job,
-    xml_capture_jobs,
     xml_collection,
     xml_problem,
 )
@@ -95,15 +94,6 @@ def test_a_job_is_that_of_the_schema(schema: Any, changes: dict[str, Any]) -> No
     assert [one.findtext("status") for one in root.findall("errors/error")] == ["400"] * len(job["errors"])
     assert [one.findtext("record") for one in root.findall(f"{{{OWN}}}records")] == ["00ff", "01ff"]
     assert root.find(f"{{{OWN}}}index") is None
-
-
-def test_a_list_of_jobs_holds_jobs_of_the_schema(schema: Any) -> None:
-    etree = pytest.importorskip("lxml.etree")
-    root = etree.fromstring(xml_capture_jobs([JOB, JOB]))
-    assert len(root) == 2
-    for job in root:
-        schema.assertValid(etree.ElementTree(job))
-    assert len(etree.fromstring(xml_capture_jobs([]))) == 0
 
 
 def test_a_collection_has_a_member_for_each_name() -> None:
