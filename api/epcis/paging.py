@@ -127,7 +127,9 @@ def page_asked(
     except PageToken as error:
         error.pointer = "/nextPageToken"
         raise
-    return PageAsked(size, state, pairs, _address(request), lambda one: issued.issue(reading, question, one))
+    return PageAsked(
+        size, state, pairs, address_of(request), lambda one: issued.issue(reading, question, one)
+    )
 
 
 Paging = Annotated[PageAsked, Depends(page_asked)]
@@ -142,7 +144,7 @@ def end_token(token: str, serving: Serving, reading: Reading) -> Response:
     return Response(status_code=204, headers=base_headers())
 
 
-def _address(request: Request) -> str:
+def address_of(request: Request) -> str:
     """The address without its query: absolute, because clients follow it as it is, where the host is one."""
     path = request.scope.get("raw_path") or request.url.path.encode()
     text = quote(path.partition(b"?")[0], safe="/%:;=@&+$,!~*'()")
