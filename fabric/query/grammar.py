@@ -177,7 +177,7 @@ def _uris(given: Given, scope: Scope) -> frozenset[str]:
 
 
 def _any_texts(given: Given, scope: Scope) -> frozenset[str]:
-    return frozenset(text for text, _ in given.texts())
+    return frozenset(meant for text, _ in given.texts() for meant in given.meant(text))
 
 
 def _hex(given: Given, scope: Scope) -> frozenset[str]:
@@ -409,7 +409,7 @@ def _extension_test(given: Given, op: Op) -> Test:
     if op is not Op.EQ:
         return Compared(op, *given.number_or_time(op.rounds_up))
     values = [value for value, _ in given.several()]
-    texts = frozenset(_as_text(value) for value in values)
+    texts = frozenset(meant for value in values for meant in given.meant(_as_text(value)))
     numbers = {value if isinstance(value, Decimal) else decimal_of(_as_text(value)) for value in values}
     times = {instant_of(text) for text in texts}
     return Equal(texts, frozenset(numbers - {None}), frozenset(times - {None}))  # type: ignore[arg-type]
@@ -450,7 +450,7 @@ def _attribute(given: Given, scope: Scope, written: str) -> Built:
     if not (field and name):
         raise given.bad("bad-field-name", "a field and an attribute, as field_attribute", written)
     attributes = frozenset({attribute_iri(name, scope.prefixes)})
-    texts = frozenset(_as_text(item.value) for item in given.several())
+    texts = frozenset(meant for item in given.several() for meant in given.meant(_as_text(item.value)))
     return c.Body(Described(_described_field(given, scope, field), attributes, texts), given.name)
 
 

@@ -59,6 +59,10 @@ class Given(ABC):
     def several(self) -> list[Item]:
         """The values of a parameter that takes one or several, of any type."""
 
+    def meant(self, text: str) -> tuple[str, ...]:
+        """The texts that a value may mean, itself among them."""
+        return (text,)
+
     def bad(self, rule: str, expected: str, got: object, inside: str = "") -> QueryParameter:
         """The refusal of this parameter."""
         return refused(self.name, rule, expected, got, inside)
@@ -139,7 +143,7 @@ class Given(ABC):
 
 
 class InUrl(Given):
-    """A parameter of a query string, decoded. A bar within a text is written ``%7C`` once more."""
+    """A parameter of a query string, decoded."""
 
     value: str
 
@@ -151,9 +155,14 @@ class InUrl(Given):
         if not texts or not all(texts):
             raise self.bad("empty-value", "a value, or several with | between them", self.value or "nothing")
         places = [f"/{index}" for index in range(len(texts))] if len(texts) > 1 else [""]
-        return [Item(_PIPE.sub("|", text), place) for text, place in zip(texts, places, strict=True)]
+        return [Item(text, place) for text, place in zip(texts, places, strict=True)]
 
     several = items
+
+    def meant(self, text: str) -> tuple[str, ...]:
+        """A bar within a text is written ``%7C`` once more, which may also be what the text itself has."""
+        other = _PIPE.sub("|", text)
+        return (text,) if other == text else (text, other)
 
     def single(self) -> Item:
         """The text."""

@@ -422,6 +422,9 @@ def test_a_bar_within_a_text_is_written_in_percent() -> None:
     assert from_pairs([("EQ_ex:a", "one%7Ctwo")], {"ex": EX}).matches(event)
     assert not from_pairs([("EQ_ex:a", "one|two")], {"ex": EX}).matches(event)
     assert from_json({"EQ_ex:a": ["one|two"]}, {"ex": EX}).matches(event)
+    place = "https://example.org/dock%7C4"
+    event = candidate(an_event(**{"readPoint": {"id": place}, "ex:a": place}))
+    assert from_pairs([("EQ_readPoint", place), ("EQ_ex:a", place)], {"ex": EX}).matches(event)
 
 
 _AN_EVENT = candidate(an_event())
