@@ -181,6 +181,9 @@ def _object_rules(event: dict[str, Any], found: Findings) -> None:
     _check_persistent(event, found)
     if not (event.get("epcList") or event.get("quantityList") or event.get("sensorElementList")):
         found.refuse("", "no-things", "epcList, quantityList or sensorElementList", event)
+    elif not ("epcList" in event or "quantityList" in event or "readPoint" in event):
+        # What is measured is a thing or a place: without either, nobody could tell what the values are of.
+        found.missing("", "readPoint, for sensor elements without epcList or quantityList")
     if "ilmd" in event and event.get("action") in ("OBSERVE", "DELETE"):
         found.refuse("/ilmd", "field-not-allowed", "ilmd with action ADD only", event["action"])
 

@@ -373,6 +373,16 @@ def test_a_list_entry_that_is_no_event_is_refused() -> None:
     ]
 
 
+def test_what_is_measured_of_no_thing_is_measured_at_a_place() -> None:
+    measured = {"epcList": None, "ilmd": None, "sensorElementList": [SENSOR]}
+    whole = {name: item for name, item in (event() | measured).items() if item is not None}
+    assert len(read_document(raw(document(whole)), "application/json").events) == 1
+    bare = {name: item for name, item in whole.items() if name != "readPoint"}
+    assert places(document(bare)) == [("/epcisBody/eventList/0", "missing-field")]
+    # As the standard's schema has it, a list of things that is there may be empty.
+    assert len(read_document(raw(document(bare | {"epcList": []})), "application/json").events) == 1
+
+
 def test_more_records_than_a_capture_holds_are_too_large() -> None:
     one = raw(event())
     whole = raw(document()).replace(b'"eventList": []', b'"eventList": [' + b",".join([one] * 65_535) + b"]")
