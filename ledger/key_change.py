@@ -17,7 +17,7 @@ from . import shape
 from .canonical import JSON, canonical, parse_json
 from .checkpoint import checkpoint_of
 from .errors import InvalidInput, TooLarge
-from .log_key import Announcement, verify_announcement
+from .log_key import MAX_CHANGES, Announcement, verify_announcement
 from .merkle import leaf_hash, verify_inclusion
 from .note import parse_note
 from .policy import Policy, parse_policy
@@ -25,8 +25,7 @@ from .statement import MAX_ANNOUNCEMENT, UnverifiedEnvelope, envelope_of
 from .verify import Verifier
 
 EVIDENCE = "loomark/log-key-change/v1"
-MAX_EVIDENCE_BYTES = 4_194_304
-MAX_CHANGES = 64
+MAX_EVIDENCE_BYTES = 16_777_216
 _EVIDENCE = frozenset({"format", "changes"})
 _CHANGE = frozenset({"envelope", "index", "path", "checkpoint"})
 

@@ -21,11 +21,13 @@ from dataclasses import dataclass, replace
 
 from . import shape
 from .ed25519 import Signer, require_prime_order
-from .errors import InvalidInput
+from .errors import InvalidInput, TooLarge
 from .note import ED25519, VerifierKey, note_bytes, parse_note, parse_vkey, sign, verify_note
 from .statement import Statement
 
 ANNOUNCEMENT = "loomark/log-key/v1"
+MAX_CHANGES = 1_024
+"""Changes of one log's key at most: whoever pinned the first key is led through all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ def verify_announcement(note: str) -> Announcement:
 
 def with_change(keys: Sequence[LogKey], change: Announcement, index: int) -> tuple[LogKey, ...]:
     """The log's keys after the announcement at ``index``; raises :class:`InvalidInput` where it is none of this log's."""
+    if len(keys) > MAX_CHANGES:
+        raise TooLarge(f"expected at most {MAX_CHANGES} changes of the log's key", rule="too-many-log-keys")
     if not keys or keys[-1].vkey != change.old:
         raise InvalidInput("expected an announcement by the log's newest key", rule="wrong-log-key")
     if change.new.public in [key.vkey.public for key in keys]:

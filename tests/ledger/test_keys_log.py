@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,9 +15,10 @@ from ledger import merkle
 from ledger.bundle import parse_bundle
 from ledger.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from ledger.ed25519 import SigningKey, key_id, possession_line
-from ledger.errors import InvalidInput, VerificationError
-from ledger.key_change import UnverifiedChange, extended_policy, parse_evidence
+from ledger.errors import InvalidInput, TooLarge, VerificationError
+from ledger.key_change import UnverifiedChange, evidence_bytes, extended_policy, parse_evidence
 from ledger.log_key import (
+    MAX_CHANGES,
     Announcement,
     LogKey,
     require_no_gap,
@@ -164,6 +166,21 @@ def test_a_change_by_another_key_or_to_a_key_in_use_is_void(old: str, new: str, 
     index = one.state("key", body(note(old, new)), by="operator")
     assert one.replay.void[index].rule == rule
     assert one.registry.log_keys == before
+
+
+def test_a_change_that_evidence_could_not_tell_is_void() -> None:
+    one = consortium()
+    one.change("log", "log 2")
+    newest, older = one.registry.log_keys[-1], one.registry.log_keys[0]
+    full = (*[replace(older, since=n) for n in range(MAX_CHANGES)], newest)
+    change = verify_announcement(note("log 2", "log 3"))
+    assert len(with_change(full[1:], change, 9)) == MAX_CHANGES + 1
+    with pytest.raises(TooLarge, match=str(MAX_CHANGES)):
+        with_change(full, change, 9)
+    longest = evidence_bytes(one.changes * MAX_CHANGES)
+    assert len(parse_evidence(longest)) == MAX_CHANGES
+    with pytest.raises(InvalidInput, match="0 to 1024 items"):
+        parse_evidence(evidence_bytes(one.changes * (MAX_CHANGES + 1)))
 
 
 def test_only_the_operator_changes_the_logs_key() -> None:
