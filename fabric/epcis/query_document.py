@@ -14,6 +14,7 @@ from typing import Any, Final
 from ledger.canonical import canonical
 from ontology import read_table
 
+from .contexts import GS1_PREFIXES
 from .xml_document import CONTEXT
 
 SCHEMA_VERSION: Final = "2.0"
@@ -21,13 +22,13 @@ SCHEMA_VERSION: Final = "2.0"
 UNNAMED_QUERY: Final = "SimpleEventQuery"
 """The name of a query that has none: that of the standard's own query for events, because a name is required."""
 
-# All addresses of the standard's context. The first is the one of version 2.0; the others say the same of names.
-_STANDARD = frozenset(
+STANDARD: Final = frozenset(
     url
     for row in read_table("contexts.toml")["context"]
     if row["data"] == "contexts/epcis.toml"
     for url in row["urls"]
 )
+"""All addresses of the standard's context, editions that say the same of names among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +97,17 @@ def shared_context(shown: Sequence[Shown]) -> list[Any] | None:
 def own_context(context: Iterable[Any]) -> list[Any]:
     """What an event adds to the standard's context above it.
 
-    The standard protects its terms: a second address for them, whose types may differ, would be an error there.
+    The standard protects its terms. A second address for them, or one of its prefixes bound to something else,
+    which means nothing, would make a document of many events unreadable for JSON-LD, and so is left out.
     """
-    return [entry for entry in context if not _is_standard(entry)]
+    entries = [_without_protected(entry) for entry in context if not _is_standard(entry)]
+    return [entry for entry in entries if entry != {}]
+
+
+def _without_protected(entry: Any) -> Any:
+    if not isinstance(entry, Mapping):
+        return entry
+    return {name: iri for name, iri in entry.items() if GS1_PREFIXES.get(name, iri) == iri}
 
 
 def _with_contexts(shown: Sequence[Shown]) -> Iterator[bytes]:
@@ -108,4 +117,4 @@ def _with_contexts(shown: Sequence[Shown]) -> Iterator[bytes]:
 
 
 def _is_standard(entry: Any) -> bool:
-    return isinstance(entry, str) and entry in _STANDARD
+    return isinstance(entry, str) and entry in STANDARD

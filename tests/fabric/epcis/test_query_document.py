@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,17 @@ import pytest
 from fabric.epcis import body_digest, read_document, resolve_name
 from fabric.epcis.identity import as_sent
 from fabric.epcis.query_document import (
+    STANDARD,
     Shown,
     json_document,
     json_query_document,
     json_query_document_parts,
 )
+from fabric.epcis.representation import as_sent as event_as_sent
 from ledger.canonical import canonical
 from ledger.errors import InvalidInput
 
-from .documents import EVENTS, GS1, document, event, raw
+from .documents import EVENTS, GS1, GS1_DIGEST, document, event, raw
 
 CREATED = "2026-05-04T12:00:00.000Z"
 RECORDED = "2026-05-04T11:00:00.000Z"
@@ -112,6 +114,66 @@ def test_an_address_that_is_not_known_stays_with_the_event_that_sent_it() -> Non
     sent = [GS1, "https://example.com/context.jsonld"]
     found = query_document(shown(event(), sent), shown(event()))
     assert [one["@context"] for one in events_of(found)] == [sent[1:], EX[1:]]
+
+
+def test_a_prefix_of_the_standard_bound_otherwise_is_no_trouble_to_the_events_beside_it() -> None:
+    sent = [GS1, {"cbvmda": "urn:epcglobal:cbv:mda", "ex": "https://ns.example.com/"}]
+    alone = [GS1, {"cbvmda": "urn:epcglobal:cbv:mda"}]
+    assert query_document(shown(event(), sent))["@context"] == sent
+    found = query_document(shown(event(), sent), shown(event(ilmd=None), alone), shown(event()))
+    assert [one.get("@context") for one in events_of(found)] == [EX[1:], None, EX[1:]]
+
+
+def published(shared_data: Path) -> list[Shown]:
+    """Events of all published JSON documents whose contexts are known."""
+    corpus, rows = shared_data / "epcis", []
+    for path in sorted([*corpus.rglob("*.json"), *corpus.rglob("*.jsonld")]):
+        try:
+            read = read_document(path.read_bytes(), "application/ld+json")
+        except InvalidInput:
+            continue
+        if not read.unresolved:
+            rows += [Shown(*event_as_sent(one.committed)) for one in read.events]
+    return rows
+
+
+def typed(value: Any) -> Iterator[dict[str, Any]]:
+    """The events in what JSON-LD expanded, in order."""
+    if isinstance(value, list):
+        for one in value:
+            yield from typed(one)
+    elif isinstance(value, dict):
+        if {f"https://ref.gs1.org/epcis/{kind}" for kind in EVENTS} & {*value.get("@type", ())}:
+            yield value
+        else:
+            for one in value.values():
+                yield from typed(one)
+
+
+def test_another_reader_of_json_ld_gives_each_event_among_others_the_meaning_it_had_alone(
+    shared_data: Path,
+) -> None:
+    jsonld = pytest.importorskip("pyld").jsonld
+    standard = json.loads((shared_data / f"epcis/event-hash/{GS1_DIGEST}.jsonld").read_bytes())
+    working_copy = json.loads((shared_data / "epcis/gs1/epcis-context.jsonld").read_bytes())
+    known = {**dict.fromkeys(STANDARD, standard), WORKING_COPY: working_copy}
+
+    def load(url: str, _: Any) -> dict[str, Any]:
+        return {"contextUrl": None, "documentUrl": url, "document": known[url]}
+
+    options = {"documentLoader": load}
+    rows, other = published(shared_data), 0
+    found = list(typed(jsonld.expand(query_document(*rows), options)))
+    for row, among in zip(rows, found, strict=True):
+        try:
+            (alone,) = jsonld.expand({"@context": [*row.context], **row.event}, options)
+        except jsonld.JsonLdError:
+            other += 1
+            continue
+        # The working copy types quantities in another way; nothing else may differ.
+        assert alone == among or WORKING_COPY in row.context
+    assert (len(found), other) == (len(rows), 9)
+    assert len(rows) > 130
 
 
 def test_what_is_captured_comes_back_as_the_same_bodies_alone_and_among_others() -> None:
