@@ -18,6 +18,7 @@ from bench.serving import Served
 
 TIMEOUT_S = 1.0
 LIMIT_BYTES = 300_000
+LIMIT_EVENTS = 400
 CONTEXT = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
 
 
@@ -62,6 +63,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     environment = {
         "LOOMARK_REQUEST_TIMEOUT_S": str(TIMEOUT_S),
         "LOOMARK_CAPTURE_LIMIT_BYTES": str(LIMIT_BYTES),
+        "LOOMARK_CAPTURE_LIMIT_EVENTS": str(LIMIT_EVENTS),
         "LOOMARK_PREPARE_PROCESSES": "1",
     }
     folder = tmp_path_factory.mktemp("hostile") / "node"
@@ -155,14 +157,37 @@ def test_a_body_that_drips_is_refused_all_the_same(node: Node) -> None:
             thread.join()
 
 
-def test_a_client_that_goes_away_half_way_leaves_nothing(node: Node) -> None:
+@pytest.mark.parametrize("path", ["/epcis/capture", "/epcis/events", "/epcis/events?event-ids=hash"])
+def test_a_client_that_goes_away_half_way_leaves_nothing(node: Node, path: str) -> None:
     whole = body(1)
+    asked = {"GS1_Capture_Error_Behaviour": "proceed"}
     for cut in (0, 1, len(whole) // 2, len(whole) - 1):
         with node.connection() as aborted:
-            aborted.sendall(node.head(f"Content-Length: {len(whole)}") + whole[:cut])
+            aborted.sendall(node.head(f"Content-Length: {len(whole)}", path, **asked) + whole[:cut])
     with node.connection() as reset:
         reset.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
-        reset.sendall(node.head("Transfer-Encoding: chunked") + b'5\r\n{"a":')
+        reset.sendall(node.head("Transfer-Encoding: chunked", path, **asked) + b'5\r\n{"a":')
+
+
+def test_a_slow_single_event_is_refused_like_a_slow_document(node: Node) -> None:
+    with node.connection() as slow:
+        slow.sendall(node.head("Content-Length: 500", "/epcis/events") + b"{")
+        assert problem(slow) == (400, "body-timeout")
+
+
+@pytest.mark.parametrize("path", ["/epcis/capture", "/epcis/events"])
+def test_a_hundred_megabytes_are_refused_before_they_have_come(node: Node, path: str) -> None:
+    """Of a document that never ends, in events or in bytes, no more is read than is dropped for a polite answer."""
+    start = json.dumps({"@context": CONTEXT, "type": "EPCISDocument", "epcisBody": {"eventList": []}})[:-3]
+    with node.connection() as endless:
+        endless.sendall(node.head(f"Content-Length: {100 * 1024 * 1024}", path) + start.encode())
+        assert problem(endless) == (413, "body-too-large")
+    with node.connection() as endless:
+        endless.sendall(node.head("Transfer-Encoding: chunked", path))
+        events = (body() + b",") * 200
+        whole = start.encode() + events * (1 + LIMIT_EVENTS // 200)
+        endless.sendall(b"%x\r\n" % len(whole) + whole + b"\r\n")
+        assert problem(endless) == (413, "too-many-events")
 
 
 def test_many_clients_that_hang_do_not_stop_others(node: Node) -> None:

@@ -150,6 +150,23 @@ def test_the_same_event_without_an_id_is_a_conflict_too(door: Door) -> None:
         door.refused(door.post(event, path=PATH, kind=JSON), 409, "event-exists")
 
 
+def test_of_the_same_event_many_times_at_once_one_is_taken(door: Door) -> None:
+    event = json.dumps(bare(door)).encode()
+    headers = door.headers("farm", content_type=JSON)
+    told: list[int] = []
+    several = [
+        threading.Thread(
+            target=lambda: told.append(door.http.post(PATH, content=event, headers=headers).status_code)
+        )
+        for _ in range(6)
+    ]
+    for one in several:
+        one.start()
+    for one in several:
+        one.join(60)
+    assert sorted(told) == [201, 409, 409, 409, 409, 409]
+
+
 def test_what_was_captured_in_a_document_is_there(door: Door) -> None:
     event = door.sim.event(epcList=[LOT])
     door.captured(door.sim.document([event]))
