@@ -123,3 +123,16 @@ def test_a_fresh_job_is_listed(server: Server) -> None:
         assert following is not None, "the list ended without the job"
         listed = server.ask("GET", server.absolute(following))
     pytest.skip("more jobs than this suite reads")
+
+
+@must(
+    "schema CaptureJob", "A job may be asked for while it runs; running and success without an error say so."
+)
+def test_a_job_is_told_from_the_beginning(server: Server) -> None:
+    answer = server.post("/capture", document([object_event(fresh_place()) for _ in range(50)]))
+    location = server.absolute(answer.headers["location"])
+    early = server.ask("GET", location)
+    assert early.status_code == 200
+    is_job(early.json())
+    assert early.json()["success"] is True
+    assert server.job(location)["success"] is True

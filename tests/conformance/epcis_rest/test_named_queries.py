@@ -243,3 +243,43 @@ def test_a_name_may_need_encoding(server: Server) -> None:
     assert answer.status_code == 201, answer.text
     assert server.get(f"/queries/{part(name)}").json()["name"] == name
     assert server.ask("DELETE", f"/queries/{part(name)}").status_code == 204
+
+
+@must(
+    RUN,
+    "A filter in the query string of a named query narrows it or is refused, and is never left out. Reading: the OpenAPI"
+    " lists none there.",
+)
+def test_a_filter_of_a_named_query_is_not_left_out(server: Server, world: World, create: Create) -> None:
+    name = create({"EQ_bizLocation": [world.home]})
+    answer = server.get(f"/queries/{name}/events", {"EQ_action": "DELETE", "perPage": "100"})
+    if answer.status_code == 400:
+        refused(
+            answer, 400, "QueryParameterException", "SubscriptionControlsException", "ValidationException"
+        )
+    else:
+        assert world.names(event_list(answer)) == ["declared", "mistake"]
+
+
+@must(
+    "query-schema", "Lists of values in a query's JSON mean any of them, patterns and hierarchies included."
+)
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [
+        (
+            lambda world: {"MATCH_anyEPC": [world.raw.urn, world.pallet.link]},
+            "cooked declared mistake packed shipped",
+        ),
+        (lambda world: {"MATCH_epc": ["urn:epc:idpat:sgtin:9521321.000017.*"]}, "made packed seen shipped"),
+        (lambda world: {"WD_readPoint": [world.yard]}, "made"),
+        (lambda world: {"EQ_quantity": [200, 30, 7]}, "cooked"),
+        (lambda world: {"EQ_bizTransaction_po": [world.order]}, "shipped"),
+    ],
+    ids=["epcs", "patterns", "hierarchy", "numbers", "transactions"],
+)
+def test_lists_of_a_query_mean_any(
+    server: Server, world: World, create: Create, make: Callable[[World], dict[str, Any]], names: str
+) -> None:
+    name = create({"EQ_bizLocation": [world.home], **make(world)})
+    assert world.names(event_list(server.get(f"/queries/{name}/events"))) == names.split()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .clauses import must, should
-from .documents import document, fresh_place, now_text, object_event
+from .documents import NAMESPACE, document, fresh_place, now_text, object_event
 from .identifiers import Item, Place, fresh
 from .server import Server, event_list, refused
 from .world import World
@@ -191,3 +191,16 @@ def test_a_location_without_an_extension(server: Server) -> None:
     server.capture(document([marked]))
     query = [("EQ_readPoint", place.link.partition("/254/")[0]), ("EQ_eventID", marked["eventID"])]
     assert len(server.events(query)) == 1
+
+
+@should(
+    "header GS1-Extensions",
+    "An answer tells the namespaces of the extension fields in it: a prefix never stands alone.",
+)
+def test_an_answer_defines_its_prefixes(server: Server, world: World) -> None:
+    answer = server.get("/events", {"EQ_eventID": world.ids["made"]})
+    (made,) = event_list(answer)
+    (name,) = (name for name in made if name.endswith(":colour"))
+    contexts = [*answer.json()["@context"], *made.get("@context", [])]
+    defined = {key: value for one in contexts if isinstance(one, dict) for key, value in one.items()}
+    assert defined[name.partition(":")[0]] == NAMESPACE

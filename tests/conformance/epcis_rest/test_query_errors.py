@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .clauses import must, should
-from .server import Server, refused
+from .server import Server, event_list, refused
 from .world import World
 
 WRONG = {
@@ -83,3 +83,17 @@ def test_a_uri_that_is_too_long_is_named_so(server: Server) -> None:
 def test_the_server_answers_after_a_wrong_query(server: Server, world: World) -> None:
     refused(server.get("/events", [("EQ_action", "X")]), 400, "QueryParameterException")
     assert len(server.at(world.home)) == 11
+
+
+@should("404 response", "A path that the binding does not have is answered 404 with a problem.")
+def test_an_unknown_path_is_not_found(server: Server) -> None:
+    refused(server.get("/nothingOfTheKind"), 404, "NoSuchResourceException", "NoSuchNameException")
+
+
+@must(
+    "schema PerPage",
+    "A page size above the server's own limit is no error: the page holds what the server allows.",
+)
+def test_a_page_size_above_the_limit_is_no_error(server: Server, world: World) -> None:
+    answer = server.get("/events", {"EQ_bizLocation": world.home, "perPage": "1000000"})
+    assert len(event_list(answer)) == 11

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from .clauses import must, should
-from .documents import at
+from .documents import EXTENSIONS, NAMESPACE, at, document, fresh_place, object_event
 from .server import Server
 from .world import World
 
@@ -255,3 +255,26 @@ def test_events_recorded_before_now_are_found_by_record_time(server: Server, wor
 )
 def test_a_standard_word_is_one_value_under_all_its_names(server: Server, world: World, base: str) -> None:
     assert world.names(server.at(world.home, ("EQ_bizStep", base))) == ["packed"]
+
+
+@must(
+    "GET /events",
+    "EQ_bizStep finds a custom step by its URI, and by a CURIE whose prefix GS1-Extensions defines.",
+)
+@pytest.mark.parametrize("value", [f"{NAMESPACE}polishing", "ex:polishing"])
+def test_a_custom_step_is_found_by_uri_and_by_curie(server: Server, value: str) -> None:
+    place = fresh_place()
+    server.capture(document([object_event(place, bizStep=f"{NAMESPACE}polishing"), object_event(place)]))
+    found = server.at(place.urn, ("EQ_bizStep", value), GS1_Extensions=EXTENSIONS["GS1-Extensions"])
+    assert [event["bizStep"] for event in found] in ([f"{NAMESPACE}polishing"], ["ex:polishing"])
+
+
+@must(
+    "GET /events", "A value that has a pipe, a space or a plus sign inside is read as it was percent-encoded."
+)
+def test_values_are_decoded_once(server: Server) -> None:
+    place = fresh_place()
+    report = {"type": "Temperature", "stringValue": "a+b c%20d", "value": 1, "uom": "CEL"}
+    server.capture(document([object_event(place, sensorElementList=[{"sensorReport": [report]}])]))
+    assert len(server.at(place.urn, ("EQ_stringValue", "a+b c%20d"))) == 1
+    assert server.at(place.urn, ("EQ_stringValue", "a b c d")) == []

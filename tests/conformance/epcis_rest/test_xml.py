@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from . import xml_documents
-from .clauses import must, should
+from .clauses import may, must, should
 from .documents import NAMESPACE, Event, bare, document, fresh_place, object_event
 from .identifiers import Item, Lot, Place, fresh
 from .server import Server, ids, part
@@ -274,3 +274,36 @@ def test_a_single_event_in_xml(server: Server) -> None:
     assert answer.status_code in (201, 415, 400), answer.text
     assert len(server.at(place.urn)) == (1 if answer.status_code == 201 else 0)
     assert server.post("/events", bare(object_event(place))).status_code == 201
+
+
+OLD = "urn:epcglobal:epcis:xsd:1"
+
+
+@may("header GS1-EPCIS-Min", "A server that announces EPCIS 1.x for captures takes EPCIS 1.2 in XML.")
+def test_the_version_before_is_captured(server: Server) -> None:
+    lowest = server.ask("OPTIONS", "/capture").headers.get("gs1-epcis-min", "2.0")
+    if not lowest.startswith("1."):
+        pytest.skip(f"the server announces {lowest} as its lowest version")
+    place = fresh_place()
+    event = object_event(place)
+    data = xml_documents.document([event]).replace(EPCIS.encode(), OLD.encode())
+    captured(
+        server, data.replace(b'schemaVersion="2.0"', b'schemaVersion="1.2"').replace(*_old_event_id(event))
+    )
+    assert ids(server.at(place.urn)) == [event["eventID"]]
+
+
+def _old_event_id(event: Event) -> tuple[bytes, bytes]:
+    """EPCIS 1.2 has the event ID in an extension of the event's base."""
+    tag = f"<eventID>{event['eventID']}</eventID>".encode()
+    return tag, b"<baseExtension>" + tag + b"</baseExtension>"
+
+
+@may("POST /capture", "XML that nests entities is refused quickly, and the server answers afterwards.")
+def test_entities_inside_entities_are_refused(server: Server) -> None:
+    inner = b"".join(b'<!ENTITY e%d "%s">' % (n, b"&e%d;" % (n - 1) * 10) for n in range(1, 12))
+    head = b'<?xml version="1.0"?><!DOCTYPE d [<!ENTITY e0 "x">' + inner + b"]>"
+    body = xml_documents.document([object_event(fresh_place())]).partition(b"?>")[2]
+    answer = server.post_bytes("/capture", head + body.replace(b"OBSERVE", b"&e11;"), XML)
+    assert answer.status_code == 400, answer.text
+    assert server.get("/").status_code == 200
