@@ -41,6 +41,14 @@ _BODIES: Final[dict[tuple[str, str], dict[str, Any]]] = {
         "application/xml": _XML,
         "text/xml": _XML,
     },
+    ("/epcis/queries", "post"): {
+        "application/json": {"schema": {"$ref": "#/components/schemas/NamedQuery"}},
+        "application/ld+json": {"schema": {"$ref": "#/components/schemas/NamedQuery"}},
+    },
+    ("/epcis/queries/{queryName}/subscriptions", "post"): {
+        "application/json": {"schema": {"$ref": "#/components/schemas/Subscription"}},
+        "application/ld+json": {"schema": {"$ref": "#/components/schemas/Subscription"}},
+    },
     ("/api/links", "post"): {"application/json": {"schema": {"$ref": "#/components/schemas/Link"}}},
     ("/api/erasures", "post"): {"application/json": {"schema": {"$ref": "#/components/schemas/Erasure"}}},
     ("/api/members/{member_id}/retention", "put"): {
@@ -86,6 +94,27 @@ _SCHEMAS: Final[dict[str, Any]] = {
             "detail": _TEXT,
             "findings": {"type": "array", "maxItems": 100, "items": {"$ref": "#/components/schemas/Finding"}},
             "findingCount": {"type": "integer"},
+        },
+    },
+    "NamedQuery": {
+        "type": "object",
+        "required": ["name", "query"],
+        "properties": {
+            "name": _TEXT,
+            "query": {"type": "object", "description": "EPCIS query language: docs/spec/query.md."},
+        },
+    },
+    "Subscription": {
+        "type": "object",
+        "description": "With `stream` or `schedule`: docs/spec/subscriptions.md.",
+        "required": ["dest"],
+        "properties": {
+            "dest": {**_TEXT, "description": "Where deliveries are sent."},
+            "signatureToken": {**_TEXT, "description": "What deliveries are signed with."},
+            "stream": {"type": "boolean"},
+            "schedule": {"type": "object"},
+            "reportIfEmpty": {"type": "boolean"},
+            "initialRecordTime": {**_TEXT, "description": "RFC 3339."},
         },
     },
     "Submission": {
@@ -155,10 +184,6 @@ _TILE_REFUSALS: Final = {
     **{status: _REFUSALS[status] for status in ("400", "401", "403")},
     "410": "A bundle that this log does not keep any more",
 }
-_EPCIS_REFUSALS: Final = {
-    "406": "No form, version or format that the request accepts",
-    "413": "More than the query, or this node, lets an answer hold",
-}
 _BODY_REFUSALS: Final = {
     "409": "It contradicts something accepted before",
     "413": "Larger than a stated limit",
@@ -188,23 +213,21 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any], path: str, method: str) -> None:
-    if path.startswith("/epcis/"):
-        complete_epcis(operation, path, method)
-    refusals = dict(_REFUSALS)
-    if path.startswith(_PUBLIC):
-        operation["security"] = []
-        refusals = {status: _REFUSALS[status] for status in ("404", "414")} | (
-            _TILE_REFUSALS if path.startswith("/log/tile/") else {}
-        )
-    if path.startswith("/epcis/"):
-        refusals |= _EPCIS_REFUSALS
     body = _BODIES.get((path, method))
     if body is not None:
         operation["requestBody"] = {"required": True, "content": body}
-        refusals |= _BODY_REFUSALS
     _name_path_parameters(operation, path)
     responses = operation["responses"]
     responses.pop("422", None)
+    if path.startswith("/epcis/"):
+        complete_epcis(operation, path, method)
+        return
+    refusals = dict(_REFUSALS)
+    if path.startswith(_PUBLIC):
+        operation["security"] = []
+        refusals = {"404": _REFUSALS["404"]} | (_TILE_REFUSALS if path.startswith("/log/tile/") else {})
+    if body is not None:
+        refusals |= _BODY_REFUSALS
     for status, text in refusals.items():
         content = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
         responses.setdefault(status, {"description": text, "content": content})

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Annotated, Final
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from api.limits import media_type, read_body
 from api.routes.asking import Serving, Submitting
@@ -53,6 +53,8 @@ ACCEPTED = (*MEDIA_TYPES, *XML_MEDIA_TYPES, SUBMISSION)
 RECEIPT_RELATION = "urn:loomark:rel:receipt"
 """What a job's `Link` header calls its receipt."""
 _LONGEST_WAIT_S = 60.0
+
+CaptureID = Annotated[str, Path(alias="captureID", description="As the capture was answered.")]
 _BEHAVIOUR: Final = "GS1-Capture-Error-Behaviour"
 _BEHAVIOURS: Final = ("rollback", "proceed")
 
@@ -194,9 +196,9 @@ def jobs(request: Request, serving: Serving, member: Submitting, paging: Paging)
     return answer(asked, body, headers=paging.next_page(None if last is None else [last.created_ms, last.id]))
 
 
-@router.get("/capture/{job_id}", summary="What became of a capture", response_class=Response)
+@router.get("/capture/{captureID}", summary="What became of a capture", response_class=Response)
 async def job(
-    job_id: str,
+    job_id: CaptureID,
     serving: Serving,
     member: Submitting,
     asked: Negotiating,
@@ -222,8 +224,8 @@ async def job(
     return answer(asked, json.dumps(job_json(found, records)).encode(), headers=headers)
 
 
-@router.get("/capture/{job_id}/receipt", summary="Receipt of a capture", response_class=Response)
-def receipt(job_id: str, serving: Serving, member: Submitting) -> Response:
+@router.get("/capture/{captureID}/receipt", summary="Receipt of a capture", response_class=Response)
+def receipt(job_id: CaptureID, serving: Serving, member: Submitting) -> Response:
     """The proofs of all records of a capture against one checkpoint (`loomark/receipt/v1`), for its submitter only.
 
     `loomark verify` checks it offline. 503 while the capture waits for its place in the log, 409 (rule `no-receipt`)
@@ -240,8 +242,8 @@ def receipt(job_id: str, serving: Serving, member: Submitting) -> Response:
     return Response(data, media_type="application/json", headers=headers)
 
 
-@router.get("/capture/{job_id}/document", summary="The document as submitted", response_class=Response)
-def document(job_id: str, serving: Serving, member: Submitting) -> Response:
+@router.get("/capture/{captureID}/document", summary="The document as submitted", response_class=Response)
+def document(job_id: CaptureID, serving: Serving, member: Submitting) -> Response:
     """The bytes that were submitted, for their submitter only."""
     found = serving.node.capture.document(job_id, member)
     return Response(found.body, media_type=found.media_type)

@@ -21,21 +21,23 @@ _REFUSALS: Final = {
     "403": "Not the caller's to do: SecurityException",
     "404": "Nothing of that name is visible to the caller: NoSuchResourceException, NoSuchNameException",
     "406": "No answer in the form or version that is asked for: NotAcceptableException",
+    "409": "It contradicts what is there: ResourceAlreadyExistsException",
+    "410": "It was there and was erased: NoSuchResourceException",
+    "413": "Too much: CaptureLimitExceededException, QueryTooLargeException, QueryTooComplexException",
     "414": "The address is too long: URITooLongException",
+    "415": "Another content type: UnsupportedMediaTypeException",
     "503": "The node cannot serve this now; try again: ImplementationException",
+    "507": "The node has no room: ImplementationException",
 }
-_MORE_REFUSALS: Final = {
-    "GET": {"413": "Too many events, or too much work: QueryTooLargeException, QueryTooComplexException"},
-    "POST": {
-        "409": "It is there already: ResourceAlreadyExistsException",
-        "413": "Larger than a stated limit: CaptureLimitExceededException",
-        "415": "Another content type: UnsupportedMediaTypeException",
-        "507": "The node has no room: ImplementationException",
-    },
-    "OPTIONS": {},
-    "DELETE": {},
+_ALWAYS: Final = ("400", "401", "403", "404", "406", "414", "503")
+_REFUSED: Final = {
+    "OPTIONS": (*_ALWAYS, "413"),
+    "GET": (*_ALWAYS, "413"),
+    "DELETE": _ALWAYS,
+    "POST": (*_ALWAYS, "409", "413", "415", "507"),
 }
-_NOT_REFUSED: Final = {"OPTIONS": ("403", "503"), "GET": (), "POST": (), "DELETE": ()}
+_OF_RECORDS: Final = ("409", "410")
+"""What else is said of the receipt and the document of a capture."""
 _ANSWERED: Final = {
     "GS1-EPCIS-Version": "Version of EPCIS of the answer.",
     "GS1-CBV-Version": "Version of the vocabulary of the answer.",
@@ -56,8 +58,8 @@ def complete(operation: dict[str, Any], path: str, method: str) -> None:
     """Complete the description of one operation below `/epcis`; `path` is its template."""
     method = method.upper()
     parameters = operation.setdefault("parameters", [])
-    known = {one["name"] for one in parameters}
-    parameters += [one for one in _parameters(path, method) if one["name"] not in known]
+    known = {(one["in"], one["name"]) for one in parameters}
+    parameters += [one for one in _parameters(path, method) if (one["in"], one["name"]) not in known]
     responses = operation["responses"]
     responses.pop("422", None)
     for status, answered in responses.items():
@@ -66,9 +68,9 @@ def complete(operation: dict[str, Any], path: str, method: str) -> None:
             answered["headers"].update(_headers(_PAGED))
         if status == "200" and not path.endswith(_OWN_FORMS):
             answered["content"] = {form: {} for form in _forms(path)}
-    for status, text in (_REFUSALS | _MORE_REFUSALS[method]).items():
-        if status not in _NOT_REFUSED[method]:
-            responses.setdefault(status, _refusal(text))
+    refused = _REFUSED[method] + (_OF_RECORDS if path.endswith(_OWN_FORMS) else ())
+    for status in refused:
+        responses.setdefault(status, _refusal(_REFUSALS[status]))
     if method == "OPTIONS":
         # It tells of the interface only; whoever says who they are is told whether the name is known.
         operation["security"] = [{}, {"apiKey": []}, {"session": []}]
@@ -86,7 +88,7 @@ def _parameters(path: str, method: str) -> list[dict[str, Any]]:
             "GS1-Extensions", "header", _TEXT, "Prefixes and namespaces: ex=https://example.com/, ex2=…"
         )
     )
-    if method == "GET":
+    if method == "GET" or (method == "POST" and path.endswith(_SUBSCRIPTIONS)):
         found.append(_parameter("GS1-EPC-Format", "header", _enum(EpcFormat), "How identifiers are written."))
         found.append(
             _parameter("GS1-CBV-XML-Format", "header", _enum(CbvFormat), "How words are written in XML.")

@@ -51,7 +51,8 @@ class Site:
         """A browser of its own for each person, logged in by the form."""
         if name not in self._clients:
             client = TestClient(self.app, base_url="http://127.0.0.1", follow_redirects=False)
-            client.headers["accept"] = "text/html"
+            # As browsers send it: what is no page comes as it is.
+            client.headers["accept"] = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
             if name is not None:
                 assert client.post("/login", data={"key": self.keys[name]}).status_code == 303
             self._clients[name] = client
