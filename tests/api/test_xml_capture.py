@@ -7,10 +7,11 @@ import hashlib
 import json
 from itertools import chain, count, repeat
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
-from fabric.epcis.xml_document import read_xml
+from fabric.epcis.xml_document import CONTEXT, read_xml
 from ledger.submission import MEDIA_TYPE as SUBMISSION
 from tests.fabric.epcis.xml_documents import EVENT, around, with_inside
 
@@ -58,6 +59,50 @@ def test_an_event_posted_as_xml_and_as_json_is_one_record(door: Door) -> None:
     name = first["records"][1]["record"]
     assert job["duplicates"] == [{"record": 1, "duplicateOf": f"urn:loomark:record:{name}"}]
     assert door.sim.counts()["record"] == before
+
+
+@pytest.mark.parametrize("accept", [XML, "application/ld+json"])
+def test_what_a_query_answers_is_the_captured_record_in_either_form(door: Door, accept: str) -> None:
+    """Captured again, the answer is told to be a duplicate: it has the body of the record it came from."""
+    number = next(_numbers)
+    name = f"urn:example:event:{number}"
+    value = {
+        "@context": [CONTEXT, {"ex": "https://example.com/ns/"}],
+        "type": "ObjectEvent",
+        "eventID": name,
+        "eventTime": "2026-05-04T10:11:12.345+02:00",
+        "eventTimeZoneOffset": "+02:00",
+        "action": "ADD",
+        "bizStep": "commissioning",
+        "epcList": [f"urn:epc:id:sgtin:9506000.013435.{number}0009"],
+        "certificationInfo": ["urn:example:a", "urn:example:b"],
+        "quantityList": [{"epcClass": "urn:example:c", "quantity": 1e-7, "uom": "KGM"}],
+        "ilmd": {"ex:n": 7, "ex:list": [True], "ex:deep": {"@id": "urn:a:b", "a b": None}},
+    }
+    first = door.captured(json.dumps(value).encode())
+    path = f"/epcis/events/{quote(name, safe='')}"
+    answer = door.get(path, accept=accept, gs1_epc_format="Never_Translates")
+    assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, accept)
+    before = door.sim.counts()["record"]
+    again = door.post(answer.content, kind=accept)
+    job = door.get(again.headers["location"], prefer="wait=20").json()
+    record = first["records"][1]["record"]
+    assert job["duplicates"] == [{"record": 1, "duplicateOf": f"urn:loomark:record:{record}"}]
+    assert door.sim.counts()["record"] == before
+
+
+def test_an_event_that_xml_has_no_form_for_is_told_by_its_place_and_given_in_json(door: Door) -> None:
+    number = next(_numbers)
+    value = read_xml(around(fresh())).value["epcisBody"]["eventList"][0]
+    context = {"@context": [CONTEXT, {"ex": "https://example.com/ns/"}]}
+    name = f"urn:example:event:{number}"
+    door.captured(json.dumps({**context, **value, "eventID": name, "ex:a": ["\x01"]}).encode())
+    path = f"/epcis/events/{quote(name, safe='')}"
+    with door.unchanged():
+        found = door.finding(door.get(path, accept=f"{XML}, application/problem+json"), "no-xml-form", 406)
+    assert found["pointer"] == "/epcisBody/queryResults/resultsBody/eventList/0/ex:a/0"
+    assert found["got"] == "U+0001"
+    assert door.get(path).status_code == 200
 
 
 def test_the_same_xml_again_is_answered_by_its_first_job(door: Door) -> None:
