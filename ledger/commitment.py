@@ -30,6 +30,8 @@ bundle one level down.
 
 _CONTEXT = "@context"
 _MOST_NAMES = 4_096
+_LONGEST_NAME = 512
+_LONGEST_LIST = 1_024
 _SALT_DOMAIN = b"loomark/salt/v1\x00"
 _UNIT = b'\x00["loomark/unit/v1","'
 _GROUP = b'\x00["loomark/group/v1","'
@@ -226,8 +228,12 @@ def unit_hashes(name: str, value: Mapping[str, JSON] | Sequence[JSON], salts: by
     ]
 
 
-@lru_cache(maxsize=256)
 def _indices(count: int) -> list[bytes]:
+    return _few_indices(count) if count <= _LONGEST_LIST else [b"%d" % index for index in range(count)]
+
+
+@lru_cache(maxsize=256)
+def _few_indices(count: int) -> list[bytes]:
     return [b"%d" % index for index in range(count)]
 
 
@@ -235,18 +241,34 @@ class _Named(dict[str, bytes]):
     """`"name":` by name, for the names seen lately."""
 
     def __missing__(self, name: str) -> bytes:
-        if len(self) >= _MOST_NAMES:
-            self.clear()
-        self[name] = opening = _text(name) + b":"
+        opening = _text(name) + b":"
+        if len(name) <= _LONGEST_NAME:
+            if len(self) >= _MOST_NAMES:
+                self.clear()
+            self[name] = opening
         return opening
 
 
 _NAMED = _Named()
 
 
-@lru_cache(maxsize=4_096)
+class _Texts(dict[str, bytes]):
+    """The JCS text of a name, for the names seen lately. A long one is written each time: names may fill a record."""
+
+    def __missing__(self, name: str) -> bytes:
+        text = canonical(name)
+        if len(name) <= _LONGEST_NAME:
+            if len(self) >= _MOST_NAMES:
+                self.clear()
+            self[name] = text
+        return text
+
+
+_TEXTS = _Texts()
+
+
 def _text(name: str) -> bytes:
-    return canonical(name)
+    return _TEXTS[name]
 
 
 def path_bytes(*path: str | int) -> bytes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -25,6 +24,7 @@ from fabric.epcis.contexts import (
 from fabric.epcis.event import read_event
 from fabric.epcis.identifiers import Position, name_reader
 from fabric.epcis.master_data import MASTER_DATA_POSITION
+from fabric.epcis.remembered import Remembered
 from fabric.epcis.thing import Thing
 from fabric.epcis.words import word_reader
 from fabric.lineage.creation import with_action
@@ -138,7 +138,7 @@ class _Writer:
         """The context in force, looked up once somebody needs it."""
         if self._effective is None:
             entries = self.committed.get("@context", ())
-            self._effective = _in_force(orjson.dumps(entries), HeldTable(self._contexts))
+            self._effective = _IN_FORCE[orjson.dumps(entries), HeldTable(self._contexts)]
         return self._effective
 
     def event(self, value: Mapping[str, Any]) -> None:
@@ -187,7 +187,7 @@ class _Writer:
 
     def name(self, subject: str, predicate: str, position: Position, text: str) -> str:
         """A quad to what a text names, and what the text says of it; gives the thing's term."""
-        node, statements = _thing(text, position)
+        node, statements = _THINGS[text, position]
         self.found.own.append(f"{subject} {predicate} {node}")
         self.found.shared += statements
         return node
@@ -282,14 +282,17 @@ def _may_be_said(node: str) -> bool:
     return node[0] == "<" and not is_ours(node[1:-1])
 
 
-@lru_cache(maxsize=1_024)
-def _in_force(entries: bytes, held: HeldTable) -> EffectiveContext:
+def _in_force(key: tuple[bytes, HeldTable]) -> EffectiveContext:
+    entries, held = key
     return effective_context(orjson.loads(entries), held.table)
 
 
-@lru_cache(maxsize=65_536)
-def _thing(text: str, position: Position) -> tuple[str, tuple[str, ...]]:
+_IN_FORCE: Final = Remembered(_in_force, 512, 32_768, lambda key: len(key[0]))
+
+
+def _thing(named: tuple[str, Position]) -> tuple[str, tuple[str, ...]]:
     """The term of what a text names, and the statements about it that the text makes."""
+    text, position = named
     thing: Thing = name_reader(position)(text)[0]
     node = iri(thing.iri)
     if node[0] != "<" or is_ours(thing.iri):
@@ -300,6 +303,9 @@ def _thing(text: str, position: Position) -> tuple[str, tuple[str, ...]]:
     if thing.lot_of is not None:
         found.append(f"{node} {_LOT_OF} {iri(thing.lot_of)}")
     return node, tuple(found)
+
+
+_THINGS: Final = Remembered(_thing, 65_536, size=lambda named: len(named[0]))
 
 
 def _applier(row: Mapping[str, Any], name: str) -> _Apply:

@@ -7,11 +7,11 @@ wrong, and partners' URIs are not all IRIs.
 from __future__ import annotations
 
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any, Final
 
 from pyoxigraph import Literal, NamedNode
 
+from fabric.epcis.remembered import Remembered
 from ontology.vocabulary import term
 
 XSD: Final = term("xsd:")
@@ -22,9 +22,12 @@ INTEGER: Final = term("xsd:integer")
 BOOLEAN: Final = term("xsd:boolean")
 
 
-@lru_cache(maxsize=65_536)
 def iri(text: str) -> str:
     """An IRI; what is no IRI by RFC 3987 becomes a literal of type xsd:anyURI, so that nothing is lost."""
+    return _IRIS[text]
+
+
+def _iri(text: str) -> str:
     try:
         return str(NamedNode(text))
     except ValueError:
@@ -36,16 +39,32 @@ def is_iri(text: str) -> bool:
     return iri(text)[0] == "<"
 
 
-@lru_cache(maxsize=16_384)
 def text_of(value: str) -> str:
     """A plain string."""
+    return _TEXTS[value]
+
+
+def _text_of(value: str) -> str:
     return str(Literal(value))
 
 
-@lru_cache(maxsize=16_384)
 def typed(value: str, datatype: str) -> str:
     """A literal of a datatype."""
+    return _TYPED[value, datatype]
+
+
+def _typed(literal: tuple[str, str]) -> str:
+    value, datatype = literal
     return str(Literal(value, datatype=NamedNode(datatype)))
+
+
+def _size(literal: tuple[str, str]) -> int:
+    return len(literal[0]) + len(literal[1])
+
+
+_IRIS = Remembered(_iri, 65_536)
+_TEXTS = Remembered(_text_of, 16_384)
+_TYPED = Remembered(_typed, 16_384, size=_size)
 
 
 def number(value: float) -> str:

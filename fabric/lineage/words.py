@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import IntEnum
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from ontology import read_table
@@ -176,7 +176,6 @@ def named(pairs: Iterable[tuple[str, str]], kind: str) -> str | None:
     return min([name for type_, name in pairs if type_ == kind], default=None)
 
 
-@lru_cache(maxsize=65_536)
 def site(iri: str | None) -> str | None:
     """What two names of one location share: the GLN of a `414` or `417` link, else the name itself."""
     if iri is not None and iri.startswith(("https://id.gs1.org/414/", "https://id.gs1.org/417/")):
