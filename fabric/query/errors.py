@@ -16,6 +16,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from fabric.epcis.contexts import escape
 from fabric.epcis.findings import shown
 from ledger.errors import Finding, InvalidInput, NotFound, TooLarge
@@ -65,8 +67,23 @@ class PageToken(QueryParameter):
 
 def refused(parameter: str, rule: str, expected: str, got: object, inside: str = "") -> QueryParameter:
     """The refusal of one parameter: its finding points at the parameter, `inside` further into its value."""
-    finding = Finding(None, f"/{escape(parameter)}{inside}", rule, expected, shown(got))
+    finding = _finding(parameter, rule, expected, got, inside)
     return QueryParameter(f"{shown(parameter)}: expected {expected}, got {finding.got}", (finding,), rule)
+
+
+def too_complex(parameter: str, rule: str, expected: str, got: object) -> QueryTooComplex:
+    """The refusal of one parameter that would cost too much."""
+    finding = _finding(parameter, rule, expected, got)
+    return QueryTooComplex(f"{shown(parameter)}: expected {expected}, got {finding.got}", (finding,))
+
+
+def _finding(parameter: str, rule: str, expected: str, got: object, inside: str = "") -> Finding:
+    pointer = f"/{escape(parameter[:_LONGEST_POINTER])}{inside}"
+    return Finding(None, pointer, rule, expected, shown(got))
+
+
+_LONGEST_POINTER: Final = 2_048
+"""No parameter has a longer name; what somebody sent as one is not sent back whole."""
 
 
 __all__ = [
@@ -78,4 +95,5 @@ __all__ = [
     "QueryValidation",
     "SubscriptionControls",
     "refused",
+    "too_complex",
 ]

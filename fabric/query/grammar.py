@@ -44,6 +44,7 @@ from .comparison import (
     TimeTest,
     Truth,
 )
+from .errors import too_complex
 from .names import FieldName, attribute_iri, expanded, field_name
 from .pattern import parse_pattern
 from .values import Given, decimal_of, instant_of, plain
@@ -87,10 +88,15 @@ class Family(NamedTuple):
     any_end: bool = True
 
 
+MOST_PATTERNS: Final = 100
+"""Patterns of one parameter, beside its names; a question with more is too complex."""
+_LONGEST_NAME: Final = 2_048
+
+
 def find(name: str) -> Row | None:
     """The parameter of a name; None for a name that is none."""
     row = FIXED.get(name)
-    if row is not None:
+    if row is not None or len(name) > _LONGEST_NAME:
         return row
     end = name.find(":")
     stem = name[:end] if end >= 0 else name
@@ -222,6 +228,9 @@ def _match(roles: frozenset[Role], by_class: bool, *fields: str) -> Builder:
             except BadIdentifier as problem:
                 raise given.bad(problem.rule, problem.expected, problem.got, inside) from None
         ordered = tuple(patterns[text] for text in sorted(patterns))
+        count = sum(not one.exact for one in ordered)
+        if count > MOST_PATTERNS:
+            raise too_complex(given.name, "too-many-patterns", f"{MOST_PATTERNS} patterns at most", count)
         return c.Things(roles, by_class, ordered, fields, given.name)
 
     return build

@@ -16,6 +16,7 @@ from fabric.epcis.remembered import Remembered
 
 from .errors import refused
 
+_MOST_TOLD: Final = 20
 _SCHEMES: Final = frozenset({"http", "https", "urn", "did", "tag"})
 
 
@@ -57,7 +58,7 @@ def field_name(written: str, prefixes: Mapping[str, str], parameter: str) -> Fie
         return FieldName(written, _older(written))
     namespace = GS1_PREFIXES.get(prefix) or prefixes.get(prefix)
     if namespace is None:
-        known = ", ".join(dict.fromkeys([*prefixes, *GS1_PREFIXES]))
+        known = ", ".join([*dict.fromkeys([*GS1_PREFIXES, *prefixes])][:_MOST_TOLD])
         raise refused(parameter, "unknown-prefix", f"a declared prefix, one of {known}", prefix)
     return FieldName(written, frozenset({namespace + rest}))
 

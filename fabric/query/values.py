@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from fabric.epcis.times import parse_time
 
-from .errors import QueryParameter, QueryTooComplex, refused
+from .errors import QueryParameter, QueryTooComplex, refused, too_complex
 
 MOST_VALUES: Final = 2_000
 """Values of one parameter; a question with more is too complex."""
@@ -222,8 +222,7 @@ class InJson(Given):
 
 
 def _too_many(name: str, count: int) -> QueryTooComplex:
-    finding = refused(name, "too-many-values", f"{MOST_VALUES} values at most", str(count)).findings
-    return QueryTooComplex(f"{name}: expected {MOST_VALUES} values at most, got {count}", finding)
+    return too_complex(name, "too-many-values", f"{MOST_VALUES} values at most", count)
 
 
 def decimal_of(text: str) -> Decimal | None:

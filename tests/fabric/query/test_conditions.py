@@ -386,6 +386,26 @@ def test_an_epc_is_no_class_and_a_class_no_epc() -> None:
     assert not finds(by_name, MATCH_anyEPCClass=lot)
 
 
+@pytest.mark.parametrize(
+    ("parameter", "pattern", "found"),
+    [
+        ("MATCH_epc", "urn:epc:idpat:sgtin:4012345.*.*", "/21/1"),
+        ("MATCH_epc", "urn:epc:class:lgtin:4012345.*.*", "/10/L"),
+        ("MATCH_epcClass", "urn:epc:idpat:sgtin:4012345.*.*", ""),
+        ("MATCH_epcClass", "urn:epc:idpat:sgtin:4012345.012345.*|urn:epc:idpat:sgtin:4012346.*.*", ""),
+        ("MATCH_epcClass", "urn:epc:class:lgtin:4012345.*.*|urn:x:1", "/10/L"),
+    ],
+)
+def test_what_only_begins_like_a_name_of_a_pattern_is_not_found(
+    parameter: str, pattern: str, found: str
+) -> None:
+    for end in ("", "/10/L", "/21/1", "/22/A/21/1"):
+        name = f"https://id.gs1.org/01/04012345123456{end}"
+        by_class = parameter.endswith("Class")
+        things = {"epcList": None, "quantityList": [{"epcClass": name}]} if by_class else {"epcList": [name]}
+        assert finds(candidate(an_event(**things)), **{parameter: pattern}) is (end == found), name
+
+
 def test_what_an_erasure_left_of_an_event_is_decided_like_any_other() -> None:
     whole = candidate(an_event("AggregationEvent", sensorElementList=[{"sensorReport": [{"type": "Speed"}]}]))
     value = {name: whole.value[name] for name in ("@context", "type", "eventTime", "eventTimeZoneOffset")}

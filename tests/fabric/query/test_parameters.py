@@ -415,6 +415,17 @@ def test_a_question_that_is_too_large_is_too_complex() -> None:
             ask()
         assert refused.value.findings[0].pointer == "/MATCH_epc"
     assert from_pairs([("MATCH_epc", "|".join(values[1:]))], {}).conditions
+    patterns = [f"urn:epc:idpat:sgtin:{number}.*.*" for number in range(1_000_000, 1_000_101)]
+    with pytest.raises(QueryTooComplex) as refused:
+        from_json({"MATCH_epc": patterns}, {})
+    assert refused.value.findings[0].rule == "too-many-patterns"
+    assert from_json({"MATCH_epc": patterns[1:]}, {}).conditions
+
+
+def test_a_name_of_a_megabyte_is_unknown_and_not_sent_back() -> None:
+    found = refusal(("EQ" + "_" * 1_000_000 + "ex:a", "1"))
+    assert found.rule == "unknown-parameter"
+    assert len(str(found.findings)) < 5_000
 
 
 def test_a_bar_within_a_text_is_written_in_percent() -> None:
