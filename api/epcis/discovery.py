@@ -15,7 +15,7 @@ from fastapi import APIRouter, Request, Response
 from api.problems import NotAcceptable
 from api.routes.asking import Reading, Serving
 from api.services import Services
-from fabric.epcis.representation import CbvFormat, Untranslatable, translate_name
+from fabric.epcis.representation import CbvFormat, Translator, Untranslatable
 from fabric.epcis.words import urns_of, words_of
 from fabric.lineage.fact import short_word
 from fabric.query import Query, from_pairs
@@ -100,8 +100,12 @@ def _route(kind: Collection) -> None:
         names, following = await answered(
             request, serving, lambda events: listed(events, reading, kind, page.per_page, page.state)
         )
-        shown = [_shown(name, kind, asked) for name in names]
-        return answer(asked, collection(shown, xml=asked.is_xml), headers=page.next_page(following))
+        translator = serving.node.translator
+        shown = [_shown(name, kind, asked, translator) for name in names]
+        # A thing or a place keeps the form that its own header asks for.
+        prefixes = None if kind.is_identifier else asked.extensions
+        body = collection(shown, xml=asked.is_xml, prefixes=prefixes)
+        return answer(asked, body, headers=page.next_page(following))
 
     async def member(
         request: Request, serving: Serving, reading: Reading, asked: Negotiating, page: Paging
@@ -110,6 +114,7 @@ def _route(kind: Collection) -> None:
         if is_below:
             return await _events_below(request, serving, reading, asked, page, kind, value)
         refuse_parameters(request, *PARAMETERS)
+        value = _whole(value, kind, asked)
         await answered(request, serving, lambda events: condition_of(events, reading, kind, value))
         return answer(asked, collection(("events",), xml=asked.is_xml))
 
@@ -150,6 +155,8 @@ async def _events_below(
     kind: Collection,
     value: str,
 ) -> Response:
+    value = _whole(value, kind, asked)
+
     def query(events: Events) -> Query:
         # First what is wrong with the question, which does not depend on what anybody sees.
         told = url_query(page, asked)
@@ -158,6 +165,14 @@ async def _events_below(
         return replace(told, conditions=(own, *told.conditions))
 
     return await answer_query(request, serving, reader, asked, page, query)
+
+
+def _whole(value: str, kind: Collection, asked: Negotiated) -> str:
+    """A member as the list has it without prefixes: one that the request defines stands for its namespace."""
+    prefix, colon, rest = value.partition(":")
+    if kind.is_identifier or not colon or rest.startswith("//"):
+        return value
+    return asked.extensions.get(prefix, f"{prefix}:") + rest
 
 
 def condition_of(events: Events, reader: Reader, kind: Collection, value: str) -> Condition:
@@ -265,12 +280,12 @@ def _word(name: str, kind: Collection, asked: Negotiated) -> str:
     return iri if asked.cbv_format is CbvFormat.WEB_URI else urns_of(kind.field).get(iri, iri)
 
 
-def _shown(name: str, kind: Collection, asked: Negotiated) -> str:
+def _shown(name: str, kind: Collection, asked: Negotiated, translator: Translator) -> str:
     """A name in the form that was asked for. Raises NotAcceptable."""
     if not kind.is_identifier:
         return _word(name, kind, asked)
     try:
-        return translate_name(name, asked.epc_format)
+        return translator.name(name, asked.epc_format)
     except Untranslatable as error:
         finding = Finding(None, "/member", error.rule, error.expected, error.got)
         message = f"header GS1-EPC-Format: expected {error.expected}, got {error.got}"

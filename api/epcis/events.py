@@ -13,7 +13,7 @@ from api.problems import NotAcceptable
 from api.routes.asking import Reading, Serving
 from api.services import Services
 from fabric.epcis.query_document import Shown, json_query_document
-from fabric.epcis.representation import EpcFormat, Untranslatable, as_sent, translate
+from fabric.epcis.representation import EpcFormat, Translator, Untranslatable, as_sent
 from fabric.epcis.xml_writer import xml_query_document
 from fabric.epcis.xml_writer_text import NoXMLForm
 from fabric.query import Query, from_pairs
@@ -58,7 +58,7 @@ async def event(request: Request, serving: Serving, reading: Reading, asked: Neg
         found = all_with_id(events, reading, name, most)
         if not found:
             raise NotFound("there is no event of this ID", rule="unknown-event")
-        return document(found, asked, None)
+        return document(found, asked, serving.node.translator, None)
 
     return answer(asked, await answered(request, serving, work))
 
@@ -85,7 +85,9 @@ async def answer_query(
     def work(events: Events) -> tuple[bytes, Mapping[str, Any] | None]:
         cursor = None if page.state is None else Cursor.from_json(page.state)
         found, cursor = walk(events, reader, query(events), page.per_page, cursor)
-        return document(found, asked, query_name), None if cursor is None else cursor.as_json()
+        return document(
+            found, asked, serving.node.translator, query_name
+        ), None if cursor is None else cursor.as_json()
 
     body, following = await answered(request, serving, work)
     return answer(asked, body, headers=page.next_page(following))
@@ -123,12 +125,12 @@ def all_with_id(events: Events, reader: Reader, name: str, most: int) -> list[Fo
             raise QueryTooLarge(f"expected at most {most} events of one ID, got more: ask with EQ_eventID")
 
 
-def document(found: Sequence[Found], asked: Negotiated, query_name: str | None) -> bytes:
-    """A query document of events in the forms that were asked for.
+def document(found: Sequence[Found], asked: Negotiated, names: Translator, query_name: str | None) -> bytes:
+    """A query document of events in the forms that were asked for; `names` translates what they name.
 
     Raises NotAcceptable, pointing into that document, where an event has no such form.
     """
-    shown = [_shown(one, asked.epc_format, index) for index, one in enumerate(found)]
+    shown = [_shown(one, asked.epc_format, names, index) for index, one in enumerate(found)]
     created = instant(datetime.now(UTC))
     if not asked.is_xml:
         return json_query_document(shown, created=created, query_name=query_name)
@@ -144,10 +146,10 @@ def instant(time: datetime) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S.") + f"{time.microsecond // 1000:03d}Z"
 
 
-def _shown(found: Found, form: EpcFormat, index: int) -> Shown:
+def _shown(found: Found, form: EpcFormat, names: Translator, index: int) -> Shown:
     sent, context = as_sent(found.value)
     try:
-        event = translate(sent, form)
+        event = names.event(sent, form)
     except Untranslatable as error:
         pointer = f"{LIST}/{index}{error.pointer}"
         finding = Finding(None, pointer, error.rule, error.expected, error.got)

@@ -20,6 +20,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from fabric.epcis.representation import Translator, translator_for
 from fabric.visibility.reader import Reader
 from fabric.visibility.sight import reader_of
 from ledger.ed25519 import Signer
@@ -106,6 +107,12 @@ class Node:
     def reader(self, member: str | None) -> Reader:
         """Whose records a member may see now."""
         return reader_of(self.registry, member, self._clock())
+
+    @property
+    def translator(self) -> Translator:
+        """Names in the forms readers ask for, with the company prefixes that members hold."""
+        held = self.registry.identifiers
+        return translator_for(frozenset(one.value for one in held if one.kind == "prefix"))
 
     def submit(self, run: Callable[[Connection], Any]) -> Ticket:
         """Queue something to write; `stored` gives what it returns once that is durable. Raises QueueFull, Unavailable."""

@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection
 from fabric.capture.intake import Clock
 from fabric.capture.prepare import Draw
 from fabric.capture.writer import Ticket
-from fabric.epcis.representation import EpcFormat
+from fabric.epcis.representation import EpcFormat, Translator
 from fabric.query.conditions import Query
 from fabric.query.parameters import from_json
 from fabric.query.run import Events, Found
@@ -56,6 +56,10 @@ class Core(Protocol):
     @property
     def is_sequencing(self) -> bool:
         """Whether this node gives indices: of several on one database, that one delivers."""
+
+    @property
+    def translator(self) -> Translator:
+        """Names in the forms that subscribers ask for."""
 
     def submit(self, run: Callable[[Connection], Any]) -> Ticket:
         """Queue something to write. Raises Unavailable where nothing can be written now."""
@@ -168,6 +172,7 @@ class Courier:
             query_name=one.query.name,
             subscription_id=one.id,
             epc_format=EpcFormat(one.epc_format),
+            names=self._core.translator,
             now_ms=now_ms,
         )
         headers = {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from fabric.epcis.query_document import Shown, json_query_document
-from fabric.epcis.representation import EpcFormat, Untranslatable, as_sent, translate
+from fabric.epcis.representation import EpcFormat, Translator, Untranslatable, as_sent
 from fabric.query.run import Found
 from ledger.shape import time_text
 
@@ -20,20 +20,21 @@ def report(
     query_name: str,
     subscription_id: str | None,
     epc_format: EpcFormat,
+    names: Translator,
     now_ms: int,
 ) -> bytes:
-    """The document of events, none included, as a subscriber asked for its identifiers."""
-    shown = [shown_event(one, epc_format) for one in events]
+    """The document of events, none included, as a subscriber asked for its identifiers, which `names` translates."""
+    shown = [shown_event(one, epc_format, names) for one in events]
     return json_query_document(
         shown, created=time_text(now_ms), query_name=query_name, subscription_id=subscription_id
     )
 
 
-def shown_event(found: Found, epc_format: EpcFormat) -> Shown:
+def shown_event(found: Found, epc_format: EpcFormat, names: Translator) -> Shown:
     """One event with its record time. With a name that has no URN it stays as it was captured: there is nobody to refuse."""
     event, context = as_sent(found.value)
     try:
-        event = translate(event, epc_format)
+        event = names.event(event, epc_format)
     except Untranslatable:
         event, context = as_sent(found.value)
     return Shown({**event, "recordTime": time_text(found.record_time_us // 1000)}, context)
