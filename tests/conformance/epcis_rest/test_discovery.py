@@ -250,7 +250,7 @@ def test_a_list_holds_every_value(server: Server, world: World, plural: str) -> 
 @pytest.mark.parametrize(
     "plural", _lists("GET", LIST, "No page holds more than perPage; the last has no Link.")
 )
-@pytest.mark.usefixtures("world")
+@pytest.mark.usefixtures("world", "pair")
 def test_a_list_is_paged(server: Server, plural: str) -> None:
     answer = offered(server.get(f"/{plural}", {"perPage": "1"}), plural)
     first = members(answer)
@@ -375,6 +375,9 @@ def test_a_list_uses_the_prefixes_of_the_request(server: Server) -> None:
     if f"{NAMESPACE}{word}" in listed:
         pytest.skip("the server writes custom values whole, whatever prefixes a request defines")
     assert f"ex:{word}" in listed
+    assert {"ex": NAMESPACE} in named.json()["@context"]
+    found = server.get(f"/bizSteps/ex:{word}/events", GS1_Extensions=EXTENSIONS["GS1-Extensions"])
+    assert len(event_list(found)) == 1
 
 
 REPEATED = {
