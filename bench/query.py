@@ -83,7 +83,7 @@ def fill(path: Path, events: int) -> None:
 
 def _write_block(database: sqlite3.Connection, block: int) -> None:
     things, lines, events, records = list[Any](), list[Any](), list[Any](), list[Any]()
-    listed: set[tuple[int, int]] = set()
+    families, listed = list[Any](), set[tuple[int, int]]()
     for number in range(block * PER_BLOCK, (block + 1) * PER_BLOCK):
         group = block * GROUPS + number % GROUPS
         turn = number % PER_BLOCK // GROUPS
@@ -100,6 +100,7 @@ def _write_block(database: sqlite3.Connection, block: int) -> None:
         lines += [(record, at, one, "object", "1", None, None, None) for at, one in enumerate(ids)]
         lines.append((record, SERIALS, 1 + place, "mention", None, None, None, None))
         records.append((record, 1 + number // PER_CAPTURE, 1 + number % PER_CAPTURE, 2, f"m{member}", None, 0, record.to_bytes(32), b"", body))  # fmt: skip
+        families.append((class_id, _product(serials[0]), _time_us(number), record))
         listed |= {(class_id, one) for one in ids}
     _insert(database, "thing", ("id", "iri", "kind"), things)
     _insert(database, "event", EVENT_COLUMNS, events)
@@ -117,6 +118,7 @@ def _write_block(database: sqlite3.Connection, block: int) -> None:
         "body",
     )
     _insert(database, "record", names, records)
+    _insert(database, "family", ("class", "start", "time_us", "record"), families)
     _insert(database, "listed", ("class", "thing"), sorted(listed))
 
 

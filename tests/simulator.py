@@ -310,6 +310,8 @@ _PROJECTIONS = {
         JOIN record r ON r.id = l.record JOIN thing t ON t.id = l.thing LEFT JOIN thing o ON o.id = l.lot""",
     "listed": """SELECT t.iri, c.members FROM listed l JOIN thing t ON t.id = l.thing
         JOIN class c ON c.id = l."class\"""",
+    "family": """SELECT f.start, f.time_us, hex(r.commitment), c.members FROM family f JOIN record r ON r.id = f.record
+        JOIN class c ON c.id = f."class\"""",
     "declared": "SELECT d.iri, hex(r.commitment) FROM declared d JOIN record r ON r.id = d.record",
     "named": "SELECT t.iri, hex(r.commitment) FROM named n JOIN thing t ON t.id = n.thing JOIN record r ON r.id = n.record",
     "master": """SELECT hex(r.commitment), m.seq, t.iri, m.member, m.type FROM master m

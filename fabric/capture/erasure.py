@@ -138,7 +138,7 @@ class Eraser:
     def _unproject(self, connection: Connection, numbers: Sequence[int]) -> None:
         leaving = self.visibility.leaving(connection, numbers)
         remove_facts(connection, numbers, self._holder_of)
-        for table in ("named", "declared"):
+        for table in ("named", "declared", "family"):
             execute_keys(connection, f"DELETE FROM {table} WHERE record IN {{keys}}", numbers)
         rows = [(number,) for number in numbers]
         delete_rows(connection, master, ("record",), rows)

@@ -33,7 +33,7 @@ from fabric.visibility.classes import Classes
 from fabric.visibility.handover import Own, Part, is_creation, is_packing
 from fabric.visibility.index import NO_SIDES, VisibilityIndex
 from fabric.visibility.index import VERSION as VISIBILITY_VERSION
-from fabric.visibility.listing import list_again, list_moved, list_things
+from fabric.visibility.listing import family_of, list_again, list_families, list_moved, list_things
 from ledger.log.plan import Sequenced
 from ledger.registry import Registry
 
@@ -224,29 +224,35 @@ class Indexer:
         ids: Mapping[str, int],
         told: Mapping[str, str],
     ) -> None:
-        """List the serial things of new events in the classes that these are of in the end; move earlier ones."""
+        """List what new events are about in the classes that these are of in the end; move earlier ones."""
         moved = self._visibility.moved()
         classes = {one.fact.record: one.class_id for one in new}
         earlier = [one for one in moved if one.record not in classes]
         classes.update((one.record, one.after) for one in moved)
         named: dict[int, set[int]] = {}
+        families: list[tuple[int, str, int, int]] = []
         for one in captures:
             for position, event in one.placed():
-                serials = _serials(event, told)
-                if serials:
-                    named.setdefault(classes[one.first + position], set()).update(
-                        [ids[iri] for iri in serials]
-                    )
+                iris = _subjects(event)
+                if iris:
+                    record = one.first + position
+                    number = classes[record]
+                    families += [
+                        (number, start, event.time_us, record) for start in {family_of(iri) for iri in iris}
+                    ]
+                    serials = [ids[iri] for iri in iris if told[iri] == "serial"]
+                    named.setdefault(number, set()).update(serials)
+        list_families(connection, families)
         list_things(connection, named)
         list_moved(connection, earlier)
 
 
-def _serials(event: Packed, told: Mapping[str, str]) -> list[str]:
-    """The serial things that an event is about, by what kinds things are told to be; others it only mentions."""
+def _subjects(event: Packed) -> list[str]:
+    """The things that an event is about; others it only mentions."""
     if event.declares:
         return []
     every = event.type == "TransactionEvent"
-    return [line[0] for line in event.lines if told[line[0]] == "serial" and (every or line[2] != "mention")]
+    return [line[0] for line in event.lines if every or line[2] != "mention"]
 
 
 def _taken(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fabric.store.records import RECORD_IRI
+from fabric.visibility.listing import family_of
 
 from .conditions import Destinations, Sources, Things, Transactions
 from .scope import Scope
@@ -17,6 +18,16 @@ MOST_NAMED: Final = 5_000
 """Records, or mentions, that are sorted for one answer; what more records name is found by walking through an order."""
 
 MOST_THINGS: Final = 2_000
+MOST_RANGED: Final = 200
+MOST_FAMILIES: Final = 2_000
+_NEXT_FAMILY: Final = (
+    'SELECT start FROM family WHERE "class" = ? AND start {from} AND start < ? ORDER BY start LIMIT 1'
+)
+_FAMILIES: Final = (
+    f"WITH RECURSIVE v(x) AS (SELECT ({_NEXT_FAMILY.replace('{from}', '>= ?')}) UNION ALL"
+    f" SELECT ({_NEXT_FAMILY.replace('{from}', '> v.x')}) FROM v WHERE v.x IS NOT NULL)"
+    " SELECT x FROM v WHERE x IS NOT NULL LIMIT ?"
+)
 _NAME: Final = re.compile(rf"{RECORD_IRI}([0-9a-f]{{64}})")
 _LINES: Final = "SELECT l.record FROM line l WHERE l.thing IN {keys} LIMIT ?"
 _DECLARED: Final = "SELECT d.record FROM declared d WHERE {where} LIMIT ?"
@@ -58,19 +69,21 @@ def _few(scope: Scope, query: str, names: Collection[str]) -> set[int] | None:
 class ThingNames:
     """Names of things, single ones and ranges of IRIs, and the things of the store that have them.
 
-    `things` is None where they are too many to be named one by one.
+    `things` is None where they are too many to be named one by one; `are_subjects`: what an event is about, not what it
+    only mentions.
     """
 
     scope: Scope
     iris: frozenset[str]
     ranges: tuple[Range, ...]
     things: frozenset[int] | None
+    are_subjects: bool
 
     @classmethod
     def of(cls, scope: Scope, condition: Things | Transactions | Sources | Destinations) -> ThingNames | None:
         """The names of a condition; None where it may match any."""
         if not isinstance(condition, Things):
-            return cls._found(scope, condition.iris, ())
+            return cls._found(scope, condition.iris, (), False)
         iris = {pattern.iri for pattern in condition.patterns if pattern.iri is not None}
         ranges: list[Range] = []
         for pattern in condition.patterns:
@@ -79,21 +92,26 @@ class ThingNames:
                 return None
             if not pattern.exact:
                 ranges += [_range(start) for start in starts]
-        return cls._found(scope, iris, ranges)
+        return cls._found(scope, iris, ranges, True)
 
     @classmethod
-    def _found(cls, scope: Scope, iris: Collection[str], ranges: Collection[Range]) -> ThingNames:
+    def _found(
+        cls, scope: Scope, iris: Collection[str], ranges: Collection[Range], are_subjects: bool
+    ) -> ThingNames:
         things = {row[0] for row in scope.rows("SELECT id FROM thing WHERE iri IN {keys}", scope.keys(iris))}
         query = "SELECT id FROM thing WHERE iri >= ? AND iri < ? ORDER BY iri LIMIT ?"
         for start, end in ranges:
             things |= {row[0] for row in scope.rows(query, start, end, MOST_THINGS + 1)}
             if len(things) > MOST_THINGS:
-                return cls(scope, frozenset(iris), tuple(ranges), None)
-        return cls(scope, frozenset(iris), tuple(ranges), frozenset(things))
+                return cls(scope, frozenset(iris), tuple(ranges), None, are_subjects)
+        return cls(scope, frozenset(iris), tuple(ranges), frozenset(things), are_subjects)
 
-    def records(self) -> set[int] | None:
-        """The records that name any of the things; None where they are many."""
-        if self.things is None:
+    def records(self, by_time: bool) -> set[int] | None:
+        """The records that name any of the things; None where they are many.
+
+        Those of patterns are soon many where the order is that of time, as their families are read in it.
+        """
+        if self.things is None or (by_time and self.ranges and len(self.things) > MOST_RANGED):
             return None
         found = self._limited(_LINES, self.scope.keys(self.things))
         # An error declaration makes no lines; what it names is filed by itself.
@@ -103,6 +121,33 @@ class ThingNames:
             if found is not None:
                 found = self._with(found, "d.iri >= ? AND d.iri < ?", start, end)
         return found
+
+    def families(self) -> list[tuple[int, str]] | None:
+        """The visible families of things that may have these names: each a class and what the names begin with.
+
+        None where they are too many, or where the names are those of parties, places and documents.
+        """
+        if not self.are_subjects:
+            return None
+        near = {family_of(iri) for iri in self.iris}
+        near |= {family_of(start) for start, end in self.ranges if not start <= family_of(start) < end}
+        found: list[tuple[int, str]] = []
+        for number in self.scope.classes:
+            # Those that begin as a range does lie in it; of those that are shorter, one can hold names of the range.
+            starts = set(near)
+            for start, end in self.ranges:
+                starts |= {
+                    row[0]
+                    for row in self.scope.rows(_FAMILIES, number, start, end, number, end, MOST_FAMILIES)
+                }
+            found += [(number, start) for start in sorted(starts)]
+            if len(found) > MOST_FAMILIES:
+                return None
+        return found
+
+    def are_all_of(self, family: str) -> bool:
+        """Whether whatever is about this family is about one of the names."""
+        return any(start <= family < end for start, end in self.ranges)
 
     def clause(self) -> Clause:
         """What leaves the records that name any of the things among others, and every error declaration."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any, Final
 
@@ -41,7 +42,7 @@ from .conditions import (
 )
 from .named import ThingNames, records_of_ids, records_of_runs
 from .scope import Scope
-from .streams import Clause, Course, Order, Row, merged, sorted_rows
+from .streams import Clause, Course, Order, Row, Stream, joined, merged, sorted_rows
 
 FEW: Final = 100
 """Rows that are sorted rather than walked through in the order of time, where there is a choice of indices."""
@@ -65,6 +66,8 @@ _NOT_REPEATED: Final = (
     ' AND o."class" IN {keys}))'
 )
 
+_FAMILY: Final = "family f {join} event e ON e.record = f.record"
+
 Descendants = Callable[[str], frozenset[str]]
 
 
@@ -79,14 +82,14 @@ class Plan:
 def order_of(query: Query) -> Order:
     """The order in which a question is answered; one that asks for none gets what its index has.
 
-    The newest event first where time, type, place, step or disposition are asked for; the newest record first otherwise,
+    The newest event first where time, type, place, step, disposition or things are asked for; the newest record first otherwise,
     and for whoever asks for what was recorded since some time.
     """
     if query.order_by is not None:
         return Order.LOG if query.order_by == "recordTime" else Order.TIME
     if any(isinstance(one, RecordTime) and one.ge_us is not None for one in query.conditions):
         return Order.LOG
-    by_time = (EventTime, Types, Steps, Dispositions, Place, ErrorDeclarations)
+    by_time = (EventTime, Types, Steps, Dispositions, Place, Things, ErrorDeclarations)
     return Order.TIME if any(isinstance(one, by_time) for one in query.conditions) else Order.LOG
 
 
@@ -95,12 +98,13 @@ def plan(scope: Scope, query: Query, course: Course, wanted: int, descendants: D
     asked = _Asked(scope, query.conditions, course.order, descendants)
     records = asked.records()
     if records is None:
+        asked.look_for_families()
         records = asked.few(FEW if course.order is Order.TIME else FEW_BY_LOG)
     if records is not None:
         return Plan(iter(sorted_rows(scope, records, asked.clauses, course)), asked.exact)
     clauses = [*asked.clauses, *asked.naming()]
     if course.order is Order.LOG:
-        streams = [Clause('e."class" = ?', (number,)) for number in scope.classes]
+        streams = [Stream(Clause('e."class" = ?', (number,))) for number in scope.classes]
         return Plan(merged(scope, streams, clauses, course, wanted), asked.exact)
     return Plan(merged(scope, asked.streams(), clauses, course, wanted), asked.exact)
 
@@ -119,6 +123,8 @@ class _Asked:
         self._declared = False
         self._named: list[Callable[[], set[int] | None]] = []
         self._namings: list[ThingNames] = []
+        self._families: list[tuple[int, str]] | None = None
+        self._plain: ThingNames | None = None
         self.exact = True
         self._by_log = order is Order.LOG
         self.clauses = [
@@ -131,15 +137,25 @@ class _Asked:
     def records(self) -> set[int] | None:
         """The records of what is asked for by name; None where no name leaves only a few."""
         found: set[int] | None = None
-        for look in self._named:
+        looks = [*self._named, *(partial(names.records, not self._by_log) for names in self._namings)]
+        for look in looks:
             records = look()
             if records is not None:
                 found = records if found is None else found & records
         return found
 
     def naming(self) -> list[Clause]:
-        """What leaves, of many events, those that name the things asked for."""
-        return [names.clause() for names in self._namings]
+        """What leaves, of many events, those that name the things asked for; families that say so need no more."""
+        plain = None if self._by_log else self._plain
+        return [names.clause() for names in self._namings if names is not plain]
+
+    def look_for_families(self) -> None:
+        """Find the families of things that are asked for, where they are not many: those of the first condition."""
+        for names in self._namings:
+            found = self._families = names.families()
+            if found is not None:
+                self._plain = names if all(names.are_all_of(start) for _, start in found) else None
+                return
 
     def few(self, most: int) -> set[int] | None:
         """The records of the first of the asked fields that few visible events have in common, or None."""
@@ -147,37 +163,57 @@ class _Asked:
         if not self._by_log and len(choices) < 2:
             # The streams of the one index that there is are in order, and read no further than a page.
             return None
-        for where in choices:
-            text = " AND ".join([clause.text for clause in where])
-            query = f'SELECT e.record FROM event e WHERE e."class" IN {{keys}} AND {text} LIMIT ?'
-            values = [value for clause in where for value in clause.values]
-            rows = self._scope.rows(query, self._scope.seen, *values, most + 1)
+        for where, alias, tables in choices:
+            query = f'SELECT {alias}.record FROM {tables} WHERE {alias}."class" IN {{keys}} AND {where.text} LIMIT ?'
+            rows = self._scope.rows(query, self._scope.seen, *where.values, most + 1)
             if len(rows) <= most:
-                return {row[0] for row in rows}
+                return {row[0] for row in rows} | self._declaring(alias)
         return None
 
-    def streams(self) -> list[Clause]:
+    def streams(self) -> list[Stream]:
         """One stream for each class and value of the most telling field."""
         scope = self._scope
+        told = [Stream(Clause('e."class" = ? AND e.declares = 1', (number,))) for number in scope.classes]
         if self._declared:
-            return [Clause('e."class" = ? AND e.declares = 1', (number,)) for number in scope.classes]
+            return told
+        if self._families is not None:
+            times = self._times_of("f")
+            wheres = [
+                _both([Clause('f."class" = ? AND f.start = ?', pair), *times]) for pair in self._families
+            ]
+            return [*(Stream(where, "f", _FAMILY) for where in wheres), *told]
         fields = [name for name in _PREFERRED if name in self._fields]
         few = [name for name in fields if len(self._fields[name]) * len(scope.classes) <= MOST_STREAMS]
         name = next(iter(few), _TYPE)
         pairs = product(scope.classes, sorted(self._values(name)))
-        return [Clause(f'e."class" = ? AND e.{name} = ?', pair) for pair in pairs]
+        return [Stream(Clause(f'e."class" = ? AND e.{name} = ?', pair)) for pair in pairs]
 
-    def _telling(self) -> Iterator[list[Clause]]:
-        """What single indices can be asked: each a field's values, the time, the log's range, or declarations."""
+    def _telling(self) -> Iterator[Stream]:
+        """What single indices can be asked: each a field's values, the time, the log's range, families, declarations."""
         if self._declared:
-            yield [Clause("e.declares = 1"), *self._times]
+            yield Stream(_both([Clause("e.declares = 1"), *self._times]))
+        elif self._families is not None:
+            starts = self._scope.keys({start for _, start in self._families})
+            yield Stream(
+                _both([Clause("f.start IN {keys}", (starts,)), *self._times_of("f")]), "f", "family f"
+            )
         for name in _PREFERRED:
             if name in self._fields or (name == _TYPE and self._times):
                 given = Clause(f"{{no}}e.{name} IS NOT NULL")
                 values = Clause(f"e.{name} IN {{keys}}", (self._scope.keys(self._values(name)),))
-                yield [given, values, *self._times]
+                yield Stream(_both([given, values, *self._times]))
         if self._recorded and not self._by_log:
-            yield self._recorded
+            yield Stream(_both(self._recorded))
+
+    def _times_of(self, alias: str) -> list[Clause]:
+        return [Clause(clause.text.replace("e.", f"{alias}."), clause.values) for clause in self._times]
+
+    def _declaring(self, alias: str) -> set[int]:
+        """Error declarations, which are of no family, beside the events that are."""
+        if alias != "f":
+            return set()
+        query = 'SELECT e.record FROM event e WHERE e."class" IN {keys} AND e.declares = 1'
+        return {row[0] for row in self._scope.rows(query, self._scope.seen)}
 
     def _values(self, name: str) -> Collection[Any]:
         return self._fields.get(name, frozenset(EVENT_TYPES))
@@ -222,7 +258,6 @@ class _Asked:
             case Things() | Transactions() | Sources() | Destinations():
                 names = ThingNames.of(scope, condition)
                 if names is not None:
-                    self._named.append(names.records)
                     self._namings.append(names)
             case ErrorDeclarations():
                 self._declared = True
@@ -243,6 +278,10 @@ class _Asked:
     def _in_log(self, clause: Clause) -> Clause:
         """A range of the log, which is no reason to use its index where the order is that of time."""
         return clause if self._by_log else Clause(f"{{no}}{clause.text}", clause.values)
+
+
+def _both(clauses: Iterable[Clause]) -> Clause:
+    return Clause(*joined(list(clauses)))
 
 
 __all__ = ["EVENT_TYPES", "FEW", "Plan", "order_of", "plan"]

@@ -47,7 +47,7 @@ class Order(Enum):
     @property
     def columns(self) -> tuple[str, str]:
         """The columns of that key."""
-        return ("e.time_us", "e.record") if self is Order.TIME else ("e.seq", "e.position")
+        return ("time_us", "record") if self is Order.TIME else ("seq", "position")
 
 
 class Clause(NamedTuple):
@@ -55,6 +55,14 @@ class Clause(NamedTuple):
 
     text: str
     values: tuple[Any, ...] = ()
+
+
+class Stream(NamedTuple):
+    """A range of one index: of `event`, or of a table `alias` that is joined to it and has the columns of the order."""
+
+    where: Clause
+    alias: str = "e"
+    tables: str = "event e"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +73,18 @@ class Course:
     descending: bool
     after: Key | None
 
-    def clauses(self, after: Key | None) -> list[Clause]:
+    def clauses(self, after: Key | None, alias: str = "e") -> list[Clause]:
         """What keeps rows up to a key out."""
         if after is None:
             return []
-        first, second = self.order.columns
+        first, second = (f"{alias}.{column}" for column in self.order.columns)
         sign = "<" if self.descending else ">"
         return [Clause(f"({first}, {second}) {sign} (?, ?)", after)]
 
-    @property
-    def order_by(self) -> str:
+    def order_by(self, alias: str = "e") -> str:
         """The ORDER BY of it."""
         word = "DESC" if self.descending else "ASC"
-        first, second = self.order.columns
+        first, second = (f"{alias}.{column}" for column in self.order.columns)
         return f"{first} {word}, {second} {word}"
 
     def rank(self, row: Row) -> Key:
@@ -102,9 +109,9 @@ def sorted_rows(scope: Scope, records: Iterable[int], clauses: Sequence[Clause],
 
 
 def merged(
-    scope: Scope, streams: Sequence[Clause], clauses: Sequence[Clause], course: Course, wanted: int
+    scope: Scope, streams: Sequence[Stream], clauses: Sequence[Clause], course: Course, wanted: int
 ) -> Iterator[Row]:
-    """The rows of all streams that meet the clauses, in order, behind the course's key."""
+    """The rows of all streams that meet the clauses, each once, in order, behind the course's key."""
     return iter(_Merge(scope, streams, clauses, course, wanted))
 
 
@@ -118,7 +125,7 @@ class _Merge:
     def __init__(
         self,
         scope: Scope,
-        streams: Sequence[Clause],
+        streams: Sequence[Stream],
         clauses: Sequence[Clause],
         course: Course,
         wanted: int,
@@ -136,11 +143,14 @@ class _Merge:
             waiting |= self._read(part, self._course.after)
         heap = [(self._course.rank(rows[-1]), number) for number, rows in waiting.items()]
         heapify(heap)
+        last = None
         while heap:
             _, number = heappop(heap)
             rows = waiting[number]
             row = rows.pop()
-            yield row
+            if row != last:
+                yield row
+            last = row
             if not rows and self._ahead[number]:
                 rows.extend(self._read([number], self._course.order.key(row)).get(number, ()))
             if rows:
@@ -148,14 +158,14 @@ class _Merge:
 
     def _read(self, numbers: Iterable[int], after: Key | None) -> dict[int, list[Row]]:
         """The next rows of some streams, the first of each last; `_ahead` is 0 where a stream has no more."""
-        behind = self._course.clauses(after)
         selects, values = [], list[Any]()
         asked = dict(zip(numbers, (self._ahead[number] for number in numbers), strict=True))
         for number, most in asked.items():
-            where, given = joined([self._streams[number], *behind, *self._clauses])
+            clause, alias, tables = self._streams[number]
+            where, given = joined([clause, *self._course.clauses(after, alias), *self._clauses])
             selects.append(
-                f"SELECT {number} AS n, s.* FROM (SELECT {_FIELDS} FROM event e WHERE {where}"
-                f" ORDER BY {self._course.order_by} LIMIT ?) s"
+                f"SELECT {number} AS n, s.* FROM (SELECT {_FIELDS} FROM {tables} WHERE {where}"
+                f" ORDER BY {self._course.order_by(alias)} LIMIT ?) s"
             )
             values += [*given, most]
         found: dict[int, list[Row]] = {}

@@ -372,6 +372,18 @@ declared: Final = Table(
     comment="what error declarations name: they make no lines, and are still asked for by what they are about",
 )
 
+family: Final = Table(
+    "family",
+    metadata,
+    Column("class", Integer, primary_key=True, autoincrement=False, comment="as in `event`"),
+    Column("start", _ordered, primary_key=True, comment="what IRIs of one product, or one company, begin with"),
+    Column("time_us", BigInteger, primary_key=True, autoincrement=False, comment="as in `event`"),
+    Column("record", BigInteger, primary_key=True, autoincrement=False),
+    Index("ix_family_record", "record"),
+    sqlite_with_rowid=False,
+    comment="which families of things an event is about: patterns of names are asked for by it",
+)
+
 listed: Final = Table(
     "listed",
     metadata,

@@ -1,8 +1,9 @@
-"""Which serial things the events of each visibility class name: what a reader is listed without reading events.
+"""What the events of each visibility class are about: serial things, and families of things.
 
-A row stands for a class and a thing when an event of that class names the thing, and not only beside something
-else: an EPC of its lists or its parent. It is a function of `event`, `line` and `thing` alone; here it is kept so when
-events come, change their class, or go.
+`listed` has a row for a class and a serial thing when an event of that class names the thing, and not only beside
+something else: an EPC of its lists, or its parent. `family` has one for an event and each family of the things that it is
+about. Both are functions of `event`, `line` and `thing` alone; here they are kept so when events come, change their class,
+or go.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Final, NamedTuple
 
 from sqlalchemy.engine import Connection
 
-from fabric.store.bulk import execute_keys
+from fabric.store.bulk import execute_keys, insert_rows, update_rows
+from fabric.store.schema import family
 from ledger.log.dialect import is_sqlite, key_set, rendered
 
 _NAMES: Final = "(l.role <> 'mention' OR e.type = 'TransactionEvent')"
@@ -38,6 +40,23 @@ _DROP_LEFT: Final = (
 _DROP: Final = 'DELETE FROM listed WHERE "class" IN (SELECT c.id FROM "class" c) AND thing IN {keys}'
 
 
+_FAMILY: Final = ("class", "start", "time_us", "record")
+_GS1: Final = "https://id.gs1.org/"
+_COMPANY_DIGITS: Final = 8
+"""Of a key without qualifiers: an indicator and seven digits tell most companies apart."""
+
+
+def family_of(iri: str) -> str:
+    """What a canonical IRI begins with, and others of its product: all but the serial or lot; of a key that has none,
+    and of other names, the part that its company has in common."""
+    if not iri.startswith(_GS1):
+        return iri[: 1 + max(iri.rfind(mark) for mark in ":/#.")]
+    end = iri.rfind("/")
+    if iri.count("/", len(_GS1), end):
+        return iri[: end + 1]
+    return iri[: end + 1 + _COMPANY_DIGITS]
+
+
 class Moved(NamedTuple):
     """A record that is of another class now."""
 
@@ -54,10 +73,18 @@ def list_things(connection: Connection, named: Mapping[int, Collection[int]]) ->
             connection.exec_driver_sql(rendered(_ADD, sqlite), (number, key_set(sorted(things), sqlite)))
 
 
+def list_families(connection: Connection, rows: Iterable[tuple[int, str, int, int]]) -> None:
+    """File new events by the families of what they are about: class, family, time, record."""
+    insert_rows(connection, family, _FAMILY, sorted(rows))
+
+
 def list_moved(connection: Connection, moved: Iterable[Moved]) -> None:
     """List what records name in the class that they are of now, and no longer in that which they were of."""
     by_class: dict[int, list[int]] = {}
-    for one in moved:
+    every = list(moved)
+    last = {one.record: one.after for one in every}
+    update_rows(connection, family, ("class",), ("record",), [(after, one) for one, after in last.items()])
+    for one in every:
         by_class.setdefault(one.before, []).append(one.record)
     records = [number for found in by_class.values() for number in found]
     execute_keys(connection, _ADD_OF_RECORDS, records)

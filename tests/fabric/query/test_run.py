@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fabric.epcis import Role
+from fabric.query import named, plan
 from fabric.query.conditions import (
     Actions,
     Candidate,
@@ -43,7 +46,7 @@ def _pattern(iri: str, cut: int) -> Pattern:
     if cut == 0:
         return Pattern(iri, iri)
     start = iri[: max(8, len(iri) - cut)]
-    return Pattern(start, None, (start,), __import__("re").escape(start) + ".*")
+    return Pattern(start, None, (start,), re.escape(start) + ".*")
 
 
 def _conditions(one: Candidate, draw: Any) -> list[Condition]:
@@ -85,7 +88,7 @@ def _conditions(one: Candidate, draw: Any) -> list[Condition]:
 
 
 @given(data=st.data())
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, suppress_health_check=list(HealthCheck))
 def test_a_planned_answer_is_what_deciding_on_every_visible_event_gives(
     store: Store, data: st.DataObject
 ) -> None:
@@ -97,8 +100,16 @@ def test_a_planned_answer_is_what_deciding_on_every_visible_event_gives(
     query = Query(
         tuple(chosen), draw(st.sampled_from([None, "eventTime", "recordTime"])), draw(st.booleans())
     )
-    expected = store.answer(reader, query)
-    assert store.walk(reader, query, draw(st.sampled_from([1, 2, 7, 30, 1000]))) == expected
-    limit = draw(st.integers(1, 40))
+    limit, per_page = draw(st.integers(1, 40)), draw(st.sampled_from([1, 2, 7, 30, 1000]))
     limited = Query(query.conditions, query.order_by or "eventTime", query.descending, limit)
-    assert store.walk(reader, limited, 9) == store.answer(reader, limited)[:limit]
+    expected = store.answer(reader, query)
+    with pytest.MonkeyPatch.context() as patch:
+        if draw(st.booleans()):
+            # As if the store were large: nothing is few, so every plan walks through streams.
+            for module, name in _LIMITS:
+                patch.setattr(module, name, -1)
+        assert store.walk(reader, query, per_page) == expected
+        assert store.walk(reader, limited, 9) == store.answer(reader, limited)[:limit]
+
+
+_LIMITS = ((plan, "FEW"), (plan, "FEW_BY_LOG"), (named, "MOST_NAMED"), (named, "MOST_THINGS"))
