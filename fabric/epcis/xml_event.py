@@ -448,9 +448,29 @@ def _sensor_element(mapping: Reader, element: Element) -> dict[str, Any]:
         for child in reports:
             mapping.note(items, len(items), child)
             items.append(_REPORT(mapping, child))
-    rest = [child for child in element.children if child.name != _REPORT_NAME]
+    rest: list[Element] = []
+    more: list[Element] = []
+    for child in element.children:
+        if child.name != _REPORT_NAME:
+            (more if child.name.uri == MARKS and child.name.local in _MORE_SENSED else rest).append(child)
     mapping.each(rest, value, {"sensorMetadata": _METADATA})
+    for child in more:
+        _more_sensed(mapping, child, value)
     return value
+
+
+def _more_sensed(mapping: Reader, element: Element, value: dict[str, Any]) -> None:
+    """What no attribute can say of the metadata, or of the report that the mark `at` counts from 0."""
+    held: Any = value.get(element.name.local)
+    if element.name.local == "sensorReport":
+        at = marks_of(element).get("at", "")
+        short = at.isascii() and at.isdecimal() and len(at) < _LONGEST_COUNT
+        held = held[int(at)] if short and type(held) is list and int(at) < len(held) else None
+    if type(held) is not dict:
+        expected = f"a {element.name.local} of the same element, before it"
+        mapping.problem(element, None, "unknown-field", expected, "none")
+        return
+    mapping.fields(element, held, {})
 
 
 def _dispositions(mapping: Reader, element: Element) -> dict[str, Any]:
@@ -473,6 +493,8 @@ _XSI = XSI + " "
 _NIL = XSI + " nil"
 _WRAPPERS = frozenset({"extension", "baseExtension"})
 _ATTRIBUTE = Name("", "attribute", "")
+_MORE_SENSED = frozenset({"sensorMetadata", "sensorReport"})
+_LONGEST_COUNT: Final = 7
 _REPORT_NAME = Name("", "sensorReport", "")
 _SENSED: Attributes = dict.fromkeys(
     ("time", "deviceID", "deviceMetadata", "rawData", "dataProcessingMethod", "bizRules"), _as_text

@@ -12,7 +12,10 @@ from .contexts import GS1_PREFIXES
 from .xml_parser import Element
 
 MARKS: Final = "urn:loomark:json:1"
-"""The namespace of the marks `type`, `in`, `name`, `types`, and of the elements `item`, `member`, `certificationInfo`."""
+"""The namespace of the marks `type`, `in`, `name`, `types`, `at`.
+
+Elements of it are `item`, `member`, `certificationInfo`, `sensorMetadata` and `sensorReport`.
+"""
 
 KINDS: Final = ("number", "boolean", "null", "object", "list")
 """What `type` may say; text without it is text, and an element with elements is an object."""

@@ -5,7 +5,7 @@ What the schema has no place for is refused by pointer (`no-xml-form`), so that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -230,30 +230,64 @@ def _sensors(w: Writer, name: str, value: Any) -> None:
 
 
 def _sensor_element(w: Writer, value: Mapping[str, Any]) -> None:
+    left: list[tuple[_Steps, dict[str, Any]]] = []
     w.out.append("<sensorElement>")
-    if "sensorMetadata" in value:
+    for steps, one in _sensed(value):
         try:
-            _attributes(w, "sensorMetadata", value["sensorMetadata"], _METADATA)
+            rest = _attributes(w, steps[0], one, _METADATA if steps[1] is None else _REPORT)
         except NoXMLForm as error:
-            raise error.below("sensorMetadata") from None
-    try:
-        _each(value.get("sensorReport", []), lambda one: _attributes(w, "sensorReport", one, _REPORT))
-    except NoXMLForm as error:
-        raise error.below("sensorReport") from None
+            raise _at_steps(error, steps) from None
+        if rest:
+            left.append((steps, rest))
     if len(value) > ("sensorMetadata" in value) + ("sensorReport" in value):
         write_extensions(w, value, ("sensorMetadata", "sensorReport"))
+    for steps, rest in left:
+        try:
+            _more_sensed(w, steps, rest)
+        except NoXMLForm as error:
+            raise _at_steps(error, steps) from None
     w.out.append("</sensorElement>")
 
 
-def _attributes(w: Writer, element: str, value: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    """An element that has attributes alone; what is neither text nor a plain value has no form in one."""
+_Steps = tuple[str, int | None]
+
+
+def _sensed(value: Mapping[str, Any]) -> Iterator[tuple[_Steps, Mapping[str, Any]]]:
+    """The metadata and the reports of a sensor element, and where they are in it."""
+    if "sensorMetadata" in value:
+        yield ("sensorMetadata", None), value["sensorMetadata"]
+    for at, report in enumerate(value.get("sensorReport", ())):
+        yield ("sensorReport", at), report
+
+
+def _at_steps(error: NoXMLForm, steps: _Steps) -> NoXMLForm:
+    name, at = steps
+    return (error if at is None else error.below(at)).below(name)
+
+
+def _more_sensed(w: Writer, steps: _Steps, rest: Mapping[str, Any]) -> None:
+    """Members that no attribute can be: elements among the extensions, which say what they belong to."""
+    name, at = steps
+    mark = w.use(w.names.mark)
+    w.out.append(f"<{mark}:{name}>" if at is None else f'<{mark}:{name} {mark}:at="{at}">')
+    write_extensions(w, rest, ())
+    w.out.append(f"</{mark}:{name}>")
+
+
+def _attributes(
+    w: Writer, element: str, value: Mapping[str, Any], known: Mapping[str, Any]
+) -> dict[str, Any]:
+    """An element that has attributes alone; the members that it could not have."""
     kinds: list[str] = []
+    rest: dict[str, Any] = {}
     w.out.append("<" + element)
     for name, inner in value.items():
         read = known.get(name)
         try:
             if read is not None:
                 w.out.append(f" {name}={read(inner, w.cbv)}")
+            elif type(inner) is dict or type(inner) is list or not w.names.has_attribute(name):
+                rest[name] = inner
             else:
                 w.out.append(_extension_attribute(w, name, inner, kinds))
         except NoXMLForm as error:
@@ -261,23 +295,21 @@ def _attributes(w: Writer, element: str, value: Mapping[str, Any], known: Mappin
     if kinds:
         w.out.append(f' {w.use(w.names.mark)}:types="{" ".join(kinds)}"')
     w.out.append("/>")
+    return rest
 
 
 def _extension_attribute(w: Writer, name: str, value: Any, kinds: list[str]) -> str:
-    qualified = w.names.attribute(name)
-    w.use(qualified.partition(":")[0])
+    w.use(name.partition(":")[0])
     if type(value) is str:
-        return f" {qualified}={attribute(value)}"
+        return f" {name}={attribute(value)}"
     if type(value) is bool:
         written, kind = ("true" if value else "false"), "boolean"
     elif value is None:
         written, kind = "", "null"
-    elif type(value) is int or type(value) is float:
-        written, kind = number(value), "number"
     else:
-        raise NoXMLForm("text, a number, true or false in an attribute", type(value).__name__)
-    kinds.append(f"{qualified}={kind}")
-    return f' {qualified}="{written}"'
+        written, kind = number(value), "number"
+    kinds.append(f"{name}={kind}")
+    return f' {name}="{written}"'
 
 
 _Value = Callable[[Any, str], str]

@@ -56,7 +56,7 @@ class Names:
         for prefix, uri in self.effective.prefixes.items():
             self._main.setdefault(uri, prefix)
         self._tags: dict[str, Tag] = {}
-        self._attributes: dict[str, str] = {}
+        self._attributes: dict[str, bool] = {}
 
     def tag(self, name: str) -> Tag:
         """The element of an extension. Raises NoXMLForm where its namespace is not known."""
@@ -67,18 +67,13 @@ class Names:
                 self._tags[name] = known
         return known
 
-    def attribute(self, name: str) -> str:
-        """The prefixed name of an attribute, which no mark can name. Raises NoXMLForm."""
-        prefix, _, local = name.partition(":")
+    def has_attribute(self, name: str) -> bool:
+        """Whether an attribute may have this name: no mark could say what else it is called."""
         known = self._attributes.get(name)
         if known is None:
-            uri = self.effective.prefixes.get(prefix)
-            bound = self.bound.get(prefix)
-            if uri is None or bound is None or bound == XSI or not _is_name(local):
-                raise NoXMLForm("a name that an attribute may have", "another")
-            if self._read_as(prefix, bound, local) != name:
-                raise NoXMLForm("the first prefix of its namespace", "another for the same")
-            known = name
+            prefix, _, local = name.partition(":")
+            bound = self.bound.get(prefix, XSI) if prefix in self.effective.prefixes else XSI
+            known = bound != XSI and _is_name(local) and self._read_as(prefix, bound, local) == name
             if len(self._attributes) < _MOST_REMEMBERED and len(name) <= _LONGEST_REMEMBERED:
                 self._attributes[name] = known
         return known

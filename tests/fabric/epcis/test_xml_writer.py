@@ -231,6 +231,28 @@ def test_sensor_extensions_are_attributes_whose_kinds_are_marked() -> None:
     assert returns(value, EX)
 
 
+def test_what_no_attribute_can_be_stands_beside_the_report_that_it_is_of() -> None:
+    context = {
+        **EX,
+        "ex2": EX["ex"],
+        "1x": "https://one.example.com/",
+        "xsi": "http://www.w3.org/2001/XMLSchema-instance",
+    }
+    reports = [
+        {"type": "Mass"},
+        {"type": "Mass", "ex:a": {"b": 1}, "ex2:a": "x", "1x:a": "y", "ex:1": "z", "xsi:a": "s"},
+    ]
+    element = {"sensorMetadata": {"ex:a": ["x"], "ex:b": "y"}, "sensorReport": reports, "ex:own": "o"}
+    value = event(sensorElementList=[element])
+    text = written(shown(value, context))
+    assert '<sensorMetadata ex:b="y"/>' in text
+    assert (
+        '<ex:own>o</ex:own><json:sensorMetadata><ex:a json:in="list">x</ex:a></json:sensorMetadata>'
+        '<json:sensorReport json:at="1"><ex:a><b json:type="number">1</b></ex:a>'
+    ) in text
+    assert returns(value, context)
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_list_of_certifications_comes_back_as_a_list(count: int) -> None:
     items = [f"https://example.com/{number}?a&b" for number in range(count)]
@@ -259,8 +281,9 @@ def test_a_quantity_is_written_without_an_exponent() -> None:
         ({"quantityList": [{"epcClass": "urn:a:b", "mood": 1}]}, "/quantityList/0/mood", "another"),
         ({"epcList": ["urn:a:b", " urn:a:c"]}, "/epcList/1", "text with space around it"),
         ({"sensorElementList": [{"sensorReport": [{"type": "Mass", "uom": "KGM "}]}]}, "/sensorElementList/0/sensorReport/0/uom", "text with space around it"),
-        ({"sensorElementList": [{"sensorReport": [{"type": "Mass", "ex:a": {}}]}]}, "/sensorElementList/0/sensorReport/0/ex:a", "dict"),
-        ({"sensorElementList": [{"sensorReport": [{"type": "Mass", "ex:1": "x"}]}]}, "/sensorElementList/0/sensorReport/0/ex:1", "another"),
+        ({"sensorElementList": [{"sensorReport": [{"type": "Mass"}, {"type": "Mass", "ex:a": {"b": "\x01"}}]}]}, "/sensorElementList/0/sensorReport/1/ex:a/b", "U+0001"),
+        ({"sensorElementList": [{"sensorMetadata": {"no:a": "x"}, "sensorReport": [{"type": "Mass"}]}]}, "/sensorElementList/0/sensorMetadata/no:a", "the prefix no"),
+        ({"sensorElementList": [{"sensorMetadata": {"mood": "x"}, "sensorReport": [{"type": "Mass"}]}]}, "/sensorElementList/0/sensorMetadata/mood", "another"),
         ({"sensorElementList": [{"sensorReport": [{"type": "Mass", "stringValue": "\x0b"}]}]}, "/sensorElementList/0/sensorReport/0/stringValue", "U+000B"),
         ({"readPoint": {"id": "urn:a:b", "ex:a": "\x00"}}, "/readPoint/ex:a", "U+0000"),
         ({"errorDeclaration": {"declarationTime": CREATED, "ex:a": "\x00"}}, "/errorDeclaration/ex:a", "U+0000"),
@@ -310,6 +333,10 @@ def test_a_document_is_written_an_event_at_a_time() -> None:
         ('<ex:a><ex:b j:name="@context">1</ex:b></ex:a>', "context-keyword", "/ex:a/ex:b"),
         ('<sensorElementList><sensorElement><sensorReport type="gs1:Mass" ex:a="x" j:types="ex:a=number"/></sensorElement></sensorElementList>', "wrong-type", "/sensorElementList/sensorElement/sensorReport/@ex:a"),
         ('<sensorElementList><sensorElement><sensorReport type="gs1:Mass" j:types="ex:b=number"/></sensorElement></sensorElementList>', "unknown-attribute", "/sensorElementList/sensorElement/sensorReport"),
+        ('<sensorElementList><sensorElement><sensorReport type="gs1:Mass"/><j:sensorReport j:at="1"/></sensorElement></sensorElementList>', "unknown-field", "/sensorElementList/sensorElement/j:sensorReport[2]"),
+        ('<sensorElementList><sensorElement><sensorReport type="gs1:Mass"/><j:sensorReport/></sensorElement></sensorElementList>', "unknown-field", "/sensorElementList/sensorElement/j:sensorReport[2]"),
+        ('<sensorElementList><sensorElement><sensorReport type="gs1:Mass"/><j:sensorMetadata/></sensorElement></sensorElementList>', "unknown-field", "/sensorElementList/sensorElement/j:sensorMetadata"),
+        ('<sensorElementList><sensorElement><sensorReport type="gs1:Mass"/><j:sensorReport j:at="0"><type/></j:sensorReport></sensorElement></sensorElementList>', "unknown-field", "/sensorElementList/sensorElement/j:sensorReport[2]/type"),
         ('<certificationInfo>urn:a:b</certificationInfo><j:certificationInfo>x y</j:certificationInfo>', "not-a-uri", "/j:certificationInfo[2]"),
     ],
 )  # fmt: skip
