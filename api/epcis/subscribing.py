@@ -13,6 +13,7 @@ from anyio import CapacityLimiter
 from api.problems import TooMany
 from api.settings import Settings
 from fabric.capture.intake import now_ms
+from fabric.query.budget import Budget
 from fabric.query.run import Events
 from fabric.subscription.courier import Courier
 from fabric.subscription.deliveries import Counts, Deliveries
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
     from fabric.capture.node import Node
     from fabric.subscription.subscriptions import Subscription
+
+BUDGET: Final = Budget(seconds=10.0)
+"""What one look for news may cost: nobody waits for it, so it may take longer than an answer."""
 
 MOST_OF_MEMBER: Final = 16
 MOST_AT_ALL: Final = 256
@@ -116,7 +120,7 @@ def current_events(node: Node) -> Callable[[], Events]:
         registry = node.registry
         if not last or last[0][0] is not registry:
             holder_of = Holders(registry.identifiers).member_of
-            last[:] = [(registry, Events(node.reading, holder_of))]
+            last[:] = [(registry, Events(node.reading, holder_of, budget=BUDGET))]
         return last[0][1]
 
     return events

@@ -23,6 +23,7 @@ from fabric.capture.prepare import Draw
 from fabric.capture.writer import Ticket
 from fabric.epcis.representation import EpcFormat, Translator
 from fabric.query.conditions import Query
+from fabric.query.errors import QueryTooComplex
 from fabric.query.parameters import from_json
 from fabric.query.run import Events, Found
 from fabric.visibility.reader import Reader
@@ -32,7 +33,7 @@ from . import progress as change
 from .post import Receiver
 from .progress import END_OF_CAPTURE, Outcome, Place, Progress, RetryRule, Sending
 from .queries import NamedQuery
-from .report import MEDIA_TYPE, VERSIONS, report
+from .report import MEDIA_TYPE, PROBLEM, VERSIONS, problem, report
 from .schedule import parse_schedule
 from .signature import DELIVERY_HEADER, HEADER, signature
 from .subscriptions import Subscription, advance
@@ -44,6 +45,7 @@ _WAIT_S: Final = 60.0
 _AGAIN_S: Final = 0.2
 _STOPPING_S: Final = 5.0
 _READERS: Final = 2
+_MOST_QUERIES: Final = 10_000
 
 
 class Core(Protocol):
@@ -130,8 +132,7 @@ class Courier:
             try:
                 found, one, seen = self._next(one)
             except InvalidInput as error:
-                dead = change.given_up(one.progress, error.rule, self._clock())
-                return Turned(self._noted(one, dead).progress, seen)
+                return Turned(self._noted(one, self._unanswered(one, error)).progress, seen)
             if found is None:
                 break
             one, is_taken = self._deliver(one, found)
@@ -160,30 +161,46 @@ class Courier:
             ended = change.run_ended(replace(one.progress, run_size=bound), self._next_run(one))
             one = self._noted(one, ended)
         elif one.progress.due_ms is not None:
-            one = self._noted(one, replace(one.progress, due_ms=None))
+            one = self._noted(one, change.at_rest(one.progress))
         return None, one, seen
+
+    def _unanswered(self, one: Subscription, error: InvalidInput) -> Progress:
+        """What becomes of a subscription whose query cannot be answered; its receiver is told when it is given up."""
+        self._count(error.rule)
+        now_ms = self._clock()
+        if isinstance(error, QueryTooComplex):
+            # How much work it is depends on what else is done: it may be less the next time.
+            after = change.hindered(one.progress, error.rule, self._rule, now_ms, self._chance())
+        else:
+            after = change.given_up(one.progress, error.rule, now_ms)
+        if after.is_dead:
+            body = problem(error, query_name=one.query.name, subscription_id=one.id)
+            self._post(one, str(UUID(bytes=self._draw(16), version=4)), PROBLEM, body)
+        return after
 
     def _deliver(self, one: Subscription, found: Sequence[Found]) -> tuple[Subscription, bool]:
         sending = one.progress.sending
         assert sending is not None
-        now_ms = self._clock()
         body = report(
             found,
             query_name=one.query.name,
             subscription_id=one.id,
             epc_format=EpcFormat(one.epc_format),
             names=self._core.translator,
-            now_ms=now_ms,
+            now_ms=self._clock(),
         )
+        return self._settled(one, self._post(one, sending.delivery, MEDIA_TYPE, body))
+
+    def _post(self, one: Subscription, delivery: str, media_type: str, body: bytes) -> Outcome:
         headers = {
-            "Content-Type": MEDIA_TYPE,
+            "Content-Type": media_type,
             **VERSIONS,
             "GS1-EPC-Format": one.epc_format,
-            DELIVERY_HEADER: sending.delivery,
+            DELIVERY_HEADER: delivery,
         }
         if one.secret is not None:
-            headers[HEADER] = signature(one.secret, sending.delivery, body, now_ms // 1000)
-        return self._settled(one, self._receiver.post(one.dest, headers, body))
+            headers[HEADER] = signature(one.secret, delivery, body, self._clock() // 1000)
+        return self._receiver.post(one.dest, headers, body)
 
     def _settled(self, one: Subscription, outcome: Outcome) -> tuple[Subscription, bool]:
         self._count("taken" if outcome.is_taken else outcome.reason)
@@ -248,6 +265,8 @@ class Courier:
     def _query(self, named: NamedQuery) -> Query:
         with self._parsing:
             if named.id not in self._queries:
+                if len(self._queries) >= _MOST_QUERIES:
+                    self._queries.clear()
                 self._queries[named.id] = from_json(named.value, named.extensions)
             return self._queries[named.id]
 

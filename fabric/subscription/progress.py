@@ -147,7 +147,21 @@ def run_ended(progress: Progress, due_ms: int | None) -> Progress:
     """A scheduled run is over, having seen all below its size; the next one is due at a time."""
     assert progress.run_size is not None
     place = max(progress.place, (progress.run_size - 1, END_OF_CAPTURE))
-    return replace(progress, place=place, run_size=None, due_ms=due_ms)
+    return replace(at_rest(progress), place=place, run_size=None, due_ms=due_ms)
+
+
+def hindered(progress: Progress, reason: str, rule: RetryRule, now_ms: int, chance: float) -> Progress:
+    """The query could not be answered now, before anything was sent: it is asked again, as often as a receiver is."""
+    failures = progress.failures + 1
+    after = replace(progress, failures=failures, reason=reason, failed_ms=now_ms)
+    if failures >= rule.attempts:
+        return replace(after, is_dead=True, due_ms=None)
+    return replace(after, due_ms=now_ms + int(rule.pause_s(failures, chance) * 1000))
+
+
+def at_rest(progress: Progress) -> Progress:
+    """There is nothing to send, and nothing went wrong in finding out."""
+    return replace(progress, due_ms=None, failures=0, reason=None)
 
 
 def given_up(progress: Progress, reason: str, now_ms: int) -> Progress:

@@ -1,16 +1,20 @@
-"""What a receiver gets: an EPCISQueryDocument of some events, under the query's name and the subscription's."""
+"""What a receiver gets: an EPCISQueryDocument of some events, or the problem that ends the subscription."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Final
 
 from fabric.epcis.query_document import Shown, json_query_document
 from fabric.epcis.representation import EpcFormat, Translator, Untranslatable, as_sent
+from fabric.query.errors import QueryTooComplex
 from fabric.query.run import Found
+from ledger.errors import InvalidInput
 from ledger.shape import time_text
 
 MEDIA_TYPE: Final = "application/json"
+PROBLEM: Final = "application/problem+json"
 VERSIONS: Final = {"GS1-EPCIS-Version": "2.0.0", "GS1-CBV-Version": "2.0.0"}
 
 
@@ -38,3 +42,18 @@ def shown_event(found: Found, epc_format: EpcFormat, names: Translator) -> Shown
     except Untranslatable:
         event, context = as_sent(found.value)
     return Shown({**event, "recordTime": time_text(found.record_time_us // 1000)}, context)
+
+
+def problem(error: InvalidInput, *, query_name: str, subscription_id: str) -> bytes:
+    """The problem document that says why a query cannot be answered any more (RFC 9457)."""
+    kind = "QueryTooComplexException" if isinstance(error, QueryTooComplex) else "ImplementationException"
+    members = {
+        "type": f"epcisException:{kind}",
+        "title": error.rule.replace("-", " ").capitalize(),
+        "status": 413 if isinstance(error, QueryTooComplex) else 500,
+        "detail": error.message,
+        "rule": error.rule,
+        "queryName": query_name,
+        "subscriptionID": subscription_id,
+    }
+    return json.dumps(members).encode()
