@@ -52,6 +52,8 @@ _REMARKS = frozenset(_TABLE["remarks"])
 _TEXTS = frozenset(_TABLE["texts"])
 _IGNORE: str = _TABLE["ignore"]
 _MOST_DEPTH = 64
+# A namespace is written out before each item of a list: what takes a few bytes of JSON could fill the memory here.
+_MOST_NAMED = 64 * 1024 * 1024
 # What is remembered between documents is bounded in number and in length.
 _MOST_WRITTEN = 4_096
 _LONGEST_KEPT = 256
@@ -98,6 +100,11 @@ class Names:
     prefixes: Mapping[str, str]
     unresolved: tuple[str, ...] = ()
     written: dict[str, str] = field(default_factory=dict)
+    left: int = _MOST_NAMED
+
+    def of_one_event(self) -> Names:
+        """These names, with so many characters left to write them in one event."""
+        return Names(self.prefixes, self.unresolved, self.written)
 
     def write(self, name: str) -> str:
         """A member's name as it is written. Raises Unwritable for a prefix without meaning."""
@@ -277,6 +284,7 @@ def _pre_image(event: Mapping[str, Any], names: Names, ignored: frozenset[str]) 
         problem = Unwritable("unknown-event-type", f"one of {', '.join(sorted(EVENT_TYPES))}", kind)
         problem.path = ["type"]
         raise problem
+    names = names.of_one_event()
     placed: list[tuple[int, str]] = []
     rest: list[str] = []
     for name, value in event.items():
@@ -321,6 +329,9 @@ def _free(name: str, value: Any, names: Names, depth: int) -> list[str]:
 def _free_item(written: str, value: Any, names: Names, depth: int) -> str:
     if depth > _MOST_DEPTH:
         raise Unwritable("too-deep", f"a depth of {_MOST_DEPTH} at most", "a deeper one")
+    names.left -= len(written)
+    if names.left < 0:
+        raise Unwritable("too-long", f"names of {_MOST_NAMED} characters in one event at most", written)
     if type(value) is dict:
         own, inner = "", []
         for name, item in value.items():

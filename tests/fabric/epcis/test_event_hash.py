@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -321,3 +322,27 @@ def test_an_index_tells_apart_what_shares_a_hash() -> None:
     assert here.hash_id == there.hash_id
     assert (here.declares, there.declares) == (False, True)
     assert here != there
+
+
+@pytest.mark.parametrize("nested", [False, True], ids=["of numbers", "of objects"])
+def test_a_namespace_that_a_list_would_repeat_beyond_measure_is_refused_by_pointer(nested: bool) -> None:
+    """A few hundred kilobytes of JSON would be gigabytes of text."""
+    context = [GS1, {"far": f"https://far.example/{'n' * 100_000}#"}]
+    items = [{"far:a": number} for number in range(20_000)] if nested else list(range(20_000))
+    small, large = (
+        {**EVENTS["ObjectEvent"], "@context": context, "far:b": some} for some in (items[:5], items)
+    )
+    del small["ilmd"], large["ilmd"]
+    tracemalloc.start()
+    try:
+        (good,), (bad,) = hash_document(small), hash_document(large)
+        assert tracemalloc.get_traced_memory()[1] < 400_000_000
+    finally:
+        tracemalloc.stop()
+    assert good.hash_id is not None
+    assert bad.hash_id is None
+    assert bad.problem is not None
+    assert bad.problem.rule == "too-long"
+    assert bad.problem.findings[0].pointer.startswith("/far:b")
+    # What was spent on one event is not missing at the next.
+    assert hash_document(small)[0].hash_id == good.hash_id
