@@ -391,6 +391,8 @@ MARKS = 'xmlns:j="urn:loomark:json:1" xmlns:ex="https://ns.example.com/"'
 MARKED = (
     '<ex:a j:type="number">1.5</ex:a><ex:b j:in="list" j:type="boolean">true</ex:b><ex:c j:type="list"><j:item>1'
     '</j:item></ex:c><ex:d j:name="ex:1 2"><j:member j:name="@id">urn:a:b</j:member></ex:d><ex:e j:type="object"/>'
+    '<sensorElementList><sensorElement><sensorReport type="gs1:Mass" ex:f="1" j:types="ex:f=number"/>'
+    '<j:sensorReport j:at="0"><ex:g><ex:h>2</ex:h></ex:g></j:sensorReport></sensorElement></sensorElementList>'
 )
 
 

@@ -182,7 +182,7 @@ def shown(record: EventRecord) -> Shown:
     return Shown(value, as_sent(record.committed["@context"]))
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(events(), st.sampled_from(["", "Always_URN", "Always_Web_URI"]))
 def test_an_event_is_the_same_record_after_a_way_through_xml(value: dict[str, Any], cbv: str) -> None:
     first = captured(value)
@@ -194,7 +194,7 @@ def test_an_event_is_the_same_record_after_a_way_through_xml(value: dict[str, An
     assert record_hash(again.committed) == record_hash(first.committed)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.lists(events(), max_size=2))
 def test_events_beside_each_other_are_the_same_in_both_forms(values: list[dict[str, Any]]) -> None:
     records = [captured(value) for value in values]
@@ -329,7 +329,7 @@ def test_every_published_event_is_written_by_the_schema_of_the_standard(corpus: 
     assert seen > 300
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(events())
 def test_every_generated_event_is_written_by_the_schema_of_the_standard(
     schema: Any, value: dict[str, Any]
