@@ -67,7 +67,7 @@ def stopped_when_spent(connection: Connection, spending: Spending) -> Iterator[N
     else:
         # Of this transaction only; the server counts each statement by itself, so none outlives it by much.
         limit = max(1, round(spending.seconds_left * 1000))
-        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {limit}")
+        connection.exec_driver_sql("SELECT set_config('statement_timeout', %s, true)", (str(limit),))
     try:
         yield
     except DBAPIError as error:

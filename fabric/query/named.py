@@ -28,6 +28,10 @@ _FAMILIES: Final = (
     f" SELECT ({_NEXT_FAMILY.replace('{from}', '> v.x')}) FROM v WHERE v.x IS NOT NULL)"
     " SELECT x FROM v WHERE x IS NOT NULL LIMIT ?"
 )
+_THERE: Final = (
+    "SELECT p.value FROM {keys:text} AS p WHERE EXISTS (SELECT 1 FROM family f"
+    ' WHERE f."class" = ? AND f.start = p.value)'
+)
 _NAME: Final = re.compile(rf"{RECORD_IRI}([0-9a-f]{{64}})")
 _LINES: Final = "SELECT l.record FROM line l WHERE l.thing IN {keys} LIMIT ?"
 _DECLARED: Final = "SELECT d.record FROM declared d WHERE {where} LIMIT ?"
@@ -134,7 +138,7 @@ class ThingNames:
         found: list[tuple[int, str]] = []
         for number in self.scope.classes:
             # Those that begin as a range does lie in it; of those that are shorter, one can hold names of the range.
-            starts = set(near)
+            starts = {row[0] for row in self.scope.rows(_THERE, self.scope.keys(near), number)}
             for start, end in self.ranges:
                 starts |= {
                     row[0]

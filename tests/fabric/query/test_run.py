@@ -88,7 +88,7 @@ def _conditions(one: Candidate, draw: Any) -> list[Condition]:
 
 
 @given(data=st.data())
-@settings(max_examples=80, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 def test_a_planned_answer_is_what_deciding_on_every_visible_event_gives(
     store: Store, data: st.DataObject
 ) -> None:
