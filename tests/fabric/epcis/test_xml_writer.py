@@ -296,6 +296,24 @@ def test_what_has_no_xml_form_is_refused_by_pointer(changes: dict[str, Any], poi
     assert (error.pointer, error.got) == (LIST + pointer, got)
 
 
+def test_what_stays_of_an_event_is_written_without_what_was_erased() -> None:
+    text = one(
+        eventTime=None,
+        action=None,
+        readPoint={"ex:a": "x"},
+        bizTransactionList=[{"type": "po"}],
+        quantityList=[{"uom": "KGM"}],
+        persistentDisposition={},
+        errorDeclaration={},
+        sensorElementList=[{"sensorMetadata": {}}],
+    )
+    assert "<eventTime>" not in text
+    assert "<readPoint><ex:a>x</ex:a></readPoint>" in text
+    assert '<bizTransaction type="urn:epcglobal:cbv:btt:po"></bizTransaction>' in text
+    assert "<quantityElement><uom>KGM</uom></quantityElement>" in text
+    assert "<sensorElement><sensorMetadata/></sensorElement>" in text
+
+
 def test_a_namespace_of_epcis_itself_is_refused_for_an_extension() -> None:
     with pytest.raises(NoXMLForm) as caught:
         one({"ex": "urn:epcglobal:epcis:xsd:2"})
