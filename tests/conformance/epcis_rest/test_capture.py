@@ -355,3 +355,20 @@ def test_bare_events_are_no_document(server: Server) -> None:
         pytest.skip("the server takes bare events at /capture too, which the standard does not ask")
     refused(answer, 400, *REJECTED)
     assert server.at(place.urn) == []
+
+
+@must(OPERATION, "The media type may have parameters, and JSON-LD is JSON.")
+@pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "application/ld+json"])
+def test_a_media_type_with_parameters_is_taken(server: Server, media_type: str) -> None:
+    place = fresh_place()
+    body = json.dumps(document([object_event(place)])).encode()
+    server.finish(server.post_bytes("/capture", body, media_type))
+    assert len(server.at(place.urn)) == 1
+
+
+@must(OPERATION, "The context may be one address, or a list with namespaces of the client's own.")
+@pytest.mark.parametrize("context", [CONTEXT, [CONTEXT], [CONTEXT, {"ex": "https://ns.example.org/a/"}]])
+def test_every_shape_of_context_is_taken(server: Server, context: Any) -> None:
+    place = fresh_place()
+    server.capture({**document([object_event(place)]), "@context": context})
+    assert len(server.at(place.urn)) == 1

@@ -407,3 +407,21 @@ def test_a_parameter_that_the_path_has_is_not_left_out(server: Server, world: Wo
         refused(answer, 400, "QueryParameterException")
     else:
         assert event_list(answer) == []
+
+
+@may(
+    "GET /epcs/{epc}/events",
+    "A Digital Link in the path with encoded slashes, or a URN as it is: only what has to be is encoded.",
+)
+def test_a_path_may_be_encoded_as_little_as_it_has_to_be(server: Server, world: World) -> None:
+    offered(server.get("/epcs"), "epcs")
+    for value in (world.item.link.replace("/", "%2f"), world.item.urn):
+        found = server.events({"EQ_bizLocation": world.home}, f"/epcs/{value}/events")
+        assert world.names(found) == ["made", "packed"]
+
+
+@may("GET /eventTypes", "406, NotAcceptableException, for lists as for everything else.")
+@pytest.mark.parametrize("plural", COLLECTIONS)
+def test_no_form_of_a_list_is_refused(server: Server, plural: str) -> None:
+    offered(server.get(f"/{plural}"), plural)
+    refused(server.get(f"/{plural}", Accept="image/png"), 406, "NotAcceptableException")

@@ -11,7 +11,7 @@ import pytest
 from .clauses import must, should
 from .documents import bare, fresh_place, now_text, object_event
 from .identifiers import fresh, fresh_event_id, fresh_hash_id
-from .server import JSON, Server, event_list, ids, part, refused
+from .server import JSON, Server, event_list, ids, next_link, part, refused
 from .world import World
 
 CREATE = "POST /events"
@@ -186,3 +186,21 @@ def test_a_created_event_is_found_at_once(server: Server) -> None:
     event = object_event(place)
     assert server.post("/events", bare(event)).status_code == 201
     assert ids(server.at(place.urn)) == [event["eventID"]]
+
+
+@must(
+    CREATE, "406, NotAcceptableException: the client accepts no form that the server has; nothing is stored."
+)
+def test_an_answer_nobody_can_give_is_refused(server: Server) -> None:
+    place = fresh_place()
+    refused(
+        server.post("/events", bare(object_event(place)), Accept="image/png"), 406, "NotAcceptableException"
+    )
+    assert server.at(place.urn) == []
+
+
+@must(READ, "The answer is one page: it has no Link.")
+def test_one_event_is_one_page(server: Server, world: World) -> None:
+    answer = server.get(f"/events/{part(world.ids['mistake'])}")
+    assert len(event_list(answer)) == 2
+    assert next_link(answer) is None

@@ -204,3 +204,9 @@ def test_an_answer_defines_its_prefixes(server: Server, world: World) -> None:
     contexts = [*answer.json()["@context"], *made.get("@context", [])]
     defined = {key: value for one in contexts if isinstance(one, dict) for key, value in one.items()}
     assert defined[name.partition(":")[0]] == NAMESPACE
+
+
+@should("header GS1-Extensions", "An answer names the extensions that the request defined.")
+def test_an_answer_names_the_extensions(server: Server, world: World) -> None:
+    answer = server.get("/events", {"EQ_bizLocation": world.home}, GS1_Extensions=f"ex={NAMESPACE}")
+    assert f"ex={NAMESPACE}" in answer.headers["gs1-extensions"]

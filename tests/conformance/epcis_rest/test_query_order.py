@@ -63,7 +63,9 @@ def test_only_the_first_events_come(server: Server, world: World, per_page: str)
 )
 def test_more_than_the_greatest_number_is_refused(server: Server, world: World) -> None:
     query = [("EQ_bizLocation", world.home), ("eventType", "ObjectEvent")]
-    refused(server.get("/events", [*query, ("maxEventCount", "6")]), 413, "QueryTooLargeException")
+    for more in ([], [("perPage", "2")]):
+        answer = server.get("/events", [*query, ("maxEventCount", "6"), *more])
+        refused(answer, 413, "QueryTooLargeException")
     answer = server.get("/events", [*query, ("maxEventCount", "7"), ("perPage", "100")])
     assert len(event_list(answer)) == 7
     assert next_link(answer) is None
@@ -78,3 +80,11 @@ def test_pages_keep_the_order(server: Server, world: World) -> None:
     )
     assert len(whole) == 11
     assert paged == whole
+
+
+@must(OPERATION, "orderBy narrows nothing: events without the field are in the answer as well, at any place.")
+@pytest.mark.parametrize("per_page", ["3", "100"])
+def test_events_without_the_field_are_not_left_out(server: Server, world: World, per_page: str) -> None:
+    query = [("orderBy", "ex:count"), ("perPage", per_page)]
+    found = in_order(server, world, *query, GS1_Extensions=EXTENSIONS["GS1-Extensions"])
+    assert world.names(found) == sorted(world.ids)

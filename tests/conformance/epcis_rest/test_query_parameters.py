@@ -96,6 +96,8 @@ CASES = {
     ],
     "only events whose read point is one of these, or lies below one by master data": [
         case("WD_readPoint", lambda world: world.yard, "made"),
+        case("WD_readPoint", lambda world: world.site, "made"),
+        case("WD_readPoint", lambda world: f"{world.dock.urn}|{world.site}", "made seen"),
         case("WD_readPoint", lambda world: world.dock.urn, "seen"),
         case("WD_readPoint", lambda world: world.home, ""),
     ],
@@ -124,6 +126,7 @@ CASES = {
     "only events with one of these event IDs": [
         case("EQ_eventID", lambda world: world.ids["made"], "made"),
         case("EQ_eventID", lambda world: f"{world.ids['seen']}|{world.ids['made']}", "made seen"),
+        case("EQ_eventID", lambda world: world.ids["mistake"], "mistake declared"),
         case("EQ_eventID", lambda world: world.corrective, ""),
     ],
     "true: only events with an error declaration; false: as if it were not given": [
@@ -177,7 +180,7 @@ CASES = {
         case("EQ_uriValue", lambda world: f"https://example.org/value/{world.run}", "cold"),
         case("EQ_uriValue", lambda world: f"https://example.org/value/{world.run}/", ""),
         case("EQ_booleanValue", "true", "cold"),
-        case("EQ_booleanValue", "false", ""),
+        case("EQ_booleanValue", "false", "warm"),
     ],
 }
 

@@ -16,6 +16,7 @@ CASES = {
     "the EPCs of epcList and childEPCs": [
         case("MATCH_epc", lambda world: world.item.urn, "made packed"),
         case("MATCH_epc", lambda world: f"{world.item.urn}|{world.second.urn}", "made packed seen shipped"),
+        case("MATCH_epc", lambda world: world.product.urn, "joined cold warm"),
         case("MATCH_epc", lambda world: world.pallet.urn, ""),
     ],
     "the parent": [

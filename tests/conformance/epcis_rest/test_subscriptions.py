@@ -15,7 +15,7 @@ from .clauses import must, should
 from .documents import document, fresh_place, now_text, object_event
 from .identifiers import Place, fresh
 from .receiver import Receiver
-from .server import Server, ids, refused
+from .server import Server, ids, next_link, refused
 
 CREATE = "POST /queries/{queryName}/subscriptions"
 LIST = "GET /queries/{queryName}/subscriptions"
@@ -169,6 +169,23 @@ def test_subscriptions_are_listed(server: Server, receiver: Receiver, subscribed
     assert listed[timed["subscriptionID"]]["schedule"] == {"minute": "5"}
 
 
+@must(LIST, "The list is paged.")
+def test_subscriptions_are_paged(server: Server, receiver: Receiver, subscribed: Subscribed) -> None:
+    made = {
+        subscribed.subscribe({"dest": receiver.url, "schedule": {"month": "1"}})["subscriptionID"]
+        for _ in range(3)
+    }
+    answer, seen = server.get(f"{subscribed.path}/subscriptions", {"perPage": "2"}), []
+    while True:
+        assert 0 < len(answer.json()) <= 2
+        seen += [one["subscriptionID"] for one in answer.json()]
+        following = next_link(answer)
+        if following is None:
+            break
+        answer = server.ask("GET", server.absolute(following))
+    assert sorted(seen) == sorted(made)
+
+
 @must(READ, "One subscription is told with its controls.")
 def test_a_subscription_is_read(server: Server, receiver: Receiver, subscribed: Subscribed) -> None:
     made = subscribed.subscribe({"dest": receiver.url, "schedule": {"second": "0", "hour": "1,[3-5]"}})
@@ -196,6 +213,7 @@ def test_events_are_sent_as_they_come(receiver: Receiver, subscribed: Subscribed
     assert ids(receiver.accepted()) == sorted(first + then)
     body = receiver.heard[0].body
     assert body["type"] == "EPCISQueryDocument"
+    assert receiver.heard[0].headers["content-type"].startswith("application/")
     assert body["epcisBody"]["queryResults"]["queryName"] == subscribed.name
     assert body["epcisBody"]["queryResults"]["subscriptionID"] == made["subscriptionID"]
 

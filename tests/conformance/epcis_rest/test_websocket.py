@@ -115,6 +115,7 @@ def test_a_schedule_is_kept(query: Query) -> None:
     "controls",
     [
         [("stream", "true"), ("minute", "5")],
+        [],
         [("minute", "61")],
         [("hour", "noon")],
         [("stream", "true"), ("initialRecordTime", "yesterday")],

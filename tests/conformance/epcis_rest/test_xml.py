@@ -307,3 +307,19 @@ def test_entities_inside_entities_are_refused(server: Server) -> None:
     answer = server.post_bytes("/capture", head + body.replace(b"OBSERVE", b"&e11;"), XML)
     assert answer.status_code == 400, answer.text
     assert server.get("/").status_code == 200
+
+
+@must(
+    "GET /queries/{queryName}/events",
+    "The events of a named query, and those below a member of a list, come as XML too.",
+)
+def test_other_answers_with_events_come_as_xml(server: Server, world: World) -> None:
+    name = f"conformance-{fresh()}"
+    query = {"EQ_bizLocation": [world.home], "EQ_bizStep": ["packing"]}
+    assert server.post("/queries", {"name": name, "query": query}).status_code == 201
+    (event,) = events_in(server.get(f"/queries/{name}/events", Accept=XML).content)
+    assert event.tag == "AggregationEvent"
+    assert server.ask("DELETE", f"/queries/{name}").status_code == 204
+    below = server.get("/bizSteps/packing/events", {"EQ_bizLocation": world.home}, Accept=XML)
+    if below.status_code != 404:
+        assert [one.tag for one in events_in(below.content)] == ["AggregationEvent"]

@@ -32,6 +32,7 @@ class World:
         self.run = fresh()
         self.hall = Place("00001", f"{self.run}H")
         self.home = self.hall.urn
+        self.site = Place("00002", f"{self.run}S").urn
         self.yard = Place("00002", f"{self.run}Y").urn
         self.line = Place("00002", f"{self.run}L")
         self.dock = Place("00003", f"{self.run}D")
@@ -63,7 +64,8 @@ class World:
     def documents(self) -> list[Document]:
         """What has to be captured: the declaration of an error comes after what it is about."""
         header = locations(
-            {self.yard: [self.line.urn]}, {self.line.urn: {CITY: "Lyon"}, self.home: {CITY: "Basel"}}
+            {self.site: [self.yard], self.yard: [self.line.urn]},
+            {self.line.urn: {CITY: "Lyon"}, self.home: {CITY: "Basel"}},
         )
         first = [event for name, event in self.events.items() if name != "declared"]
         return [document(first, header), document([self.events["declared"]])]
@@ -87,6 +89,7 @@ def _made(world: World) -> Event:
         "disposition": "active",
         "epcList": [world.item.urn],
         "readPoint": {"id": world.line.urn},
+        "certificationInfo": ["https://accreditation.example.org/certificate/1"],
         "ilmd": {
             "ex:batch": "B7",
             "ex:weight": "12.5",
@@ -223,7 +226,7 @@ def _warm(world: World) -> Event:
         "endTime": "2024-03-01T19:00:00Z",
     }
     report = {"type": "Temperature", "value": 30, "uom": "CEL"}
-    other = {"type": "RelativeHumidity", "value": 60, "uom": "P1"}
+    other = {"type": "RelativeHumidity", "value": 60, "uom": "P1", "booleanValue": False}
     return _sensed(world, {"sensorMetadata": metadata, "sensorReport": [report, other]})
 
 
