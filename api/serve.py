@@ -31,6 +31,7 @@ from fabric.graph.projector import Projector
 from ledger.errors import InvalidInput
 
 from .app import create_app
+from .epcis.uri_limit import ShortAddresses
 from .passphrase import passphrase_of
 from .settings import Settings, not_in_file, write_settings
 
@@ -60,6 +61,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
         config = uvicorn.Config(
             app,
             log_config=None,
+            http=ShortAddresses,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=GRACE_S,
