@@ -403,3 +403,23 @@ def test_the_packaged_table_gives_back_published_urns_of_allocated_prefixes(shar
     urns = {text for text in sent if text.startswith("urn:epc:") and text.split(":")[4][:7] in ALLOCATED}
     assert {urn.split(":")[4][:7] for urn in urns} == ALLOCATED
     assert {urn: translate_name(translate_name(urn, LINK), URN) for urn in urns} == {urn: urn for urn in urns}
+
+
+@given(
+    head=st.sampled_from(
+        ["", "urn:epc:id:", "urn:epc:idpat:sgtin:", "https://id.gs1.org/", "http://x/01/", "HTTPS://"]
+    ),
+    rest=st.text(SET_82 + "#[]é*\ud800", max_size=40),
+    form=st.sampled_from(EpcFormat),
+)
+def test_any_text_is_given_or_refused_and_names_what_it_named(head: str, rest: str, form: EpcFormat) -> None:
+    text = head + rest
+    try:
+        given_as = OURS.name(text, form)
+    except Untranslatable:
+        assert form is URN
+        return
+    assert (
+        given_as == text or read_name(given_as, Position.EPC)[0].iri == read_name(text, Position.EPC)[0].iri
+    )
+    assert OURS.name(given_as, form) == given_as
