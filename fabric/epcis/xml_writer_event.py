@@ -39,11 +39,10 @@ def write_event(event: Mapping[str, Any], writer: Writer) -> str:
     """The element of an event, with those namespaces that `writer.declared` does not have. Raises NoXMLForm."""
     writer.begin()
     kind = event.get("type")
-    order = _ORDER.get(kind) if type(kind) is str else None
-    if order is None:
+    if not isinstance(kind, str) or kind not in _ORDER:
         raise NoXMLForm(f"one of {', '.join(_ORDER)}", "another", "/type")
     known = 1
-    for name, write in order:
+    for name, write in _ORDER[kind]:
         if name in event:
             known += 1
             try:
