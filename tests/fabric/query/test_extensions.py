@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fabric.epcis.contexts import PACKAGED, committed_context, effective_context
@@ -29,6 +29,9 @@ def _contexts(draw: st.DrawFn) -> list[Any]:
 
 
 @given(_contexts(), st.sampled_from(["ex", "a", "gs1", "cbvmda", "nothing"]))
+@example([{"a": EX}, GS1, {"a": "urn:example:"}], "a")
+@example([{"a": EX}, {"a": "no iri"}], "a")
+@example([_UNKNOWN, {"gs1": EX}], "gs1")
 def test_a_prefix_means_what_the_whole_context_makes_of_it(context: list[Any], prefix: str) -> None:
     committed = committed_context(context, PACKAGED)
     assert namespace_of(prefix, committed, PACKAGED) == effective_context(committed).prefixes.get(prefix)

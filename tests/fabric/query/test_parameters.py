@@ -394,8 +394,10 @@ def test_a_context_that_is_none_is_refused_with_its_place(context: Any, pointer:
     assert refused.value.findings[0].pointer == pointer
 
 
-def test_a_context_cannot_change_what_gs1_protects() -> None:
+def test_nobody_can_change_what_gs1_protects() -> None:
     other = {"cbvmda": "https://example.org/else/"}
+    event = candidate(an_event(ilmd={"cbvmda:a": "1"}))
+    assert from_pairs([("EQ_ILMD_cbvmda:a", "1")], other).matches(event)
     assert from_json({"@context": other, "EQ_ILMD_cbvmda:a": ["1"]}, {}) == from_pairs(
         [("EQ_ILMD_cbvmda:a", "1")], {}
     )
