@@ -22,6 +22,8 @@ from types import TracebackType
 from typing import Final
 from urllib.parse import urlsplit
 
+from sqlalchemy.exc import InterfaceError, OperationalError
+
 from fabric.capture.intake import Clock
 from ledger.errors import LoomarkError
 
@@ -33,7 +35,7 @@ THREADS: Final = 16
 SLOW_THREADS: Final = 8
 MOST_OF_ONE_HOST: Final = 4
 SLOW_S: Final = 3.0
-"""A turn of one delivery that took longer was with a slow receiver."""
+"""A receiver that takes longer for one delivery is slow."""
 
 _TICK_S: Final = 0.05
 _RELOAD_S: Final = 2.0
@@ -70,6 +72,7 @@ class _Known:
     host: str
     seen: int = -1
     rests_until: float = 0.0
+    turned_at: float = 0.0
     is_busy: bool = False
     is_slow: bool = False
     is_stale: bool = False
@@ -208,7 +211,8 @@ class Deliveries:
         busy = [one for one in self._known.values() if one.is_busy]
         hosts, slow = Counter(one.host for one in busy), sum(1 for one in busy if one.is_slow)
         free, look_at = THREADS - len(busy), now + _RELOAD_S
-        for known in self._known.values():
+        # Whoever had no turn for longest comes first: among many that are always due nobody is forgotten.
+        for known in sorted(self._known.values(), key=lambda one: one.turned_at):
             if known.is_busy or known.is_stale:
                 continue
             wait_s = max(known.rests_until - now, self._wait_s(known, size, now_ms))
@@ -219,7 +223,7 @@ class Deliveries:
                 continue
             if known.is_slow and slow >= SLOW_THREADS:
                 continue
-            known.is_busy = True
+            known.is_busy, known.turned_at = True, now
             hosts[known.host] += 1
             slow += known.is_slow
             free -= 1
@@ -255,11 +259,12 @@ class Deliveries:
                 if not ended.in_trouble:
                     self._changed.set()
                 continue
-            is_vain = ended.progress.delivered == known.one.progress.delivered
+            delivered = ended.progress.delivered - known.one.progress.delivered
             known.one = replace(known.one, progress=ended.progress)
             known.seen = max(known.seen, ended.seen)
-            known.is_slow = ended.took_s > SLOW_S
-            known.rests_until = time.monotonic() + min(1.0, _SHARE * ended.took_s * is_vain)
+            known.is_slow = ended.took_s / (delivered + 1) > SLOW_S
+            rest_s = 0.0 if delivered else min(1.0, _SHARE * ended.took_s)
+            known.rests_until = time.monotonic() + rest_s
 
     def _deliver(self) -> None:
         while (one := self._work.get()) is not None:
@@ -271,7 +276,7 @@ class Deliveries:
                 progress, seen = turned.progress, turned.seen
             except Overtaken:
                 progress = None
-            except LoomarkError:
+            except (LoomarkError, OperationalError, InterfaceError):
                 progress, in_trouble = None, True
             except Exception:
                 # A fault of ours with one subscription is not to end the thread that others need as well.
