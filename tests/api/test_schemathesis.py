@@ -118,10 +118,9 @@ class Walk:
         self.answers[answer.status_code] += 1
         try:
             case.validate_response(answer, checks=self.checks)
-        except AssertionError as fault:
-            self.faults.setdefault(f"{label} -> {answer.status_code}", str(fault)[:1500])
-        except BaseExceptionGroup as faults:
-            self.faults.setdefault(f"{label} -> {answer.status_code}", str(faults.exceptions[0])[:1500])
+        except (AssertionError, BaseExceptionGroup) as fault:
+            asked = case.as_curl_command(headers={})
+            self.faults.setdefault(f"{label} -> {answer.status_code}", f"{asked[:3000]}\n{str(fault)[:500]}")
 
 
 def _holds(walk: Walk, seed: int, cases: int, each: int) -> None:
