@@ -117,7 +117,7 @@ def test_a_receipt_beyond_what_is_read_is_refused(door: Door, monkeypatch: pytes
     job = door.captured(document(door, 7))
     monkeypatch.setattr(proving, "MAX_RECEIPT_BYTES", 1_000)
     with door.unchanged():
-        door.refused(door.get(job["receipt"]), 413, "receipt-size")
+        door.refused(door.get(job["receipt"]), 413, "receipt-size", "QueryTooLargeException")
 
 
 def _drop_last(value: dict[str, Any]) -> None:
