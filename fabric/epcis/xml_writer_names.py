@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from xml.parsers import expat
 
 from ledger.canonical import canonical, parse_json
 
 from .contexts import PACKAGED, ContextTable, HeldTable, committed_context, effective_context
+from .remembered import Remembered
 from .xml_marks import MARKS, MDA, PROTECTED
 from .xml_names import RESERVED
 from .xml_parser import EPCIS_VERSIONS, QUERY_VERSIONS, XSI
@@ -135,12 +135,16 @@ class Names:
 
 def names_of(context: Sequence[Any], table: ContextTable = PACKAGED) -> Names:
     """The names under a context as sent; the same values for equal ones."""
-    return _names(canonical(list(context)), HeldTable(table))
+    return _names[canonical(list(context)), HeldTable(table)]
 
 
-@lru_cache(maxsize=256)
-def _names(key: bytes, held: HeldTable) -> Names:
-    return Names(parse_json(key), held.table)
+_Context = tuple[bytes, HeldTable]
+_names: Final[Remembered[_Context, Names]] = Remembered(
+    lambda context: Names(parse_json(context[0]), context[1].table),
+    256,
+    16_384,
+    lambda context: len(context[0]),
+)
 
 
 def _is_prefix(text: str) -> bool:
