@@ -46,6 +46,8 @@ _AGAIN_S: Final = 0.2
 _STOPPING_S: Final = 5.0
 _READERS: Final = 2
 _MOST_QUERIES: Final = 10_000
+_FAR: Final = 5_000
+"""Log entries without an event for a stream after which that is noted, so that the next run does not look again."""
 
 
 class Core(Protocol):
@@ -120,19 +122,19 @@ class Courier:
         """Begin no further delivery."""
         self._stopping.set()
 
-    def turn(self, one: Subscription) -> Turned:
+    def turn(self, one: Subscription, seen: int = -1) -> Turned:
         """Deliver what is due, up to a number of deliveries or the first that is not taken.
 
-        Raises Overtaken, and Unavailable where nothing can be read or noted now; then nothing was sent that was not noted.
+        `seen` is the log index up to which an earlier turn found nothing more. Raises Overtaken, and Unavailable where nothing can be read or noted now; then nothing was sent that was not noted.
         """
-        seen = -1
         for _ in range(IN_A_TURN):
             if self._stopping.is_set():
                 break
             try:
-                found, one, seen = self._next(one)
+                found, one, looked = self._next(one, seen)
             except InvalidInput as error:
                 return Turned(self._noted(one, self._unanswered(one, error)).progress, seen)
+            seen = max(seen, looked)
             if found is None:
                 break
             one, is_taken = self._deliver(one, found)
@@ -140,29 +142,35 @@ class Courier:
                 break
         return Turned(one.progress, seen)
 
-    def _next(self, one: Subscription) -> tuple[Sequence[Found] | None, Subscription, int]:
+    def _next(self, one: Subscription, seen: int) -> tuple[Sequence[Found] | None, Subscription, int]:
         """The events to send now, noted as under way; None where nothing is to be sent, and up to where that was seen."""
         sending = one.progress.sending
         if sending is not None:
             found = self._again(one, sending.keys)
             if sending.keys and not found:
                 # All of it was erased, or is not for this member's eyes any more.
-                return self._next(self._noted(one, change.passed(one.progress)))
+                return self._next(self._noted(one, change.passed(one.progress)), seen)
             if sending.by != self._by:
                 one = self._noted(one, change.resent(one.progress, self._by, self._clock()))
             return found, one, -1
         fresh = one.schedule is not None and one.progress.run_size is None
         size = self._core.published_size
         bound = size if one.progress.run_size is None else one.progress.run_size
-        found, seen = self._after(one, one.progress.place, bound, one.progress.batch)
+        # A stream looks through each part of the log once, however long it is until something matches.
+        place = (
+            max(one.progress.place, (seen, END_OF_CAPTURE)) if one.schedule is None else one.progress.place
+        )
+        found, looked = self._after(one, place, bound, one.progress.batch)
         if found or (fresh and one.report_if_empty):
-            return found, self._begun(one, found, None if one.schedule is None else bound), seen
+            return found, self._begun(one, found, None if one.schedule is None else bound), looked
         if one.schedule is not None:
             ended = change.run_ended(replace(one.progress, run_size=bound), self._next_run(one))
             one = self._noted(one, ended)
         elif one.progress.due_ms is not None:
             one = self._noted(one, change.at_rest(one.progress))
-        return None, one, seen
+        elif looked - one.progress.place[0] >= _FAR:
+            one = self._noted(one, change.passed_over(one.progress, looked))
+        return None, one, looked
 
     def _unanswered(self, one: Subscription, error: InvalidInput) -> Progress:
         """What becomes of a subscription whose query cannot be answered; its receiver is told when it is given up."""

@@ -112,7 +112,7 @@ class Deliveries:
         self._fence_ms = int(fence_s * 1000)
         self._clock = clock
         self._known: dict[str, _Known] = {}
-        self._work: queue.SimpleQueue[Subscription | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[tuple[Subscription, int] | None] = queue.SimpleQueue()
         self._ended: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
         self._wake = threading.Event()
         self._changed = threading.Event()
@@ -227,7 +227,7 @@ class Deliveries:
             hosts[known.host] += 1
             slow += known.is_slow
             free -= 1
-            self._work.put(known.one)
+            self._work.put((known.one, known.seen))
         return look_at
 
     def _wait_s(self, known: _Known, size: int, now_ms: int) -> float:
@@ -267,12 +267,12 @@ class Deliveries:
             known.rests_until = time.monotonic() + rest_s
 
     def _deliver(self) -> None:
-        while (one := self._work.get()) is not None:
-            started = time.monotonic()
+        while (work := self._work.get()) is not None:
+            one, seen = work
+            started, in_trouble = time.monotonic(), False
             progress: Progress | None = one.progress
-            seen, in_trouble = -1, False
             try:
-                turned = self._courier.turn(one)
+                turned = self._courier.turn(one, seen)
                 progress, seen = turned.progress, turned.seen
             except Overtaken:
                 progress = None

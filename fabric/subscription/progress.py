@@ -159,6 +159,11 @@ def hindered(progress: Progress, reason: str, rule: RetryRule, now_ms: int, chan
     return replace(after, due_ms=now_ms + int(rule.pause_s(failures, chance) * 1000))
 
 
+def passed_over(progress: Progress, seen: int) -> Progress:
+    """Nothing up to a log index is for this stream."""
+    return replace(progress, place=max(progress.place, (seen, END_OF_CAPTURE)))
+
+
 def at_rest(progress: Progress) -> Progress:
     """There is nothing to send, and nothing went wrong in finding out."""
     return replace(progress, due_ms=None, failures=0, reason=None)

@@ -19,10 +19,11 @@ from fabric.capture.node import Node
 from fabric.capture.writer import QueueFull, Ticket
 from fabric.query.errors import QueryParameter, QueryTooComplex
 from fabric.query.run import Events
+from fabric.subscription import courier as courier_module
 from fabric.subscription import subscriptions
 from fabric.subscription.courier import Courier, Overtaken
 from fabric.subscription.destination import Allowed
-from fabric.subscription.progress import Outcome, RetryRule
+from fabric.subscription.progress import END_OF_CAPTURE, Outcome, RetryRule
 from fabric.subscription.service import SubscriptionService
 from fabric.subscription.subscriptions import Subscription
 from fabric.visibility.reader import Reader
@@ -268,3 +269,30 @@ def test_nothing_is_begun_after_the_order_to_stop(scene: Scene) -> None:
     courier.stop()
     assert courier.turn(scene.stored()).progress == scene.stored().progress
     assert scene.sent() == []
+
+
+def test_a_stream_looks_through_each_part_of_the_log_once(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also over runs: what holds nothing for it is noted now and then."""
+    asked: list[tuple[int, int]] = []
+    real = Events.since
+
+    def since(self: Events, reader: Reader, query: Any, *, after: Any, **more: Any) -> Any:
+        asked.append(after)
+        return real(self, reader, query, after=after, **more)
+
+    monkeypatch.setattr(Events, "since", since)
+    monkeypatch.setattr(courier_module, "_FAR", 2)
+    courier, start = scene.courier(), scene.stored().progress.place
+    scene.sim.admit("shop")
+    seen = courier.turn(scene.stored()).seen
+    assert seen == scene.sim.node.published_size - 1
+    assert scene.stored().progress.place == (seen, END_OF_CAPTURE)
+    monkeypatch.setattr(courier_module, "_FAR", 1000)
+    scene.sim.admit("mill")
+    later = courier.turn(scene.stored(), seen).seen
+    scene.capture(1)
+    courier.turn(scene.stored(), later)
+    assert scene.sent() == [1]
+    assert asked[:3] == [start, (seen, END_OF_CAPTURE), (later, END_OF_CAPTURE)]

@@ -58,11 +58,13 @@ class Turns:
     turns: Counter[str] = field(default_factory=Counter)
     busy: Counter[str] = field(default_factory=Counter)
     most: Counter[str] = field(default_factory=Counter)
+    seen: list[int] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def turn(self, one: Subscription) -> Turned:
+    def turn(self, one: Subscription, seen: int = -1) -> Turned:
         host = one.dest.partition("//")[2].partition(".")[0]
         with self.lock:
+            self.seen.append(seen)
             self.turns[one.id] += 1
             for name in (one.id, f"host {host}", "all"):
                 self.busy[name] += 1
@@ -120,10 +122,12 @@ def test_a_stream_without_news_has_no_turn_until_the_log_grows() -> None:
     core, courier = Core(), Turns(lambda one: Turned(one.progress, core.published_size - 1))
     with delivering(core, courier, {"s": subscription("s")}):
         until(lambda: courier.turns["s"] == 1)
+        assert courier.seen == [-1]
         time.sleep(0.3)
         assert courier.turns["s"] == 1
         core.published_size += 1
         until(lambda: courier.turns["s"] == 2)
+        assert courier.seen == [-1, 99]
 
 
 @pytest.mark.parametrize("error", [Overtaken(), Unavailable("not now"), ZeroDivisionError("a fault of ours")])
