@@ -24,8 +24,8 @@ def _urns(draw: st.DrawFn) -> tuple[str, list[str]]:
     scheme = draw(st.sampled_from(sorted(_LENGTHS)))
     prefix = draw(st.sampled_from(["614141", "0614141", "061414198765", "4012345"]))
     length = _LENGTHS[scheme] - len(prefix)
-    reference = draw(st.integers(0, min(10**length - 1, 3))) if length else 0
-    parts = [prefix, str(reference).rjust(length, "0") if length else ""]
+    reference = f"{draw(st.sampled_from('0129'))}{draw(st.integers(0, 2)):0{length}d}"
+    parts = [prefix, reference[0] * bool(length) + reference[len(reference) - length + 1 :] * (length > 1)]
     if scheme in _TAILED:
         parts.append(draw(st.sampled_from(["1", "12", "A.B", "0", "%2F7", "x-y"])))
     return scheme, parts
@@ -91,6 +91,16 @@ def test_every_spelling_of_a_name_is_the_one_thing(name: str) -> None:
     assert pattern.prefixes() == ("https://id.gs1.org/01/10614141073464/21/2018",)
     assert pattern.matches("https://id.gs1.org/01/10614141073464/21/2018")
     assert not pattern.matches("https://id.gs1.org/01/10614141073464/21/2018x")
+
+
+def test_an_index_is_asked_for_no_more_than_a_pattern_needs() -> None:
+    by_class = parse_pattern("urn:epc:idpat:sgtin:4012345.012345.*", by_class=True)
+    assert by_class.prefixes() == ("https://id.gs1.org/01/04012345123456",)
+    assert by_class.exact
+    serials = parse_pattern("urn:epc:idpat:sgtin:4012345.012345.*", by_class=False)
+    assert serials.prefixes() == ("https://id.gs1.org/01/04012345123456/21/",)
+    company = parse_pattern("urn:epc:idpat:sgtin:4012345.*.*", by_class=False).prefixes()
+    assert company == tuple(f"https://id.gs1.org/01/{first}4012345" for first in range(10))
 
 
 def test_a_private_name_is_itself() -> None:
