@@ -21,6 +21,7 @@ FEW_VALUES: Final = 100_000
 """Values that any text may have, however short each is."""
 
 _NAMED = (b'"eventTime"', b"<eventTime")
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[{}\[\],:]', re.DOTALL)
 _LISTS = ((b'"epcisBody"',), (b'"epcisBody"', b'"queryResults"', b'"resultsBody"'))
 
@@ -41,15 +42,18 @@ def excess_of_events(data: bytes, most: int) -> str | None:
 
 
 def refuse_excess(data: bytes, most_events: int) -> None:
-    """Refuse a JSON text of too many events or values before it is parsed. Raises TooLarge."""
+    """Refuse a JSON text of too many values or events before it is parsed. Raises TooLarge."""
+    most = FEW_VALUES + len(data) // LEAST_BYTES_A_VALUE
+    # Signs inside texts count here; where that is too many, only those between texts do.
+    if _signs(data) > most and _signs(_STRING.sub(b"", data)) > most:
+        raise _refusal("", "too-many-values", f"{most} values in a text of {len(data)} bytes at most")
     if (place := excess_of_events(data, most_events)) is not None:
         raise _refusal(place, "too-many-events", f"{most_events} events in a capture at most")
-    most = FEW_VALUES + len(data) // LEAST_BYTES_A_VALUE
-    # Commas and colons in texts count here; where they are too many, only those between values do.
-    if data.count(b",") + data.count(b"[") + data.count(b"{") <= most:
-        return
-    if sum(one.group() in (b",", b"[", b"{") for one in _TOKEN.finditer(data)) > most:
-        raise _refusal("", "too-many-values", f"{most} values in a text of {len(data)} bytes at most")
+
+
+def _signs(data: bytes) -> int:
+    """Commas and opening brackets: about one for each value."""
+    return data.count(b",") + data.count(b"[") + data.count(b"{")
 
 
 def _refusal(place: str, rule: str, expected: str) -> TooLarge:
