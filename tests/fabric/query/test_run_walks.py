@@ -29,6 +29,7 @@ from fabric.query.conditions import (
     Things,
 )
 from fabric.query.errors import PageToken, QueryTooComplex, QueryTooLarge
+from fabric.query.parameters import from_pairs
 from fabric.query.pattern import Pattern
 from fabric.query.run import Events
 from fabric.visibility.holders import Holders
@@ -138,8 +139,12 @@ def _meanwhile(two: Two, expected: list[str], got: list[str], step: int) -> set[
         two.sim.capture("farm", [value | {"errorDeclaration": {"declarationTime": "2026-06-01T00:00:00Z"}}])
     if step not in (0, 2):
         return set()
-    names = [got[step], left[-1 - step]]
-    ticket = two.sim.node.capture.erase("farm", json.dumps({"records": names, "reason": "asked to"}).encode())
+    return _erase(two, got[step], left[-1 - step])
+
+
+def _erase(two: Two, *names: str) -> set[str]:
+    told = {"records": names, "reason": "asked to"}
+    ticket = two.sim.node.capture.erase("farm", json.dumps(told).encode())
     ticket.stored.result(30)
     ticket.settled.result(30)
     return set(names)
@@ -326,3 +331,39 @@ def _explained(two: Two, query: Query) -> list[str]:
     with engine.connect() as connection:
         plans = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values) for text, values in asked]
         return [row[3] for rows in plans for row in rows]
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_walk_in_the_order_of_an_extension_field_is_total_and_goes_on_when_its_last_event_goes(
+    descending: bool, tmp_path: Path
+) -> None:
+    two = Two(tmp_path)
+    try:
+        for value in ("9", "10", "x", "10", "2026-05-01T00:00:00Z", None, "9.5"):
+            two.more(2, **({} if value is None else {"ex:rank": value}))
+        order = from_pairs([("orderBy", "ex:rank")], {"ex": "https://example.org/terms/"}).order_key
+        assert order is not None
+        query = Query((), "ex:rank", descending, order_key=order)
+        every = two.walk(two.farm, query, 1000)
+        assert sorted(every) == sorted(two.walk(two.farm, Query(), 1000))
+        ranks = [_value(two, name).get("ex:rank") for name in every]
+        ordered = ["9", "9", "9.5", "9.5", "10", "10", "10", "10", *["2026-05-01T00:00:00Z"] * 2, "x", "x"]
+        assert ranks[:12] == (ordered[::-1] if descending else ordered)
+        assert set(ranks[12:]) == {None}
+        assert two.walk(two.farm, query, 5) == every
+        first = two.events().page(two.farm, query, per_page=5)
+        assert first.cursor is not None
+        last = first.events[-1].commitment.hex()
+        _erase(two, last)
+        cursor = Cursor.from_json(json.loads(json.dumps(first.cursor.as_json())))
+        rest = two.events().page(two.farm, query, per_page=1000, cursor=cursor)
+        assert [one.commitment.hex() for one in rest.events] == every[5:]
+        limited = Query((), "ex:rank", descending, event_count_limit=8, order_key=order)
+        assert two.walk(two.farm, limited, 3) == [name for name in every if name != last][:8]
+        counted = Query((), "ex:rank", descending, max_event_count=20, order_key=order)
+        with pytest.raises(QueryTooLarge):
+            two.events().page(two.farm, counted, per_page=5)
+        with pytest.raises(QueryTooComplex):
+            two.events(Budget(bodies=10)).page(two.farm, query, per_page=5)
+    finally:
+        two.sim.node.close()
