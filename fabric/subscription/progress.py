@@ -185,4 +185,7 @@ def is_due(progress: Progress, scheduled: bool, seen: int, size: int, now_ms: in
         return now_ms >= progress.due_ms
     if progress.sending is not None or scheduled:
         return True
-    return max(seen, progress.place[0]) < size - 1
+    seq, position = progress.place
+    # What follows in the same capture may still be to deliver: a turn, or a process, can end between two deliveries.
+    passed_seq = seq if position == END_OF_CAPTURE else seq - 1
+    return max(seen, passed_seq) < size - 1

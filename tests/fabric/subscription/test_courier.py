@@ -23,7 +23,7 @@ from fabric.subscription import courier as courier_module
 from fabric.subscription import subscriptions
 from fabric.subscription.courier import Courier, Overtaken
 from fabric.subscription.destination import Allowed
-from fabric.subscription.progress import END_OF_CAPTURE, Outcome, RetryRule
+from fabric.subscription.progress import END_OF_CAPTURE, Outcome, RetryRule, is_due
 from fabric.subscription.service import SubscriptionService
 from fabric.subscription.subscriptions import Subscription
 from fabric.visibility.reader import Reader
@@ -146,6 +146,22 @@ def test_a_turn_delivers_all_there_is_and_then_has_nothing_to_do(scene: Scene) -
     assert scene.courier().turn(scene.stored()).progress == turned.progress
     assert scene.sent() == [100, 100, 50]
     assert scene.counted == ["taken"] * 3
+
+
+def test_what_a_turn_leaves_of_the_last_capture_is_due_at_once_and_after_a_restart(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier_module, "IN_A_TURN", 1)
+    scene.capture(150)
+    turned = scene.courier().turn(scene.stored())
+    size, now_ms = scene.sim.node.published_size, scene.sim.now_ms
+    assert scene.sent() == [100]
+    assert is_due(turned.progress, False, turned.seen, size, now_ms)
+    assert is_due(scene.stored().progress, False, -1, size, now_ms)
+    turned = scene.courier().turn(scene.stored(), turned.seen)
+    turned = scene.courier().turn(scene.stored(), turned.seen)
+    assert scene.sent() == [100, 50]
+    assert not is_due(turned.progress, False, turned.seen, size, now_ms)
 
 
 def test_nothing_is_sent_where_it_could_not_be_noted_first(scene: Scene) -> None:

@@ -115,6 +115,9 @@ def test_when_there_is_something_to_do() -> None:
     assert is_due(START, False, -1, 7, NOW)
     assert not is_due(START, False, 6, 7, NOW)
     assert is_due(sending(), False, 6, 7, NOW)
+    # Behind an event there may be others of its capture.
+    assert is_due(replace(START, place=(6, 3)), False, -1, 7, NOW)
+    assert not is_due(replace(START, place=(6, 3)), False, 6, 7, NOW)
     failed = refused(sending(), Outcome(500, "status-500"), RULE, NOW, 0.0)
     assert not is_due(failed, False, -1, 100, NOW)
     assert is_due(failed, False, -1, 100, NOW + 1000)
