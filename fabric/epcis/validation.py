@@ -78,6 +78,7 @@ _COMMON: Fields = {
     "errorDeclaration": _DECLARATION,
     "bizStep": word_field("bizStep"),
     "disposition": _DISPOSITION,
+    "persistentDisposition": _PERSISTENT,
     "readPoint": PLACE,
     "bizLocation": PLACE,
     "bizTransactionList": list_field(_TRANSACTION),
@@ -99,7 +100,6 @@ FIELDS: Mapping[str, Fields] = {
         "action": _ACTION,
         "epcList": UNIQUE_EPCS,
         "quantityList": QUANTITIES,
-        "persistentDisposition": _PERSISTENT,
         "ilmd": ILMD,
     },
     "AggregationEvent": _WITH_CHILDREN,
@@ -118,7 +118,6 @@ FIELDS: Mapping[str, Fields] = {
         "outputEPCList": UNIQUE_EPCS,
         "outputQuantityList": QUANTITIES,
         "transformationID": thing_field(Position.DOCUMENT),
-        "persistentDisposition": _PERSISTENT,
         "ilmd": ILMD,
     },
 }
@@ -147,6 +146,7 @@ def check_event(event: Any, found: Findings, context: EffectiveContext) -> None:
         else:
             check_extension(name, value, "", found, context, known={})
     _check_across(event, found)
+    _check_persistent(event, found)
     _RULES[kind](event, found)
 
 
@@ -178,7 +178,6 @@ def _need_action(event: dict[str, Any], found: Findings) -> None:
 
 def _object_rules(event: dict[str, Any], found: Findings) -> None:
     _need_action(event, found)
-    _check_persistent(event, found)
     if not (event.get("epcList") or event.get("quantityList") or event.get("sensorElementList")):
         found.refuse("", "no-things", "epcList, quantityList or sensorElementList", event)
     elif not ("epcList" in event or "quantityList" in event or "readPoint" in event):
@@ -227,7 +226,6 @@ def _check_persistent(event: dict[str, Any], found: Findings) -> None:
 
 
 def _transformation_rules(event: dict[str, Any], found: Findings) -> None:
-    _check_persistent(event, found)
     inputs = event.get("inputEPCList") or event.get("inputQuantityList")
     outputs = event.get("outputEPCList") or event.get("outputQuantityList")
     if "transformationID" in event:

@@ -170,10 +170,6 @@ OUT = {
     "gs1/XML/CaptureJob/Example-CaptureJobSuccess.xml": "unknown-document-type",
     "gs1/XML/CaptureJob/Example-CaptureJobWithErrorFile.xml": "unknown-document-type",
     "gs1/XML/CaptureJob/Example-CaptureJobWithErrors.xml": "unknown-document-type",
-    # The JSON schema has no persistentDisposition in these types, though the XSD has.
-    "gs1/XML/Example-PersistentDisposition.xml": "field-not-allowed",
-    "openepcis/1.2/EPCIS/XML/Capture/Documents/AggregationEvent_all_possible_fields.xml": "field-not-allowed",
-    "openepcis/1.2/EPCIS/XML/Capture/Documents/AssociationEvent_all_possible_fields.xml": "field-not-allowed",
     # Sensor reports without a type.
     "gs1/XML/WithSensorData/SensorDataExamples.xml": "missing-field",
     # A GRAI link with a wrong check digit.

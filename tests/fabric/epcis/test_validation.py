@@ -104,6 +104,7 @@ BROKEN_FIELDS: list[tuple[str, str, Any, str, str]] = [
     ("ObjectEvent", "bizTransactionList", [{"type": "po"}], "/bizTransactionList/0", "missing-field"),
     ("ObjectEvent", "bizTransactionList", ["po"], "/bizTransactionList/0", "wrong-type"),
     ("ObjectEvent", "persistentDisposition", {}, "/persistentDisposition", "missing-field"),
+    ("TransactionEvent", "persistentDisposition", {}, "/persistentDisposition", "missing-field"),
     ("ObjectEvent", "persistentDisposition", {"set": []}, "/persistentDisposition/set", "wrong-type"),
     ("ObjectEvent", "persistentDisposition", {"set": ["x"]}, "/persistentDisposition/set/0", "unknown-word"),
     ("ObjectEvent", "errorDeclaration", {}, "/errorDeclaration", "missing-field"),
