@@ -34,9 +34,11 @@ VENDOR_VERSION: Final = f"Loomark/{version('loomark')}"
 EXTENSIONS: Final = {"cbvmda": "urn:epcglobal:cbv:mda:"}
 """Prefixes that have a meaning in every question, declared or not."""
 MAX_EXTENSIONS: Final = 64
+MAX_EXTENSIONS_LENGTH: Final = 8_192
 _VERSION: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,7}", re.ASCII)
 _PREFIX: Final = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
-_NAMESPACE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`,]+")
+# What is taken is told back in a header, so that it has only what may stand in one.
+_NAMESPACE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!#-;=?-\[\]_a-z~]+", re.ASCII)
 _RANGE: Final = re.compile(r"(\*|[\w!#$&^.+-]+)/(\*|[\w!#$&^.+-]+)", re.ASCII)
 _QUALITY: Final = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)", re.ASCII)
 _VARIES: Final = "Accept, Authorization, Cookie, GS1-EPC-Format, GS1-CBV-XML-Format, GS1-Extensions"
@@ -169,6 +171,8 @@ def read_extensions(text: str) -> dict[str, str]:
 
     Raises BadHeader for what is no such list, or binds one prefix twice.
     """
+    if len(text) > MAX_EXTENSIONS_LENGTH:
+        raise _unreadable("GS1-Extensions", f"at most {MAX_EXTENSIONS_LENGTH} characters", str(len(text)))
     found: dict[str, str] = {}
     for part in filter(None, (one.strip() for one in text.split(","))):
         prefix, _, namespace = part.partition("=")

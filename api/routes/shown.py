@@ -43,7 +43,7 @@ def html(
 def problem_page(request: Request, error: LoomarkError) -> Response | None:
     """A refusal for a person with a browser: the log-in form where that would help, else a page that says why."""
     path = request.url.path
-    if path.startswith(_FOR_PROGRAMS) or "text/html" not in request.headers.get("accept", ""):
+    if f"{path}/".startswith(_FOR_PROGRAMS) or "text/html" not in request.headers.get("accept", ""):
         return None
     if isinstance(error, Unauthenticated):
         asked = quote(f"{path}?{request.url.query}" if request.url.query else path, safe="")

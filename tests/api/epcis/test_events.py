@@ -265,6 +265,14 @@ def test_a_stranger_is_asked_who_it_is(door: Door, path: str) -> None:
         door.refused(door.get(f"{path}?x=1", None, accept="text/html"), 401, "unauthenticated")
 
 
+def test_a_browser_is_told_in_the_standards_way_too(door: Door) -> None:
+    for path in ("/epcis", "/epcis/", EVENTS):
+        answer = door.get(
+            path, None, accept="text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+        )
+        assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+xml")
+
+
 def test_head_is_answered_without_the_body(door: Door) -> None:
     for path in (f"{EVENTS}?perPage=2", f"{EVENTS}/{part(SENT)}", "/epcis/epcs", "/epcis/"):
         whole = door.get(path)

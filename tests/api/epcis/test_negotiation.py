@@ -10,12 +10,11 @@ from api.epcis.negotiation import (
     JSON,
     JSON_LD,
     MAX_EXTENSIONS,
+    MAX_EXTENSIONS_LENGTH,
     OFFERED,
     TEXT_XML,
     XML,
     BadHeader,
-    CbvFormat,
-    EpcFormat,
     Negotiated,
     check_sent_versions,
     media_type_for,
@@ -23,6 +22,7 @@ from api.epcis.negotiation import (
     read_extensions,
 )
 from api.problems import NotAcceptable
+from fabric.epcis.representation import CbvFormat, EpcFormat
 
 
 def test_without_headers_the_answer_is_json_with_digital_links() -> None:
@@ -157,6 +157,10 @@ def test_extensions_bind_prefixes() -> None:
         "ex=https://example.com/ two",
         "ex=https://a.example/,ex=https://b.example/",
         "ex=https://example.com/\r\nX: y",
+        "ex=https://example.com/\x01",
+        "ex=https://example.com/\xe9",
+        'ex=https://example.com/"',
+        f"ex=https://example.com/{'a' * MAX_EXTENSIONS_LENGTH}",
         ",".join(f"p{number}=urn:x:{number}" for number in range(MAX_EXTENSIONS + 1)),
     ],
 )
