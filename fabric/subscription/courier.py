@@ -251,7 +251,8 @@ class Courier:
                 page = self._events().since(reader, query, after=place, limit=limit, below=bound)
             wanted = [event for event in page.events if event.record_time_us >= one.begins_ms * 1000]
             if wanted:
-                return wanted, wanted[-1].seq - 1
+                # Not beyond the first of them: they may come again, in smaller deliveries.
+                return wanted, wanted[0].seq - 1
             if page.cursor is None or page.cursor.key is None:
                 return [], bound - 1
             place = page.cursor.key

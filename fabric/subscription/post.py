@@ -152,7 +152,8 @@ def _send(connection: socket.socket, request: bytes, deadline: float) -> tuple[b
 def _hear_out(connection: socket.socket, head: bytes, heard: int, is_over: bool, deadline: float) -> None:
     """Read the rest of a short answer, so that closing on it does not look like a fault to whoever sent it."""
     length = _field(head, b"content-length")
-    wanted = int(length) if length.isdigit() else MAX_HEAD_BYTES
+    # A number of thousands of digits is none that is read; what it would say is more than is waited for.
+    wanted = int(length) if length.isdigit() and len(length) < 20 else MAX_HEAD_BYTES
     until = min(deadline, time.monotonic() + _LINGER_S)
     try:
         while not is_over and heard < min(wanted, MAX_HEAD_BYTES):

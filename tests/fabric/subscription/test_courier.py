@@ -312,3 +312,15 @@ def test_a_stream_looks_through_each_part_of_the_log_once(
     courier.turn(scene.stored(), later)
     assert scene.sent() == [1]
     assert asked[:3] == [start, (seen, END_OF_CAPTURE), (later, END_OF_CAPTURE)]
+
+
+def test_what_was_too_much_at_once_comes_in_parts_in_the_same_run(scene: Scene) -> None:
+    """What a turn has looked through ends before the first event that it found."""
+    for _ in range(4):
+        scene.capture(1)
+    scene.receiver.outcomes = [Outcome(413, "status-413"), Outcome(413, "status-413")]
+    courier, seen = scene.courier(), -1
+    for _ in range(3):
+        seen = courier.turn(scene.stored(), seen).seen
+    assert scene.sent() == [4, 2, 1, 1, 1, 1]
+    assert scene.stored().progress.delivered == 4

@@ -140,6 +140,7 @@ def test_what_has_no_address_or_nobody_behind_it_is_said() -> None:
         (b"HTTP/1.1 503 No\r\nRETRY-AFTER: 17\r\n\r\n", Outcome(503, "status-503", 17.0)),
         (b"HTTP/1.1 503 No\r\nRetry-After: soon\r\n\r\n", Outcome(503, "status-503")),
         (b"HTTP/1.1 503 No\r\nRetry-After: 99999999999\r\n\r\n", Outcome(503, "status-503")),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n", Outcome(200, "status-200")),
         (b"HTTP/2 200\r\n\r\n", Outcome(None, "no-http")),
         (b"HTTP/1.1 2000 OK\r\n\r\n", Outcome(None, "no-http")),
         (b"HTTP/1.1 20 OK\r\n\r\n", Outcome(None, "no-http")),
