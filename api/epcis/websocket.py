@@ -23,7 +23,7 @@ from fabric.query import Query
 from fabric.query.errors import SubscriptionControls, refused
 from fabric.query.run import Found
 from fabric.store.credentials import OPERATOR, Principal
-from fabric.subscription.progress import MOST_EVENTS, Place
+from fabric.subscription.progress import END_OF_CAPTURE, MOST_EVENTS, Place
 from fabric.subscription.queries import NamedQuery
 from fabric.subscription.report import report
 from fabric.subscription.schedule import FIELDS
@@ -207,7 +207,7 @@ class Feed:
                 if left_s <= 0:
                     return
                 await asyncio.sleep(min(left_s, CHECK_S))
-            elif self._serving.node.published_size - 1 > self._place[0]:
+            elif (self._serving.node.published_size - 1, END_OF_CAPTURE) > self._place:
                 return
             else:
                 await asyncio.sleep(LOOK_S)
@@ -223,7 +223,7 @@ class Feed:
                 await self._send(found)
                 is_empty = False
             self._place = place
-            if place[0] >= size - 1:
+            if place >= (size - 1, END_OF_CAPTURE):
                 break
             if not await self._in_thread(self._may_go_on):
                 return
@@ -240,7 +240,7 @@ class Feed:
         begins_ms = begins_ms if begins_ms > self._begun_ms else 0
         found = [one for one in page.events if one.record_time_us >= begins_ms * 1000]
         if page.cursor is None or page.cursor.key is None:
-            return found, (size - 1, 2**31 - 1)
+            return found, (size - 1, END_OF_CAPTURE)
         return found, page.cursor.key
 
     async def _send(self, found: Sequence[Found]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -9,14 +10,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx2
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from api.epcis.websocket import Feed
 from bench.serving import Served
+from fabric.store.credentials import Principal
+from fabric.subscription.progress import END_OF_CAPTURE
 from tests.fabric.subscription.receiver import until
 
 JSON = "application/ld+json"
@@ -135,6 +140,30 @@ def test_new_events_are_pushed_in_the_order_of_the_log_and_no_others(world: Worl
         document = message_after(world, connection, place)
         assert document["epcisBody"]["queryResults"]["queryName"] == name
         assert "subscriptionID" not in document["epcisBody"]["queryResults"]
+
+
+def test_a_capture_of_more_events_than_a_message_has_is_reported_whole_without_a_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The newest capture, at index 9, in three messages: between them there is nothing to wait for."""
+    pages = [(["a"], (9, 99)), (["b"], (9, 199)), (["c"], (9, END_OF_CAPTURE))]
+    sent: list[Any] = []
+
+    async def send(_: Feed, found: Any) -> None:
+        sent.append(found)
+
+    monkeypatch.setattr(Feed, "_after", lambda *_: pages.pop(0))
+    monkeypatch.setattr(Feed, "_may_go_on", lambda _: True)
+    monkeypatch.setattr(Feed, "_send", send)
+    caller = Principal(1, "farm", "member")
+    sockets = SimpleNamespace(threads=None)
+    serving = SimpleNamespace(
+        node=SimpleNamespace(published_size=10), subscribing=SimpleNamespace(sockets=sockets)
+    )
+    rest: Any = SimpleNamespace(schedule=None)
+    feed = Feed(rest, cast(Any, serving), caller, rest, rest, rest, rest, (8, END_OF_CAPTURE))
+    asyncio.run(feed._run())
+    assert sent == [["a"], ["b"], ["c"]]
 
 
 def message_after(world: World, connection: ClientConnection, place: str) -> dict[str, Any]:
