@@ -20,7 +20,7 @@ from tests.fabric.subscription.receiver import Receiver
 from .delivered import ENVIRONMENT, Capturing, Mood, logged, require_delivered, subscribe
 from .served import births, kill, survivors
 
-SLICE_KILLS = 2
+SLICE_KILLS = 1
 SOAK_KILLS = int(os.environ.get("LOOMARK_DELIVERY_KILLS", "100"))
 _MEMBERS = {"members": [{"id": "farm", "name": "Farm", "parties": []}]}
 
