@@ -47,7 +47,7 @@ from .streams import Clause, Course, Order, Row, Stream, joined, merged, sorted_
 FEW: Final = 100
 """Rows that are sorted rather than walked through in the order of time, where there is a choice of indices."""
 
-FEW_BY_LOG: Final = 5_000
+FEW_BY_LOG: Final = 2_000
 """The same where the order is the log's, for which fields have no index of their own."""
 
 MOST_STREAMS: Final = 2_000

@@ -316,7 +316,8 @@ def test_no_plan_reads_a_whole_table(
     assert [step for step in steps if "ix_event" in step or "SEARCH e USING INTEGER PRIMARY KEY" in step]
 
 
-def _explained(two: Two, query: Query) -> list[str]:
+def _asked(two: Two, reader: Reader, query: Query) -> list[tuple[str, Any]]:
+    """The statements of a walk, and their parameters."""
     asked: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
@@ -325,10 +326,15 @@ def _explained(two: Two, query: Query) -> list[str]:
     engine = two.sim.node.reading
     hooks.listen(engine, "before_cursor_execute", note)
     try:
-        two.walk(two.farm, query)
+        two.walk(reader, query)
     finally:
         hooks.remove(engine, "before_cursor_execute", note)
-    with engine.connect() as connection:
+    return asked
+
+
+def _explained(two: Two, query: Query) -> list[str]:
+    asked = _asked(two, two.farm, query)
+    with two.sim.node.reading.connect() as connection:
         plans = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values) for text, values in asked]
         return [row[3] for rows in plans for row in rows]
 
@@ -367,3 +373,16 @@ def test_a_walk_in_the_order_of_an_extension_field_is_total_and_goes_on_when_its
             two.events(Budget(bodies=10)).page(two.farm, query, per_page=5)
     finally:
         two.sim.node.close()
+
+
+def test_hidden_and_unknown_names_are_asked_for_by_the_same_queries(two: Two) -> None:
+    hidden = "https://id.gs1.org/01/09506000134352/21/0001"
+    unknown = "https://id.gs1.org/01/09506000134352/21/none"
+    assert two.walk(two.farm, Query((_epc(hidden),)))
+    asked = []
+    for iri in (hidden, unknown):
+        for conditions in ((_epc(iri),), (Place("bizLocation", frozenset({iri})),)):
+            assert two.walk(two.shop, Query(conditions)) == []
+        asked.append([text for text, _ in _asked(two, two.shop, Query((_epc(iri),)))])
+    assert asked[0] == asked[1]
+    assert len(asked[0]) > 3
