@@ -13,7 +13,7 @@ from typing import Any
 
 from .contexts import EffectiveContext, escape
 from .findings import Findings
-from .identifiers import Position, is_absolute_uri, name_reader
+from .identifiers import TOO_LONG, Position, is_absolute_uri, is_too_long, name_reader
 from .times import parse_offset, parse_time
 from .words import word_reader
 
@@ -72,7 +72,21 @@ def word_field(name: str) -> Field:
     def accepts(value: Any) -> bool:
         return type(value) is str and read(value) is not None
 
-    return leaf(accepts, "unknown-word", f"a {name} of CBV 2.0 or an absolute URI")
+    return _short(leaf(accepts, "unknown-word", f"a {name} of CBV 2.0 or an absolute URI"))
+
+
+def _short(field: Field) -> Field:
+    """A text that an index is made of, so that its length has a limit."""
+
+    def accepts(value: Any) -> bool:
+        return field.accepts(value) and not is_too_long(value)
+
+    def check(value: Any, where: str, found: Findings, context: EffectiveContext) -> None:
+        field.check(value, where, found, context)
+        if type(value) is str and is_too_long(value):
+            found.refuse(where, "too-long", TOO_LONG, value)
+
+    return Field(check, accepts)
 
 
 def list_field(item: Field, *, unique: bool = False, filled: bool = False) -> Field:
@@ -265,6 +279,7 @@ TIME = leaf(_is_time, "bad-time", "a time such as 2026-01-31T23:59:59.000+01:00"
 OFFSET = leaf(_is_offset, "bad-offset", "an offset such as +01:00, 14:00 at most")
 URI = leaf(_is_uri, "not-a-uri", "an absolute URI")
 URIS = list_field(URI)
+EVENT_ID = _short(URI)
 URI_OR_URIS = either_field(URI, URIS)
 NUMBER = leaf(_is_number, "wrong-type", "a number")
 TEXT = leaf(_is_text, "wrong-type", "text")

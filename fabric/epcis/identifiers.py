@@ -24,6 +24,10 @@ from .urn import parse_urn
 PRIVATE = "urn:loomark:thing:"
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\x00-\x20\x7f<>\"{}|\\^`]+")
+LONGEST_BYTES = 2_048
+"""The longest name in UTF-8 that is taken: an index of a database holds no key of much more than that."""
+TOO_LONG = f"a name of at most {LONGEST_BYTES} bytes"
+_SURELY_SHORT = LONGEST_BYTES // 4
 _CARRIERS = (f"{ROOT}00/", f"{ROOT}8003/", f"{ROOT}8004/")
 _KINDS = {kind.value: kind for kind in Kind}
 
@@ -33,11 +37,18 @@ def is_absolute_uri(text: str) -> bool:
     return _ABSOLUTE.fullmatch(text) is not None
 
 
+def is_too_long(text: str) -> bool:
+    """Whether a name is longer than any that is taken."""
+    if len(text) <= _SURELY_SHORT:
+        return False
+    return len(text) > LONGEST_BYTES or len(text.encode("utf-8", "surrogatepass")) > LONGEST_BYTES
+
+
 def canonical_thing(text: str, position: Position) -> Thing:
     """The thing an identifier names.
 
     Raises BadIdentifier (an InvalidInput) with rule ``bad-check-digit`` (the message carries the right one),
-    ``bad-identifier`` or ``not-a-uri``.
+    ``bad-identifier``, ``not-a-uri`` or ``too-long``.
     """
     thing, problem = read_name(text, position)
     if problem is not None:
@@ -72,11 +83,11 @@ def _make_reader(position: Position) -> Callable[[str], Named]:
             thing = _named_by_key(text)
         except BadIdentifier as problem:
             return _private(text, position), problem.with_traceback(None)
-        if thing is not None:
-            return thing, None
-        if not is_absolute_uri(text):
-            return _private(text, position), BadIdentifier("not-a-uri", "an absolute URI", text)
-        return _private(text, position), None
+        if thing is None:
+            thing = _private(text, position)
+            if not is_absolute_uri(text):
+                return thing, BadIdentifier("not-a-uri", "an absolute URI", text)
+        return thing, BadIdentifier("too-long", TOO_LONG, text) if is_too_long(thing.iri) else None
 
     return Remembered(read, _CACHED[position]).__getitem__
 
@@ -157,6 +168,7 @@ __all__ = [
     "canonical_thing",
     "is_absolute_uri",
     "is_carrier_key",
+    "is_too_long",
     "name_reader",
     "parse_element_string",
     "private_thing",

@@ -51,7 +51,7 @@ class Thing:
 
 
 class BadIdentifier(InvalidInput):
-    """An identifier that names nothing: `rule` is bad-check-digit, bad-identifier or not-a-uri."""
+    """An identifier that names nothing: `rule` is bad-check-digit, bad-identifier, not-a-uri or too-long."""
 
     def __init__(self, rule: str, expected: str, got: str) -> None:
         super().__init__(f"expected {expected}, got {got[:80]}", rule=rule)

@@ -186,7 +186,10 @@ def test_a_members_own_code_becomes_a_name_of_that_member_and_kind() -> None:
 
 def test_a_long_path_costs_no_more_than_its_end() -> None:
     path = "https://example.com" + "/01" * 200_000
-    assert canonical_thing(path, Position.EPC) == Thing(path, Kind.SERIAL)
+    thing, problem = read_name(path, Position.EPC)
+    assert thing == Thing(path, Kind.SERIAL)
+    assert problem is not None
+    assert problem.rule == "too-long"
 
 
 def test_carriers_are_shipping_units_and_assets() -> None:
