@@ -460,5 +460,6 @@ visibility_class: Final = Table(
     "class",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("members", Text, nullable=False, unique=True, comment="sorted member ids, separated by one space"),
+    # Each set once, as one writer interns them; no index, which could not hold the names of hundreds of members.
+    Column("members", Text, nullable=False, comment="sorted member ids, separated by one space"),
 )

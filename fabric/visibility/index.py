@@ -34,7 +34,7 @@ from .holders import Holders
 from .listing import Moved
 from .parties import Sides, parties
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Version of what this package projects; another one in `projection` means: rebuild."""
 
 NO_SIDES: Final = Sides()

@@ -1,4 +1,4 @@
-"""The longest names that are taken fit the indices of a server: no capture can stop those that come after it."""
+"""What is taken fits the indices of a server, however long names are, or many: no capture stops those after it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fabric.epcis.identifiers import LONGEST_BYTES
+from fabric.visibility.classes import Classes
 from ledger.errors import InvalidInput
 from tests.simulator import Simulator
 
@@ -40,3 +41,14 @@ def test_a_name_of_any_length_is_refused_or_sequenced_and_the_next_capture_as_we
                 else:
                     assert sim.capture("farm", [event]).state == "sequenced"
         assert sim.capture("farm", [sim.event(epcList=["urn:example:b"])]).state == "sequenced"
+
+
+def test_a_record_may_be_seen_by_hundreds_of_members(tmp_path: Path) -> None:
+    seers = frozenset(f"member-{number:050d}" for number in range(300))
+    with Simulator(tmp_path / "node") as sim:
+        classes = Classes()
+        ticket = sim.node.submit(lambda connection: classes.ids(connection, [seers])[seers])
+        number = ticket.stored.result(30)
+        assert [row[0].split() for row in sim.rows('SELECT members FROM "class" WHERE id = ?', number)] == [
+            sorted(seers)
+        ]
