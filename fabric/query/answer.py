@@ -25,6 +25,9 @@ from .streams import Course, Key, Order, Row
 MOST_AT_ONCE: Final = 250
 """Bodies that are read with one statement."""
 
+_LONGEST_TOLD: Final = 200
+"""Characters of a text that a cursor holds, so that the longest still makes a token."""
+
 _BODIES: Final = (
     "SELECT r.id, r.commitment, r.member, r.body, r.supplied_id FROM record r WHERE r.id IN {keys}"
 )
@@ -61,7 +64,7 @@ class Cursor:
         value = None
         if self.value is not None:
             rank, told = self.value
-            value = [rank, "d", str(told)] if isinstance(told, Decimal) else [rank, "j", told]
+            value = [rank, "d", str(told)] if isinstance(told, Decimal) else [rank, "j", _cut(told)]
         return {
             "s": self.size,
             "k": None if self.key is None else list(self.key),
@@ -299,6 +302,15 @@ class _Spent(Exception):
     """The budget is spent; whoever catches it decides what that means."""
 
 
+def _told(value: tuple[int, Any] | None) -> tuple[int, Any] | None:
+    """A value as a cursor holds it."""
+    return None if value is None else (value[0], _cut(value[1]))
+
+
+def _cut(told: Any) -> Any:
+    return told[:_LONGEST_TOLD] if isinstance(told, str) else told
+
+
 def _placed_key(one: _Placed) -> tuple[Any, ...]:
     return one.value, one.row.seq, one.row.position
 
@@ -306,6 +318,10 @@ def _placed_key(one: _Placed) -> tuple[Any, ...]:
 def _behind(every: Sequence[_Placed], cursor: Cursor, descending: bool) -> int:
     """How many of an ordered answer come up to a cursor, whether its own event is still there or not."""
     key = cursor.key or (-1, -1)
+    for count, one in enumerate(every, 1):
+        # The value says as much unless it was too long to be kept whole.
+        if Order.LOG.key(one.row) == key and _told(one.value) == _told(cursor.value):
+            return count
 
     def is_past(one: _Placed) -> bool:
         if one.value is None or cursor.value is None:

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import event as hooks
 
 from fabric.epcis import Role
-from fabric.query import named, plan
+from fabric.query import named, plan, tokens
 from fabric.query.answer import Cursor
 from fabric.query.budget import Budget
 from fabric.query.conditions import (
@@ -337,6 +337,28 @@ def _explained(two: Two, query: Query) -> list[str]:
     with two.sim.node.reading.connect() as connection:
         plans = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values) for text, values in asked]
         return [row[3] for rows in plans for row in rows]
+
+
+def test_a_walk_in_the_order_of_long_texts_goes_on_by_tokens(tmp_path: Path) -> None:
+    two = Two(tmp_path)
+    try:
+        texts = [letter * 5_000 + end for letter in "a語" for end in "bcadb"]
+        for text in texts:
+            two.more(1, **{"ex:long": text})
+        order = from_pairs([("orderBy", "ex:long")], {"ex": "https://example.org/terms/"}).order_key
+        for descending in (False, True):
+            query = Query((), "ex:long", descending, order_key=order)
+            found, cursor = list[str](), None
+            for _ in texts:
+                page = two.events().page(two.farm, query, per_page=1, cursor=cursor)
+                found += [str(one.value["ex:long"]) for one in page.events]
+                assert page.cursor is not None
+                told = tokens.issue(b"secret", two.farm, b"", page.cursor.as_json(), 1)
+                assert len(told) <= tokens.MAX_LENGTH
+                cursor = Cursor.from_json(tokens.accept(b"secret", told, two.farm, b"", 0))
+            assert found == sorted(texts, reverse=descending)
+    finally:
+        two.sim.node.close()
 
 
 @pytest.mark.parametrize("descending", [False, True])

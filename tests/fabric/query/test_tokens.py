@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fabric.epcis.identifiers import LONGEST_BYTES
 from fabric.query.errors import PageToken
 from fabric.query.tokens import MAX_LENGTH, accept, issue, read, sign
 from fabric.visibility.reader import Reader
@@ -44,6 +45,14 @@ def test_a_token_gives_back_where_the_walk_stands() -> None:
     assert place_of(token()) == PLACE
     widened = Reader("farm", frozenset({"farm", "shop"}))
     assert place_of(token(), reader=widened) == PLACE
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "語", "\U0001f34e"])
+def test_the_longest_name_that_an_event_may_have_makes_a_token(letter: str) -> None:
+    prefix = "urn:example:"
+    name = prefix + letter * ((LONGEST_BYTES - len(prefix)) // len(letter.encode()))
+    place = {"s": [41, name]}
+    assert place_of(token(place=place)) == place
 
 
 @pytest.mark.parametrize(
