@@ -291,6 +291,9 @@ class Matching:
                 return
             self._ahead = len(batch)
             for row, found, candidate in batch:
+                if self._reached is not None and not answer.spending.seconds_left:
+                    # Large events and many conditions can take long each; one at least is decided.
+                    raise _Spent
                 self._ahead -= 1
                 is_match = query.matches(candidate)
                 self._reached = self._order.key(row)

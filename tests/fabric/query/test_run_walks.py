@@ -339,6 +339,23 @@ def _explained(two: Two, query: Query) -> list[str]:
         return [row[3] for rows in plans for row in rows]
 
 
+def test_the_time_for_an_answer_ends_between_two_events_however_long_each_takes(two: Two) -> None:
+    """A second for each event: large ones, and many conditions."""
+    spent = [0.0]
+
+    def slow(candidate: Candidate) -> bool:
+        spent[0] += 1.0
+        return False
+
+    events = two.events(Budget(seconds=3.0), clock=lambda: spent[0])
+    with pytest.raises(QueryTooComplex):
+        events.page(two.farm, Query((Body(slow),)), per_page=30)
+    assert spent[0] == 3.0
+    page = events.since(two.farm, Query((Body(slow),)), after=-1, limit=30)
+    assert (page.events, spent[0]) == ((), 6.0)
+    assert page.cursor is not None
+
+
 def test_a_walk_in_the_order_of_long_texts_goes_on_by_tokens(tmp_path: Path) -> None:
     two = Two(tmp_path)
     try:
