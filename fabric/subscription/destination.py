@@ -23,9 +23,16 @@ Network = IPv4Network | IPv6Network
 _LONGEST: Final = 2048
 _NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*\Z")
 _ENDS: Final = (".localhost", ".local", ".internal", ".home.arpa", ".lan", ".intranet")
-# Looks public and is not: the wire server of one cloud; and forms that carry an IPv4 address of any sort.
+# Looks public and is not: the wire server of one cloud; forms that carry an IPv4 address of any sort; the networks of a
+# site (RFC 3879: still not routed), and those of documents (RFC 9637), which not every version of Python knows.
 _REFUSED: Final = tuple(
-    ip_network(one) for one in ("168.63.129.16/32", "2002::/16", "2001::/32", "64:ff9b:1::/48", "::/96")
+    map(
+        ip_network,
+        (
+            *("168.63.129.16/32", "2002::/16", "2001::/32", "64:ff9b:1::/48", "::/96"),
+            *("fec0::/10", "3fff::/20"),
+        ),
+    )
 )
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 

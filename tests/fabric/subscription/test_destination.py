@@ -118,6 +118,9 @@ def test_an_address_of_another_form_is_refused(text: object) -> None:
         "[fe80::1%25eth0]",
         "[ff02::1]",
         "[2001:db8::1]",
+        "[3fff::1]",
+        "[fec0::1]",
+        "[feff::1]",
     ],
 )
 def test_the_nodes_own_network_is_refused(host: str) -> None:
