@@ -20,6 +20,9 @@ MOST_NAMED: Final = 5_000
 MOST_THINGS: Final = 2_000
 MOST_RANGED: Final = 200
 MOST_FAMILIES: Final = 2_000
+MOST_COMPARED: Final = 20
+"""Ranges that each stream of a statement compares with: databases take some ten thousands of values at most."""
+
 _NEXT_FAMILY: Final = (
     'SELECT start FROM family WHERE "class" = ? AND start {from} AND start < ? ORDER BY start LIMIT 1'
 )
@@ -105,6 +108,7 @@ class ThingNames:
         things = {row[0] for row in scope.rows("SELECT id FROM thing WHERE iri IN {keys}", scope.keys(iris))}
         query = "SELECT id FROM thing WHERE iri >= ? AND iri < ? ORDER BY iri LIMIT ?"
         for start, end in ranges:
+            scope.require_time()
             things |= {row[0] for row in scope.rows(query, start, end, MOST_THINGS + 1)}
             if len(things) > MOST_THINGS:
                 return cls(scope, frozenset(iris), tuple(ranges), None, are_subjects)
@@ -140,6 +144,7 @@ class ThingNames:
             # Those that begin as a range does lie in it; of those that are shorter, one can hold names of the range.
             starts = {row[0] for row in self.scope.rows(_THERE, self.scope.keys(near), number)}
             for start, end in self.ranges:
+                self.scope.require_time()
                 starts |= {
                     row[0]
                     for row in self.scope.rows(_FAMILIES, number, start, end, number, end, MOST_FAMILIES)
@@ -159,8 +164,9 @@ class ThingNames:
             inside, values = "l.thing IN {keys}", [self.scope.keys(self.things)]
             query = f"SELECT 1 FROM line l WHERE l.record = e.record AND {inside}"
         else:
-            parts = ["t.iri IN {keys}", *["t.iri >= ? AND t.iri < ?"] * len(self.ranges)]
-            values = [self.scope.keys(self.iris), *(end for one in self.ranges for end in one)]
+            ranges = _covering(self.ranges)
+            parts = ["t.iri IN {keys}", *["t.iri >= ? AND t.iri < ?"] * len(ranges)]
+            values = [self.scope.keys(self.iris), *(end for one in ranges for end in one)]
             joined = "line l JOIN thing t ON t.id = l.thing"
             query = f"SELECT 1 FROM {joined} WHERE l.record = e.record AND ({' OR '.join(parts)})"
         return Clause(f"(e.declares = 1 OR EXISTS ({query}))", tuple(values))
@@ -172,6 +178,14 @@ class ThingNames:
     def _limited(self, query: str, *values: object) -> set[int] | None:
         rows = self.scope.rows(query, *values, MOST_NAMED + 1)
         return None if len(rows) > MOST_NAMED else {row[0] for row in rows}
+
+
+def _covering(ranges: Collection[Range]) -> list[Range]:
+    """A few ranges that cover others: they only narrow, and a statement takes so many values for each of its streams."""
+    every = sorted(ranges)
+    size = max(1, -(-len(every) // MOST_COMPARED))
+    parts = [every[first : first + size] for first in range(0, len(every), size)]
+    return [(part[0][0], max(end for _, end in part)) for part in parts]
 
 
 def _range(start: str) -> Range:

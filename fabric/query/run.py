@@ -110,7 +110,7 @@ class Events:
     def _answer(self, reader: Reader, size: int | None) -> Iterator[Answer]:
         spending = Spending(self._budget, self._clock)
         with self._reading.connect() as connection, stopped_when_spent(connection, spending):
-            scope = Scope.of(connection, reader, size)
+            scope = Scope.of(connection, reader, size, spending)
             master = MasterData(scope, self._holder_of, self._now_us())
             yield Answer(scope, master, self._contexts, spending)
 

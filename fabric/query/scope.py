@@ -15,6 +15,8 @@ from ledger.log.database import read_head
 from ledger.log.dialect import is_sqlite, key_set, rendered
 from ledger.shape import time_ms
 
+from .budget import Spending, too_complex
+
 _NO_KEY: Final = -1
 """A number that nothing has: a set that turned out empty is asked for by the same query as any other."""
 
@@ -33,13 +35,25 @@ class Scope:
     reader: Reader
     classes: tuple[int, ...]
     size: int
+    spending: Spending | None = None
 
     @classmethod
-    def of(cls, connection: Connection, reader: Reader, size: int | None = None) -> Scope:
+    def of(
+        cls,
+        connection: Connection,
+        reader: Reader,
+        size: int | None = None,
+        spending: Spending | None = None,
+    ) -> Scope:
         """The scope of a connection's transaction; without a size it is that of the head."""
         head = read_head(connection).size
         classes = sorted(number for number, members in load(connection).items() if reader.sees(members))
-        return cls(connection, reader, tuple(classes), head if size is None else min(size, head))
+        return cls(connection, reader, tuple(classes), head if size is None else min(size, head), spending)
+
+    def require_time(self) -> None:
+        """Raise QueryTooComplex where no time is left: for who runs many statements, none of which takes long."""
+        if self.spending is not None and not self.spending.seconds_left:
+            raise too_complex()
 
     @property
     def limited(self) -> Collection[int] | None:

@@ -356,6 +356,27 @@ def test_the_time_for_an_answer_ends_between_two_events_however_long_each_takes(
     assert page.cursor is not None
 
 
+def test_many_patterns_take_no_longer_than_there_is_time(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each range is looked up by itself, in each class: none takes long, all of them do."""
+    ticks = count()
+    monkeypatch.setattr(named, "MOST_THINGS", 3)
+    patterns = "|".join(f"urn:epc:idpat:sgtin:{9506000 + number}.*.*" for number in range(100))
+    question = from_pairs([("MATCH_anyEPC", patterns)], {})
+    assert two.events().page(two.farm, question, per_page=30).size
+    with pytest.raises(QueryTooComplex):
+        two.events(Budget(seconds=50), clock=lambda: next(ticks)).page(two.farm, question, per_page=30)
+    assert next(ticks) < 100
+
+
+def test_an_answer_compares_with_few_ranges_that_cover_those_asked_for() -> None:
+    ranges = [(f"urn:x:{number:03}", f"urn:x:{number:03}~") for number in range(101)]
+    found = named._covering(ranges)
+    assert len(found) <= named.MOST_COMPARED
+    assert all(any(start <= one and end <= other for start, other in found) for one, end in ranges)
+    assert named._covering(ranges[:7]) == ranges[:7]
+    assert named._covering([]) == []
+
+
 def test_a_walk_in_the_order_of_long_texts_goes_on_by_tokens(tmp_path: Path) -> None:
     two = Two(tmp_path)
     try:
