@@ -125,6 +125,9 @@ def keep_serving(data: Path, port: int) -> None:
         out.print(f"Contaminated lot:           {known['lot']}", markup=False)
         if "own" in known:
             out.print(f"A lot the partner made:     {known['own']}", markup=False)
+        # The members of the story sign for themselves, so that a document sent with curl is refused until they delegate.
+        key = data / "keys" / f"{known['partner']}.key"
+        out.print(f"The partner's signing key:  {key} (loomark capture --key)", markup=False)
         out.print("Ctrl-C stops the node.", markup=False)
         _wait_for_signal(child)
 

@@ -26,6 +26,7 @@ from fabric.capture.prepare import Asked
 from fabric.capture.writer import Ticket
 from fabric.epcis.document import MEDIA_TYPES, XML_MEDIA_TYPES
 from fabric.epcis.identity import as_sent
+from fabric.epcis.representation import CbvFormat, EpcFormat
 from fabric.store.jobs import REFUSED, STAGED, Job
 from fabric.store.records import RECORD_IRI
 from ledger.errors import Conflict, Finding, Forbidden, Unavailable
@@ -178,7 +179,10 @@ async def capture_event(request: Request, serving: Serving, member: Submitting, 
         raise _left_waiting(job)
     _, record = await asyncio.to_thread(_records, serving, found)
     event = await asyncio.to_thread(_event_body, serving, found, record, asked)
-    return answer(asked, event, 201, {"Location": event_path(record), "Loomark-Receipt": _receipt(found)})
+    as_captured = replace(asked, epc_format=EpcFormat.NEVER, cbv_format=CbvFormat.NEVER)
+    return answer(
+        as_captured, event, 201, {"Location": event_path(record), "Loomark-Receipt": _receipt(found)}
+    )
 
 
 @router.get("/capture", summary="The caller's captures", response_class=Response)

@@ -111,7 +111,10 @@ async def read_json(request: Request, serving: Services) -> Any:
 def refuse_parameters(page: PageAsked) -> None:
     """Refuse parameters other than those of paging: what is asked stands in the query. Raises QueryParameter."""
     for name, value in page.pairs:
-        raise refused(name, "unknown-parameter", "perPage or nextPageToken", value)
+        expected = "perPage or nextPageToken"
+        if name == "stream":
+            expected += " (a stream is a websocket, asked for with Upgrade: websocket)"
+        raise refused(name, "unknown-parameter", expected, value)
 
 
 def cut(found: list[_T], page: PageAsked, name_of: Callable[[_T], str]) -> tuple[list[_T], Mapping[str, str]]:

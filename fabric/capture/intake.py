@@ -136,7 +136,8 @@ class Intake:
         key = self._keyring.delegated(log.registry, member, now_ms)
         if key is None:
             raise Forbidden(
-                f"expected a key of this node that {member} delegated to it, or a capture that {member} signed",
+                f"expected a key of this node that {member} delegated to it (`loomark key delegate --key FILE`), or a capture"
+                f" that {member} signed (`loomark capture --key FILE`)",
                 rule="no-delegation",
             )
         chosen = [prepared.records[number] for number in kept]

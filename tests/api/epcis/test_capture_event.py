@@ -66,6 +66,17 @@ def test_an_event_is_in_the_log_when_it_is_answered(door: Door) -> None:
     assert receipt.json()["receipt"] == "loomark/receipt/v1"
 
 
+@pytest.mark.parametrize("form", [None, "Always_GS1_Digital_Link", "Always_EPC_URN"])
+def test_the_answer_says_that_names_stand_as_they_were_sent(door: Door, form: str | None) -> None:
+    sent = "urn:epc:id:sgtin:9506000.113435.1"
+    asked = {} if form is None else {"gs1_epc_format": form}
+    body = json.dumps(bare(door, epcList=[sent])).encode()
+    answer = door.http.post(PATH, content=body, headers=door.headers("farm", content_type=JSON, **asked))
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["epcList"] == [sent]
+    assert answer.headers["gs1-epc-format"] == "Never_Translates"
+
+
 def test_an_event_without_an_id_is_named_by_its_record(door: Door) -> None:
     answer = door.post(bare(door, eventID=None, eventTime="2026-05-09T08:00:00Z"), path=PATH, kind=JSON)
     assert answer.status_code == 201
