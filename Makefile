@@ -48,7 +48,7 @@ test: setup ## Run every test (seeded: LOOMARK_TEST_SEED=N repeats a run)
 	@$(BIN)/python -m pytest $(ARGS)
 
 # The keys go by the environment: a process list shows arguments to everybody on the machine.
-conformance: setup ## Test an EPCIS 2.0 server: URL=https://example.org/epcis [KEY=… SECOND_KEY=… REPORT=FILE], else a node of our own
+conformance: setup ## Test an EPCIS 2.0 server: URL=https://example.org/epcis [KEY=… SECOND_KEY=… REPORT=FILE], else a node of our own; its events stay there
 	@$(if $(KEY),EPCIS_KEY='$(KEY)') $(if $(SECOND_KEY),EPCIS_SECOND_KEY='$(SECOND_KEY)') $(BIN)/python -m tests.conformance $(if $(URL),--url '$(URL)') $(if $(REPORT),--report $(REPORT)) $(ARGS)
 
 soak: setup ## Run the long forms of the tests

@@ -17,6 +17,9 @@ from api.answers import View, canonical, view
 from api.pages.labels import Labels, load_labels, things_called
 from api.pages.thing_page import thing_values
 from api.pages.trace_page import trace_values
+from fabric.epcis.digital_link import parse_link
+from fabric.epcis.gs1 import ROOT
+from fabric.epcis.thing import BadIdentifier
 from fabric.store.credentials import OPERATOR
 from fabric.trace import Direction, Options, Question, trace
 from fabric.trace.search import Candidate, resolve
@@ -78,7 +81,7 @@ def thing_page(request: Request, serving: Serving, reading: Reading) -> Response
         return RedirectResponse("/api/things/" + quote(iri, safe=""), status_code=303)
     with view(serving.node, reading) as seen:
         values, names = thing_values(seen, iri, reading)
-    values |= _links(iri) | {"graph_size": serving.graph.size}
+    values |= _links(iri) | {"graph_size": serving.graph.size, "qr_url": _qr_url(iri)}
     return html(request, serving, "thing.html", values, labels=names)
 
 
@@ -124,6 +127,16 @@ def _links(iri: str, direction: Direction = Direction.BOTH, at: str = "") -> dic
         "report_url": f"/report?{urlencode(asked)}",
         "graph_url": "/api/things/" + quote(iri, safe=""),
     }
+
+
+def _qr_url(iri: str) -> str:
+    """Where the node draws the link of a thing, or nothing where its name is none that the node resolves."""
+    try:
+        thing = parse_link(iri)
+    except BadIdentifier:
+        # A name with a wrong check digit that was kept as it is.
+        return ""
+    return "" if thing is None else f"/{thing.iri.removeprefix(ROOT)}/qr.svg"
 
 
 def _direction(text: str) -> Direction:

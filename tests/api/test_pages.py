@@ -140,6 +140,14 @@ def test_an_encoded_address_a_raw_one_and_another_spelling_show_one_thing(site: 
     assert site.page(thing_path(elsewhere)).text == page.text
 
 
+def test_a_page_leads_to_the_code_of_a_link_and_of_nothing_else(site: Site, lot: str) -> None:
+    for thing in (lot, PLACE, SSCC, PRODUCT):
+        code = thing.removeprefix("https://id.gs1.org") + "/qr.svg"
+        assert code in site.page(thing_path(thing)).links()
+        assert site.get(code).headers["content-type"] == "image/svg+xml"
+    assert not any("qr.svg" in one for one in site.page(thing_path(DOCUMENT)).links())
+
+
 def test_the_trace_page_says_what_the_answer_says(site: Site, lot: str) -> None:
     headers = {"Authorization": f"Bearer {site.keys['recall']}"}
     for direction in ("forward", "backward"):

@@ -194,3 +194,6 @@ def test_a_query_is_a_view_of_what_its_member_sees(door: Door) -> None:
     with door.unchanged():
         answer = door.get(f"{PATH}/view/events?EQ_action=ADD")
         door.refused(answer, 400, "unknown-parameter", "QueryParameterException")
+        answer = door.get(f"{PATH}/view/events?stream=true")
+        door.refused(answer, 400, "unknown-parameter", "QueryParameterException")
+        assert "Upgrade: websocket" in answer.json()["detail"]

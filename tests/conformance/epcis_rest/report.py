@@ -18,7 +18,8 @@ Written by `make conformance` on {day}. Tested: {name}.
 
 The suite is black-box and speaks HTTP only: `tests/conformance/epcis_rest`, run against any server with
 `make conformance URL=https://example.org/epcis KEY=…`. The rules are told in the suite's own words; `must`, `should` and
-`may` are the requirement levels of RFC 2119. A clause is counted once for each of its examples.
+`may` are the requirement levels of RFC 2119. A clause is counted once for each of its examples. What the suite captures
+stays on the server, so give it a node that is not in use.
 """
 
 
