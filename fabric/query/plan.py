@@ -137,7 +137,8 @@ class _Asked:
     def records(self) -> set[int] | None:
         """The records of what is asked for by name; None where no name leaves only a few."""
         found: set[int] | None = None
-        looks = [*self._named, *(partial(names.records, not self._by_log) for names in self._namings)]
+        looks: list[Callable[[], set[int] | None]] = list(self._named)
+        looks += [partial(names.records, not self._by_log) for names in self._namings]
         for look in looks:
             records = look()
             if records is not None:

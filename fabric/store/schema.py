@@ -376,7 +376,9 @@ family: Final = Table(
     "family",
     metadata,
     Column("class", Integer, primary_key=True, autoincrement=False, comment="as in `event`"),
-    Column("start", _ordered, primary_key=True, comment="what IRIs of one product, or one company, begin with"),
+    Column(
+        "start", _ordered, primary_key=True, comment="what IRIs of one product, or one company, begin with"
+    ),
     Column("time_us", BigInteger, primary_key=True, autoincrement=False, comment="as in `event`"),
     Column("record", BigInteger, primary_key=True, autoincrement=False),
     Index("ix_family_record", "record"),

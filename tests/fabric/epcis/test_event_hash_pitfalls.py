@@ -61,7 +61,7 @@ def test_1_events_forged_to_share_a_hash_are_not_taken_for_one(first: str, secon
     assert record_hash(honest) == record_hash(forged)
     assert index_key(honest) != index_key(forged)
     assert record_commitment(honest, bytes(32)) != record_commitment(forged, bytes(32))
-    assert judge([stored(honest), stored(forged)], ["/0", "/1"], {}, {}).duplicates == {}
+    assert judge([stored(honest), stored(forged)], [(0, "/0"), (1, "/1")], {}, {}).duplicates == {}
 
 
 @given(reason=st.sampled_from(["did_not_occur", "incorrect_data"]), seconds=st.integers(0, 59))
@@ -71,7 +71,7 @@ def test_2_a_correction_shares_the_hash_and_stays_a_record_of_its_own(reason: st
     correction = committed(errorDeclaration=declaration)
     assert record_hash(original) == record_hash(correction)
     assert index_key(original) != index_key(correction)
-    assert judge([stored(original), stored(correction)], ["/0", "/1"], {}, {}).duplicates == {}
+    assert judge([stored(original), stored(correction)], [(0, "/0"), (1, "/1")], {}, {}).duplicates == {}
 
 
 @given(here=NUMBER_LIKE, there=NUMBER_LIKE)
@@ -203,7 +203,7 @@ def test_8_links_of_two_domains_share_a_hash_and_stay_two_records(domain: str, l
     theirs = committed(epcList=[f"https://{domain}/p/01/09506000134352/21/{serial}"])
     assert record_hash(ours) == record_hash(theirs)
     assert index_key(ours) != index_key(theirs)
-    assert judge([stored(ours), stored(theirs)], ["/0", "/1"], {}, {}).duplicates == {}
+    assert judge([stored(ours), stored(theirs)], [(0, "/0"), (1, "/1")], {}, {}).duplicates == {}
 
 
 def test_9_hashing_needs_nothing_but_the_standard_library_and_the_base_install() -> None:
