@@ -25,6 +25,11 @@ from .streams import Course, Key, Order, Row
 MOST_AT_ONCE: Final = 250
 """Bodies that are read with one statement."""
 
+MOST_BYTES: Final = 16 * 1024 * 1024
+"""Bytes of bodies that are read with one statement, and that are on one page, unless a single event has more."""
+
+_SIZES: Final = "SELECT r.id, length(r.body) FROM record r WHERE r.id IN {keys}"
+
 _LONGEST_TOLD: Final = 200
 """Characters of a text that a cursor holds, so that the longest still makes a token."""
 
@@ -44,6 +49,7 @@ class Found:
     member: str
     record_time_us: int
     value: Mapping[str, Any]
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,14 +167,31 @@ class Answer:
             every = every[_behind(every, cursor, query.descending) :]
         left = query.event_count_limit if cursor is None else cursor.left
         most = per_page if left is None else min(per_page, left)
-        rows = [one.row for one in every[:most]]
-        events = [found for _, found, _ in self.read(rows)]
+        events = list[Found]()
+        # The first part has as many bytes as a page may have.
+        for part in islice(self.parts([one.row for one in every[:most]]), 1):
+            events += [found for _, found, _ in self.read(part)]
         left = None if left is None else left - len(events)
-        if len(every) <= most or left == 0 or not rows:
+        if len(every) <= len(events) or left == 0 or not events:
             return Page(tuple(events), None, self._scope.size)
-        last = every[most - 1]
+        last = every[len(events) - 1]
         key = Order.LOG.key(last.row)
         return Page(tuple(events), Cursor(self._scope.size, key, left, last.value), self._scope.size)
+
+    def parts(self, rows: Sequence[Row]) -> Iterator[list[Row]]:
+        """Rows in their order, as many at a time as have `MOST_BYTES` of bodies together, one at least."""
+        sizes: dict[int, int] = dict(
+            map(tuple, self._scope.rows(_SIZES, self._scope.keys([row.record for row in rows])))
+        )
+        part, held = list[Row](), 0
+        for row in rows:
+            held += sizes[row.record]
+            if part and held > MOST_BYTES:
+                yield part
+                part, held = [], sizes[row.record]
+            part.append(row)
+        if part:
+            yield part
 
     def read(self, rows: Sequence[Row]) -> list[tuple[Row, Found, Candidate]]:
         """The events of rows, in their order."""
@@ -194,7 +217,9 @@ class Answer:
             self._contexts,
             RECORD_IRI + bytes(commitment).hex(),
         )
-        found = Found(number, bytes(commitment), row.seq, row.position, member, record_time_us, value)
+        found = Found(
+            number, bytes(commitment), row.seq, row.position, member, record_time_us, value, len(body)
+        )
         return row, found, candidate
 
     @property
@@ -214,20 +239,24 @@ class Matching:
         self._wanted = min(wanted, MOST_AT_ONCE)
         self._found = 0
         self._ahead = 0
+        self._more = True
         self._reached: Key | None = None
         self._stream = self._matches()
 
     def first(self, most: int, *, patient: bool = False) -> tuple[list[Found], Key | None]:
         """The first events, at most so many, and the key behind which the walk goes on; None where it is at its end.
 
+        Fewer where they have more than `MOST_BYTES` together.
         When the budget is spent the events found so far are given, with the key of the last row that was looked at;
         where there are none, only to who is patient. Raises QueryTooComplex otherwise.
         """
         events: list[Found] = []
         last: Key | None = None
+        held = 0
         try:
             for row, found in self._stream:
-                if len(events) == most:
+                held += found.size_bytes
+                if len(events) == most or (events and held > MOST_BYTES):
                     return events, last
                 events.append(found)
                 last = self._order.key(row)
@@ -276,29 +305,33 @@ class Matching:
 
     def _decided(self) -> Iterator[tuple[Row, Found, Candidate | None]]:
         """Each event in order, without its candidate where it does not match."""
-        answer, query, rows = self._answer, self._query, self._plan.rows
-        size = self._wanted
+        spending, size = self._answer.spending, self._wanted
         while True:
-            if answer.spending.is_spent:
+            if spending.is_spent:
                 raise _Spent
-            try:
-                batch = answer.read(list(islice(rows, answer.spending.most(size))))
-            except DBAPIError as error:
-                if was_stopped(error):
-                    raise _Spent from None
-                raise
-            if not batch:
-                return
-            self._ahead = len(batch)
-            for row, found, candidate in batch:
-                if self._reached is not None and not answer.spending.seconds_left:
+            for row, found, candidate in self._read(spending.most(size)):
+                if self._reached is not None and not spending.seconds_left:
                     # Large events and many conditions can take long each; one at least is decided.
                     raise _Spent
                 self._ahead -= 1
-                is_match = query.matches(candidate)
+                is_match = self._query.matches(candidate)
                 self._reached = self._order.key(row)
                 yield row, found, candidate if is_match else None
+            if not self._more:
+                return
             size = min(MOST_AT_ONCE, 2 * size)
+
+    def _read(self, most: int) -> Iterator[tuple[Row, Found, Candidate]]:
+        """The next events of the plan, at most so many; `_more` says whether there were any."""
+        try:
+            rows = list(islice(self._plan.rows, most))
+            self._ahead, self._more = len(rows), bool(rows)
+            for part in self._answer.parts(rows) if rows else ():
+                yield from self._answer.read(part)
+        except DBAPIError as error:
+            if was_stopped(error):
+                raise _Spent from None
+            raise
 
 
 class _Spent(Exception):

@@ -68,6 +68,7 @@ class MasterData:
         seen = {iri}
         level = {iri}
         while level:
+            self._scope.require_time()
             self._learn(level)
             below = {child for one in level for claim in self._claims[one] for child in claim.children}
             level = below - seen

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fabric.query import places
+from fabric.query.budget import Budget, Spending
 from fabric.query.conditions import Place, Query
 from fabric.query.errors import QueryTooComplex
 from fabric.query.places import MasterData
@@ -147,3 +148,17 @@ def test_more_places_than_a_question_may_ask_for_are_refused(
     monkeypatch.setattr(places, "MOST_PLACES", 3)
     with pytest.raises(QueryTooComplex):
         claims.below(EVERYBODY, SITE)
+
+
+def test_a_hierarchy_is_not_walked_beyond_the_time_of_an_answer(tmp_path: Path) -> None:
+    claims = Claims(tmp_path)
+    try:
+        claims.claim("farm", SITE, YARD)
+        holder_of = Holders(claims.sim.node.registry.identifiers).member_of
+        with claims.sim.node.reading.connect() as connection:
+            spending = Spending(Budget(seconds=1), iter([0.0, 0.5, 2.0]).__next__)
+            scope = Scope.of(connection, EVERYBODY, spending=spending)
+            with pytest.raises(QueryTooComplex):
+                MasterData(scope, holder_of, LATE).descendants(SITE)
+    finally:
+        claims.sim.node.close()

@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import event as hooks
 
 from fabric.epcis import Role
-from fabric.query import named, plan, tokens
-from fabric.query.answer import Cursor
+from fabric.query import answer, named, plan, tokens
+from fabric.query.answer import Answer, Cursor
 from fabric.query.budget import Budget
 from fabric.query.conditions import (
     Body,
@@ -229,6 +229,32 @@ def test_a_walk_through_rare_matches_goes_on_from_short_pages(two: Two) -> None:
         cursor = page.cursor
     assert got == expected
     assert pages > 1
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_no_more_bodies_are_held_than_a_page_may_have_bytes(
+    two: Two, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = WALKS[name]
+    expected = two.walk(two.farm, query, 1000)
+    whole = two.events().page(two.farm, query, per_page=1000).events
+    most = 3 * max(one.size_bytes for one in whole)
+    parts, read = [], Answer.read
+
+    def reading(self: Answer, rows: Any) -> Any:
+        found = read(self, rows)
+        parts.append(sum(one.size_bytes for _, one, _ in found))
+        return found
+
+    monkeypatch.setattr(Answer, "read", reading)
+    monkeypatch.setattr(answer, "MOST_BYTES", most)
+    page = two.events().page(two.farm, query, per_page=1000)
+    assert sum(one.size_bytes for one in page.events) <= most
+    assert page.cursor is not None
+    assert two.walk(two.farm, query, 1000) == expected
+    assert max(parts) <= most
+    monkeypatch.setattr(answer, "MOST_BYTES", 1)
+    assert two.walk(two.farm, query, 1000) == expected
 
 
 def test_the_log_is_followed_without_gaps_or_repeats(two: Two) -> None:
