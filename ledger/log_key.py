@@ -21,11 +21,13 @@ from dataclasses import dataclass, replace
 
 from . import shape
 from .ed25519 import Signer, require_prime_order
-from .errors import InvalidInput, TooLarge
+from .errors import Conflict, InvalidInput, TooLarge
 from .note import ED25519, VerifierKey, note_bytes, parse_note, parse_vkey, sign, verify_note
 from .statement import Statement
 
 ANNOUNCEMENT = "loomark/log-key/v1"
+MAX_SIGNING = 8
+"""Keys that sign one checkpoint at most: changes that overlap wait for each other beyond it."""
 MAX_CHANGES = 1_024
 """Changes of one log's key at most: whoever pinned the first key is led through all of them."""
 
@@ -105,10 +107,12 @@ def signing_keys(keys: Sequence[LogKey], seal_ms: int) -> tuple[VerifierKey, ...
     return tuple([key.vkey for key in reversed(keys) if key.signs_at(seal_ms)])
 
 
-def require_no_gap(statement: Statement, seal_ms: int) -> None:
-    """Refuse a change of the log's key (rule ``bad-until``) whose first checkpoint the old key would not sign.
+def require_orderly(statement: Statement, keys: Sequence[LogKey], seal_ms: int) -> None:
+    """Refuse a change of the log's key that would leave readers behind; other statements pass.
 
-    Who has the old key alone could then not tell a new key from a stranger's. Other statements pass.
+    Its first checkpoint has to be signed by the old key too (rule ``bad-until``): who has that one alone could not tell a
+    new key from a stranger's. No more than `MAX_SIGNING` keys sign one checkpoint (rule ``too-many-log-keys``): a note has
+    room for few lines, and most of them are for witnesses.
     """
     if statement.type != "key" or statement.body["action"] != "log":
         return
@@ -116,4 +120,9 @@ def require_no_gap(statement: Statement, seal_ms: int) -> None:
     if shape.time_ms(until, "until") <= seal_ms:
         raise InvalidInput(
             "expected an end of the old key that lies ahead, got one that is past", rule="bad-until"
+        )
+    if len(signing_keys(keys, seal_ms)) >= MAX_SIGNING:
+        raise Conflict(
+            f"expected fewer than {MAX_SIGNING} keys of the log that sign now; wait until the oldest has ended",
+            rule="too-many-log-keys",
         )

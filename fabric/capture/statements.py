@@ -18,7 +18,7 @@ from ledger.ed25519 import Signer, key_id, possession_line
 from ledger.effect import STANDING_ROLES
 from ledger.errors import Forbidden, InvalidInput
 from ledger.identifier import read_parties
-from ledger.log_key import require_no_gap
+from ledger.log_key import require_orderly
 from ledger.registry import Registry, Void
 from ledger.shape import Within, member_name, time_text
 from ledger.statement import Statement, UnverifiedEnvelope, payload_bytes, sign_statement
@@ -119,7 +119,7 @@ def check(envelope: UnverifiedEnvelope, log: LogView, now_ms: int) -> None:
     if statement.type == "member":
         _require_party_role(statement, log.registry, now_ms)
     if statement.is_registry:
-        require_no_gap(statement, now_ms)
+        require_orderly(statement, log.registry.log_keys, now_ms)
         outcome = log.registry.apply(log.seen[0], envelope)
         if isinstance(outcome, Void):
             raise InvalidInput(outcome.reason, rule=outcome.rule)

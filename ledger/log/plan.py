@@ -12,7 +12,7 @@ from typing import Final
 
 from ..checkpoint import Checkpoint
 from ..errors import Forbidden, InvalidInput
-from ..log_key import require_no_gap
+from ..log_key import require_orderly
 from ..merkle import EMPTY_ROOT, leaf_hash
 from ..registry import Registry, Void
 from ..seal import Seal, seal_bytes
@@ -176,7 +176,7 @@ class _Draft:
         if not statement.is_registry:
             self._registry.authorise(envelope, self._time_ms)
             return self._registry
-        require_no_gap(statement, self._time_ms)
+        require_orderly(statement, self._registry.log_keys, self._time_ms)
         outcome = self._registry.apply(self._edge.size, envelope)
         if isinstance(outcome, Void):
             # Sequencing it would only be evidence against the operator: it would have no effect.

@@ -21,6 +21,7 @@ from ledger.ed25519 import SigningKey, key_id, possession_line
 from ledger.errors import InvalidInput, LoomarkError, Unavailable
 from ledger.key_change import extended_policy, parse_evidence
 from ledger.keyfile import write_signer_file
+from ledger.log_key import MAX_SIGNING
 from ledger.note import parse_note, parse_vkey
 from ledger.policy import parse_policy
 from ledger.submission import MEDIA_TYPE
@@ -134,6 +135,22 @@ def test_two_changes_lead_the_first_policy_to_the_third_key(door: Door) -> None:
     assert len(added) == 2
     assert parse_policy(text).logs[-1].text() == third["new"]
     verified(proofs(door.sim, door.sim.capture("farm", [event(door.sim)]))[0], text)
+
+
+def test_changes_that_overlap_wait_for_each_other_before_a_checkpoint_has_too_many_lines(door: Door) -> None:
+    for signing in range(2, MAX_SIGNING + 1):
+        rotate(door, "log", overlapSeconds=3_600)
+        assert len(parse_note(door.sim.node.log.published().note).signatures) == signing
+    before = door.get("/log/checkpoint", None).content
+    refused = door.post({"overlapSeconds": 3_600}, "operator", "application/json", "/api/keys/log")
+    door.refused(refused, 409, "too-many-log-keys")
+    assert door.get("/log/checkpoint", None).content == before
+    door.sim.tick(3_600_000)
+    door.sim.capture("farm", [event(door.sim)])
+    rotate(door, "log", overlapSeconds=60)
+    assert len(parse_note(door.sim.node.log.published().note).signatures) == 2
+    door.sim.crash()
+    assert door.sim.node.state()["writable"]
 
 
 def test_a_crash_before_the_statement_leaves_a_key_that_the_next_try_takes(

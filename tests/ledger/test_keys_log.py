@@ -21,7 +21,7 @@ from ledger.log_key import (
     MAX_CHANGES,
     Announcement,
     LogKey,
-    require_no_gap,
+    require_orderly,
     signing_keys,
     verify_announcement,
     with_change,
@@ -206,9 +206,10 @@ def test_a_key_that_signed_the_log_is_never_taken_again_for_anything() -> None:
 def test_a_change_whose_first_checkpoint_the_old_key_would_not_sign_is_refused() -> None:
     one = consortium()
     statement = parse_envelope(one.envelope("key", body(note()), by="operator")).statement
-    require_no_gap(statement, UNTIL_MS - 1)
+    keys = one.registry.log_keys
+    require_orderly(statement, keys, UNTIL_MS - 1)
     with pytest.raises(InvalidInput) as caught:
-        require_no_gap(statement, UNTIL_MS)
+        require_orderly(statement, keys, UNTIL_MS)
     assert caught.value.rule == "bad-until"
 
 
