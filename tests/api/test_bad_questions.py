@@ -70,7 +70,7 @@ def test_head_is_answered_as_get_without_the_body(door: Door, path: str, status:
 
 def test_head_of_what_only_takes_post_changes_nothing(door: Door) -> None:
     with door.unchanged():
-        answer = door.http.head("/epcis/capture", headers=door.headers("farm"))
+        answer = door.http.head("/api/statements", headers=door.headers("farm"))
         assert (answer.status_code, answer.content) == (405, b"")
 
 

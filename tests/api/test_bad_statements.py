@@ -182,7 +182,7 @@ def test_a_capture_of_a_log_never_seen_is_not_sequenced(door: Door) -> None:
     if answer.status_code == 202:
         job = door.get(answer.headers["location"], "packer", prefer="wait=20").json()
         assert (job["state"], job["rule"], job["index"]) == ("refused", "wrong-seen", None)
-        assert job["errors"][0]["title"] == job["reason"]
+        assert job["errors"][0]["detail"] == job["reason"]
         name = job["records"][0]["record"]
         door.refused(door.get(f"/api/records/{name}", "packer"), 404, "unknown-record")
     else:

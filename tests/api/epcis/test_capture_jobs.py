@@ -241,6 +241,7 @@ def test_jobs_of_one_instant_are_each_listed_once(door: Door) -> None:
         body = json.dumps(door.sim.document([event(door)]).decode()).encode()
         answer = door.http.post("/epcis/capture", content=json.loads(body).encode(), headers=headers)
         assert answer.status_code == 202
+        door.get(answer.headers["location"], "quick", prefer="wait=20")
     seen = [one["captureID"] for page in pages(door, "/epcis/capture?perPage=1", "quick") for one in page]
     assert len(seen) == len(set(seen)) == 4
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -12,12 +13,13 @@ from hypothesis import strategies as st
 
 from fabric.epcis import read_document, read_untrusted_event, record_hash
 from fabric.epcis.contexts import as_entries
-from fabric.epcis.identifiers import Position, name_reader
+from fabric.epcis.identifiers import LONGEST_BYTES, Position, name_reader
 from fabric.epcis.remembered import LONGEST, Remembered
 from fabric.epcis.representation import EpcFormat, translate
 from fabric.epcis.times import parse_offset, parse_time
 from fabric.epcis.words import word_iri
 from ledger.commitment import record_commitment
+from ledger.errors import InvalidInput
 
 from .documents import document, event, raw
 
@@ -94,8 +96,9 @@ def grown(work: Callable[[str], object]) -> int:
 def in_every_position(text: str) -> None:
     for position in Position:
         read = name_reader(position)
-        assert read(f"urn:example:{text}")[1] is None
-        assert read(f"https://a.example/01/09506000134352/21/{text}")[1] is None
+        for name in (f"urn:example:{text}", f"https://a.example/01/09506000134352/21/{text}"):
+            problem = read(name)[1]
+            assert (problem is None) == (len(name) <= LONGEST_BYTES)
         assert read(f"urn:epc:id:sgtin:{text}")[1] is not None
         assert read(f"urn:epc:id:giai:9506000.{text}")[1] is not None
 
@@ -107,14 +110,17 @@ def in_either_form(text: str) -> None:
 
 
 def in_a_document(text: str) -> None:
-    """One document that has the text wherever a document may have one of any length."""
-    one = event(
+    """A document that has the text wherever one may have any length, and one that is refused for where it has it."""
+    named = event(
         bizStep=f"urn:step:{text}",
         disposition=f"urn:disp:{text}",
         epcList=[f"urn:epc:{text}"],
         readPoint={"id": f"https://place.example/{text}"},
         bizTransactionList=[{"type": f"urn:type:{text}", "bizTransaction": f"urn:doc:{text}"}],
     )
+    with suppress(InvalidInput):
+        read_document(raw(document(named)), "application/json")
+    one = event()
     one[f"ex:{text}"] = {f"ex:in{text}": text}
     one["few:list"] = list(range(2_000))
     whole = document(one)
