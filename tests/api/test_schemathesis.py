@@ -17,7 +17,7 @@ from schemathesis.core.result import Ok
 
 from bench.serving import Served, wait_until_covered
 
-SLICE_CASES = 300
+SLICE_CASES = 150
 SOAK_CASES = 10_000
 MANY_PARAMETERS = 30
 TIMEOUT_S = 60.0

@@ -25,7 +25,7 @@ from bench.serving import Served
 CLIENTS = 64
 MEMBERS = ("baker", "dairy", "mill", "shop")
 ROOM_EVENTS = 240
-SLICE_S = 10.0
+SLICE_S = 6.0
 SOAK_S = 300.0
 CONTEXT = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
 PATIENCE_S = 120.0

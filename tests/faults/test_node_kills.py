@@ -37,7 +37,7 @@ from .served import (
     survivors,
 )
 
-SLICE_S = 12.0
+SLICE_S = 8.0
 SOAK_KILLS = 1_000
 MEMBERS = ("farm", "shop")
 STOP_WITHIN_S = 15.0
