@@ -49,7 +49,8 @@ def test_an_instant_is_one_only_in_whole_microseconds(digits: str) -> None:
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**300), max_value=10**300))
 def test_a_number_is_read_back_from_its_plain_text(number: Decimal) -> None:
-    assert decimal_of(plain(number)) == number or abs(number.as_tuple().exponent) > 300  # type: ignore[arg-type]
+    text = plain(number)
+    assert decimal_of(text) == (number if len(text) <= 400 else None)
 
 
 @given(st.integers() | st.floats(allow_nan=False, allow_infinity=False), st.decimals(-1000, 1000, places=3))
