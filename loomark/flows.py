@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -73,12 +74,10 @@ def receipt(found: Job) -> Flow[bytes]:
     return (yield from get(f"{found.address}/receipt")).content
 
 
-def events(
-    parameters: Mapping[str, Any], headers: Mapping[str, str], path: str = "/epcis/events"
-) -> Flow[Page]:
+def events(parameters: Mapping[str, Any], headers: Mapping[str, str]) -> Flow[Page]:
     """The first page of what answers a query."""
     asked = {name: _text(value) for name, value in parameters.items()}
-    return _page(accepted((yield Call("GET", path, asked, _json(headers)))))
+    return _page(accepted((yield Call("GET", "/epcis/events", asked, _json(headers)))))
 
 
 def following(page: Page, headers: Mapping[str, str]) -> Flow[Page]:
@@ -150,4 +149,8 @@ def _text(value: Any) -> Any:
 
 def _page(answer: httpx2.Response) -> Page:
     link = answer.links.get("next", {}).get("url")
-    return page_of(answer.json(), link)
+    if link is None:
+        return page_of(answer.json(), None)
+    # The key goes to the node that was named, whatever host an answer calls the next page's.
+    place = urlsplit(link)
+    return page_of(answer.json(), f"{place.path}?{place.query}")

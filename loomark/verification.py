@@ -9,7 +9,7 @@ from ledger.canonical import parse_json
 from ledger.errors import InvalidInput, VerificationError
 from ledger.misbehaviour import Misbehaviour, misbehaviour_of, verify_misbehaviour
 from ledger.policy import Policy, parse_policy
-from ledger.receipt import VerifiedReceipt, verify_receipt
+from ledger.receipt import MAX_RECEIPT_BYTES, VerifiedReceipt, verify_receipt
 from ledger.verify import VerifiedBundle, verify_all
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ def verify(evidence: bytes, policy: str | Policy) -> Verified:
     Raises VerificationError with the step and the place that does not hold, InvalidInput for a policy that is none.
     """
     trusted = parse_policy(policy) if isinstance(policy, str) else policy
+    if len(evidence) > MAX_RECEIPT_BYTES:
+        raise VerificationError(f"expected a file of at most {MAX_RECEIPT_BYTES} bytes", 1, "")
     try:
         value = parse_json(evidence)
     except InvalidInput as error:

@@ -28,6 +28,7 @@ from loomark import (
     Signing,
     Unavailable,
     VerificationError,
+    verification,
     verify,
 )
 
@@ -162,6 +163,7 @@ def test_every_event_of_a_walk_comes_once_whatever_the_page_size(site: Site, run
         found = run("farm", "events", EQ_bizLocation=[place], perPage=size)
         assert sorted(one["eventID"] for one in found) == sorted(one["eventID"] for one in events)
     page = run("farm", "page", EQ_bizLocation=[place], perPage=3)
+    assert page.next.startswith("/epcis/events?")
     following = run("farm", "page", page)
     assert len(page.events) == len(following.events) == 3
     assert {one["eventID"] for one in page.events}.isdisjoint(one["eventID"] for one in following.events)
@@ -196,6 +198,13 @@ def test_a_refusal_is_an_error_with_its_findings(run: Run, fresh: str) -> None:
     with pytest.raises(InvalidInput) as unknown:
         run("stranger", "trace", SERIAL + fresh)
     assert unknown.value.rule == "unauthenticated"
+
+
+def test_evidence_beyond_every_limit_is_not_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "MAX_RECEIPT_BYTES", 10)
+    with pytest.raises(VerificationError, match="at most 10 bytes") as caught:
+        verify(b"[" * 11, site.policy())
+    assert caught.value.step == 1
 
 
 def test_a_key_with_signs_that_no_key_has_is_not_sent() -> None:
